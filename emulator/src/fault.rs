@@ -1,0 +1,160 @@
+//! Everything that ends a launch badly, as values; `Display` gives the whole report a user reads.
+//! Found first, then expected. No execution here.
+
+use std::fmt;
+
+/// Where a fault was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The entry that was launched.
+    pub entry: String,
+    /// Thread block index.
+    pub cta: [u32; 3],
+    /// Warp index inside the thread block.
+    pub warp: u32,
+    /// Lane inside the warp, where one lane is to blame.
+    pub lane: Option<u32>,
+    /// The role that the launch gave this warp.
+    pub role: Option<String>,
+    /// Line of the PTX text, from 1.
+    pub line: u32,
+    /// The instruction as written.
+    pub instruction: String,
+    /// `file:line` where the PTX carries `.loc`.
+    pub source: Option<String>,
+}
+
+/// State spaces that can be named in a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Space {
+    Global,
+    Shared,
+    Local,
+    Param,
+    Const,
+}
+
+/// Why an access was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryFaultKind {
+    /// Outside every range or window.
+    OutOfBounds,
+    /// Not a multiple of the access size.
+    Misaligned,
+    /// A write to a range registered as read-only.
+    ReadOnly,
+}
+
+/// One refused access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryFault {
+    /// What was wrong.
+    pub kind: MemoryFaultKind,
+    /// Space of the access.
+    pub space: Space,
+    /// Whether it was a write.
+    pub write: bool,
+    /// The address as the kernel saw it.
+    pub address: u64,
+    /// Bytes accessed.
+    pub size: u32,
+    /// Nearest registered range: its name, its length, and the offset of the access in it (negative: in front of it).
+    pub range: Option<(String, u64, i64)>,
+    /// Where.
+    pub location: Location,
+}
+
+/// What a blocked warp waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitKind {
+    /// An mbarrier in shared memory.
+    Mbarrier {
+        /// Shared byte offset.
+        address: u32,
+        /// The parity waited for.
+        parity: Option<u32>,
+    },
+    /// `bar`/`barrier`.
+    Barrier {
+        /// Barrier number, 0 to 15.
+        id: u32,
+    },
+    /// A warp-synchronous operation whose other lanes have not come.
+    Warp {
+        /// Lanes that are missing.
+        missing: u32,
+    },
+    /// `cp.async.wait_group`, `cp.async.bulk.wait_group` and the like.
+    Copies,
+    /// A loop that polls memory which nothing changes any more.
+    Spin,
+}
+
+/// The state of an mbarrier or barrier at the time of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BarrierState {
+    /// Completed phases.
+    pub phase: u64,
+    /// Arrivals still missing in this phase.
+    pub pending: u32,
+    /// Arrivals expected per phase.
+    pub expected: u32,
+    /// Bytes still to come (negative: came before they were expected).
+    pub tx_bytes: i64,
+    /// Who arrived last, as text (`role consumer (warp 2), line 17`), where known.
+    pub last_arrival: Option<String>,
+}
+
+/// One blocked warp (or part of one).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Who and where.
+    pub location: Location,
+    /// Lanes that wait, as a mask.
+    pub lanes: u32,
+    /// For what.
+    pub on: WaitKind,
+    /// State of the barrier waited on.
+    pub state: Option<BarrierState>,
+}
+
+/// Every live warp of a launch is blocked and nothing is in flight that could wake one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlockReport {
+    /// The entry that was launched.
+    pub entry: String,
+    /// Thread block of the waits listed.
+    pub cta: [u32; 3],
+    /// How many thread blocks are blocked in all.
+    pub blocked_ctas: u32,
+    /// The waits of that thread block, by warp.
+    pub waits: Vec<Wait>,
+}
+
+/// Everything that ends a launch badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// See [`DeadlockReport`].
+    Deadlock(Box<DeadlockReport>),
+    /// See [`MemoryFault`].
+    Memory(Box<MemoryFault>),
+    /// `trap`, a failed assertion, an undefined operation; the text says which.
+    Trap(Box<Location>, String),
+    /// The caller's geometry or parameters do not fit the entry.
+    BadLaunch(String),
+    /// [`crate::Stop`] was due.
+    Stopped,
+}
+
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadLaunch(text) => f.write_str(text),
+            Self::Stopped => f.write_str("stopped from outside"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}

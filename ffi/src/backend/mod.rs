@@ -1,0 +1,174 @@
+//! What a device must do for us: the [`Backend`] trait and the values that cross it.
+//!
+//! Callers (`bound.rs`, `dispatch.rs`) have checked every argument; a backend reports only what they could not foresee.
+//! `cuda/` and `cpu.rs` implement it and never import each other. The choice is made once, in `device.rs`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+
+/// What `wb.device(...)` shows.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeviceInfo {
+    /// `cpu` or `cuda`.
+    pub kind: &'static str,
+    /// Number among devices of its kind.
+    pub ordinal: u32,
+    /// Marketing name.
+    pub name: String,
+    /// `sm_90`, ...; for the CPU device the greatest architecture it executes.
+    pub arch: String,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Multiprocessors; on the CPU device its threads.
+    pub sm_count: u32,
+    /// Greatest dynamic shared memory per thread block, in bytes.
+    pub max_shared_bytes: u32,
+    /// Driver version as text (`13.0`), empty on the CPU device.
+    pub driver: String,
+    /// Greatest PTX version accepted, as (major, minor).
+    pub ptx_version: (u32, u32),
+    /// UUID as 32 hex digits, empty where there is none.
+    pub uuid: String,
+}
+
+/// A stream as its library hands it out: 0 and 1 the legacy default, 2 the per-thread default, else a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct StreamHandle(pub u64);
+
+/// One PTX text, checked by the front end, shared by all devices that load it.
+pub struct Image {
+    /// The PTX, UTF-8.
+    pub text: String,
+    /// Parsed form: entries, parameters, versions.
+    pub module: emulator::Module,
+    /// For error messages: a path, or `<string>`.
+    pub origin: String,
+}
+
+/// A registered argument of a launch.
+#[derive(Clone, Debug)]
+pub struct ArrayRange {
+    /// Device address of the first byte.
+    pub address: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Argument name.
+    pub name: String,
+    /// Whether the kernel may write.
+    pub writable: bool,
+}
+
+/// Execution settings that only the CPU device reads.
+pub type CpuSettings = emulator::Settings;
+
+/// A complete launch; immutable, reused by bound calls.
+pub struct LaunchPlan {
+    /// Kernel or entry name, for errors.
+    pub label: String,
+    /// What the arguments were, one line, for errors.
+    pub arguments: String,
+    /// The entry to run.
+    pub function: Arc<dyn Function>,
+    /// Thread blocks per axis; never zero (the caller drops empty launches).
+    pub grid: [u32; 3],
+    /// Threads per axis.
+    pub block: [u32; 3],
+    /// Thread blocks per cluster.
+    pub cluster: [u32; 3],
+    /// Dynamic shared memory.
+    pub shared_bytes: u32,
+    /// The `.param` space, laid out by the PTX.
+    pub params: Vec<u8>,
+    /// Offset and size of each parameter in `params`.
+    pub layout: Vec<(usize, usize)>,
+    /// Where in `params` the control block's address goes.
+    pub control_offset: Option<usize>,
+    /// Every array argument.
+    pub ranges: Vec<ArrayRange>,
+    /// Role names and warps, for reports.
+    pub roles: Vec<emulator::Role>,
+}
+
+/// How one launch of a plan is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaunchMode {
+    /// Where it is queued.
+    pub stream: StreamHandle,
+    /// False: stream-ordered. No control block, no event, no allocation, legal under capture; the ticket is `None`.
+    pub tracked: bool,
+    /// When the launch is to be asked to stop (the CPU device ends it whatever the PTX does).
+    pub deadline: Option<Instant>,
+    /// For the CPU device.
+    pub cpu: CpuSettings,
+}
+
+/// How a tracked launch ended.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// The kernel ran to its end.
+    Finished,
+    /// It left early because it was asked to.
+    Stopped,
+    /// Status 2 of the control block.
+    Reported {
+        /// The manifest's fault code.
+        code: u32,
+        /// Numbers for its message.
+        detail: [i64; 2],
+    },
+    /// The CPU device's report, or the driver's error.
+    Failed(crate::error::Error),
+}
+
+/// A tracked launch. Dropping it early is allowed and keeps what the device still uses alive until it is done.
+pub trait Ticket: Send + Sync {
+    /// Whether it has ended. Never blocks.
+    fn is_done(&self) -> bool;
+    /// Waits at most `limit`; true when ended. Spins briefly first, then sleeps.
+    fn wait(&self, limit: Duration) -> bool;
+    /// Asks the kernel to stop. Idempotent; no effect after the end.
+    fn request_stop(&self);
+    /// Share done in [0, 1]; 1 after the end, 0 where the kernel reports none.
+    fn progress(&self) -> f64;
+    /// How it ended; `None` while it runs.
+    fn ending(&self) -> Option<Ending>;
+}
+
+/// A PTX module on one device.
+pub trait Loaded: Send + Sync {
+    /// An entry of it, ready to launch with up to `shared_bytes` of dynamic shared memory.
+    fn function(&self, entry: &str, shared_bytes: u32) -> Result<Arc<dyn Function>>;
+}
+
+/// An entry on one device; the backend that made it knows its true type.
+pub trait Function: Send + Sync + std::any::Any {
+    /// For the backend's downcast.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// A device.
+///
+/// Contract: every method is callable from any thread. The calling thread's current CUDA context is left as found.
+/// `launch` queues and returns; it never waits for the kernel. Launches on one stream run in order, launches on
+/// different streams in any. Memory named by a plan is the caller's: it stays valid until the launch has ended
+/// (`Ticket::is_done`, or `synchronize` for untracked ones), and the backend never frees it.
+pub trait Backend: Send + Sync {
+    /// Constant facts.
+    fn info(&self) -> &DeviceInfo;
+    /// Loads (on a GPU: compiles) a module.
+    fn load(&self, image: &Arc<Image>) -> Result<Arc<dyn Loaded>>;
+    /// Queues a launch.
+    fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>>;
+    /// Makes a stream; its handle is what foreign libraries would use.
+    fn stream_new(&self) -> Result<StreamHandle>;
+    /// Releases a stream made by [`Backend::stream_new`] once its work is done.
+    fn stream_free(&self, stream: StreamHandle) -> Result<()>;
+    /// Waits at most `limit` for all work queued on `stream`; true when done. An untracked launch's error comes out here.
+    fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool>;
+    /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
+    fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()>;
+    /// The device that owns an address, for `auto` checks; `None` when unknown.
+    fn owns(&self, address: u64) -> Option<bool>;
+}

@@ -1,0 +1,50 @@
+"""What the README and the docs show is run as written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import warpbridge as wb
+
+ROOT = Path(__file__).parent.parent
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def blocks(path: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / path).read_text(), re.M | re.S)
+
+
+def test_readme_examples_run_as_written() -> None:
+    first, calls, own_ptx = blocks("README.md")
+    x = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    exec(first, {"x": x, "mean": MEAN, "std": STD})
+    names: dict[str, object] = {}
+    exec(calls, names)
+    exec(own_ptx, names)
+    y, z, c = (np.asarray(names[key]) for key in "yzc")
+    assert y.shape == (8, 3, 224, 224)
+    np.testing.assert_array_equal(z, 2 * y - 1)
+    np.testing.assert_array_equal(c, np.arange(1000, dtype=np.float32) + 1)
+
+
+def test_readme_shows_the_two_commands_that_ci_relies_on() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "python -m pip install . && python -m warpbridge demo" in text
+    assert "python -m pip install tox && python -m tox" in text
+
+
+@pytest.mark.parametrize("path", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))])
+def test_relative_links_lead_somewhere(path: str) -> None:
+    here = (ROOT / path).parent
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / path).read_text()):
+        assert (here / target).exists(), f"{path} links to {target}"
+
+
+def test_every_error_in_the_docs_exists() -> None:
+    for name in re.findall(r"`(\w+(?:Error|Timeout|Cancelled|Fault))`", (ROOT / "docs/calling.md").read_text()):
+        if name not in ("TypeError", "ValueError", "TimeoutError"):
+            assert issubclass(getattr(wb, name), wb.WarpbridgeError)

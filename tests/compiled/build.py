@@ -1,0 +1,110 @@
+"""Regenerates `ptx/` from `sources/` with the three compilers whose output people bring: nvcc, Triton and rustc.
+
+Needs no GPU. The compilers stand in an environment of their own (`ENVIRONMENT` below)::
+
+    python -m venv /tmp/compilers && /tmp/compilers/bin/pip install $(python tests/compiled/build.py --requirements)
+    /tmp/compilers/bin/python tests/compiled/build.py [STEM ...]
+
+rustc is the system's, with the source of core (`rust-src`). One job per line of `JOBS`; `--check` compares instead of writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SOURCES = HERE / "sources"
+PTX = HERE / "ptx"
+
+# CUDA 13.0 emits PTX 9.0, which every driver of the 580 series and later loads.
+ENVIRONMENT = (
+    "nvidia-cuda-nvcc==13.0.88",
+    "nvidia-nvvm==13.0.88",
+    "nvidia-cuda-crt==13.0.88",
+    "nvidia-cuda-runtime==13.0.96",
+    "nvidia-cuda-cccl==13.0.85",
+    "triton==3.5.1",
+    "numpy>=2",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One PTX file: its stem, the source it comes from and the architecture it is compiled for."""
+
+    stem: str
+    source: str
+    arch: str
+    flags: tuple[str, ...] = ()
+
+
+JOBS = (
+    Job("reduce", "reduce.cu", "sm_80"),
+    Job("scan", "scan.cu", "sm_80"),
+    Job("transpose", "transpose.cu", "sm_80"),
+    Job("histogram", "histogram.cu", "sm_80"),
+    Job("softmax", "softmax.cu", "sm_80"),
+)
+
+
+def nvcc(job: Job) -> str:
+    """Compile a .cu file with the wheels' nvcc, found beside the running interpreter."""
+    spec = importlib.util.find_spec("nvidia.cu13")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"nvcc is not installed beside {sys.executable}: install {' '.join(ENVIRONMENT)}")
+    compiler = Path(next(iter(spec.submodule_search_locations))) / "bin" / "nvcc"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.ptx"
+        # A relative source path keeps the name of this checkout out of the output.
+        command = [compiler, "-ptx", f"-arch={job.arch}", "-O3", "-std=c++17", *job.flags, job.source, "-o", out]
+        subprocess.run(command, cwd=SOURCES, check=True)
+        return out.read_text()
+
+
+COMPILERS = {".cu": nvcc}
+
+
+def build(job: Job) -> str:
+    """Return the PTX of one job, exactly as its compiler wrote it, with a trailing newline."""
+    text = COMPILERS[Path(job.source).suffix](job)
+    for path in (str(HERE), os.fspath(Path.home())):
+        if path in text:
+            raise SystemExit(f"{job.stem}: the PTX holds the path {path}")
+    return text.rstrip("\n\0") + "\n"
+
+
+def main() -> int:
+    """Build the named stems, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stems", nargs="*", help="what to build; default: everything")
+    parser.add_argument("--check", action="store_true", help="compare with the committed files instead of writing them")
+    parser.add_argument("--requirements", action="store_true", help="print what to install, and stop")
+    options = parser.parse_args()
+    if options.requirements:
+        print(" ".join(ENVIRONMENT))
+        return 0
+    unknown = set(options.stems) - {job.stem for job in JOBS}
+    if unknown:
+        parser.error(f"no such stem: {', '.join(sorted(unknown))}; there are {', '.join(job.stem for job in JOBS)}")
+    stale = 0
+    for job in JOBS:
+        if options.stems and job.stem not in options.stems:
+            continue
+        text, path = build(job), PTX / f"{job.stem}.ptx"
+        same = path.exists() and path.read_text() == text
+        stale += not same
+        if not options.check:
+            path.write_text(text)
+        print(f"{job.stem:24} {job.arch:6} {len(text.splitlines()):5} lines {'as committed' if same else 'changed'}")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

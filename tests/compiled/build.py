@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,17 @@ JOBS = (
     Job("transpose", "transpose.cu", "sm_80"),
     Job("histogram", "histogram.cu", "sm_80"),
     Job("softmax", "softmax.cu", "sm_80"),
+    Job("triton_add", "triton_add.py", "sm_80"),
+    Job("triton_dropout", "triton_add.py", "sm_80"),
+    Job("triton_softmax", "triton_softmax.py", "sm_80"),
+    Job("triton_layer_norm", "triton_softmax.py", "sm_90"),
+    Job("triton_scan", "triton_scan.py", "sm_80"),
+    Job("triton_sort", "triton_scan.py", "sm_80"),
+    Job("triton_histogram", "triton_scan.py", "sm_80"),
+    Job("triton_matmul_sm80", "triton_matmul.py", "sm_80"),
+    Job("triton_matmul_tf32", "triton_matmul.py", "sm_80"),
+    Job("triton_matmul_sm90", "triton_matmul.py", "sm_90a"),
+    Job("triton_matmul_tma", "triton_matmul.py", "sm_90a"),
 )
 
 
@@ -68,7 +80,42 @@ def nvcc(job: Job) -> str:
         return out.read_text()
 
 
-COMPILERS = {".cu": nvcc}
+def triton(job: Job) -> str:
+    """Compile one specialisation of a Triton file; needs neither a driver nor a device."""
+    import triton as compiler
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    module = load_by_relative_name(job.source)
+    spec = module.SPECIALISATIONS[job.stem]
+    names = spec["function"].arg_names
+    kinds = {name: kind.partition(":")[0] for name, kind in spec["signature"].items()}
+    source = ASTSource(
+        fn=spec["function"],
+        signature=kinds | dict.fromkeys(spec["constants"], "constexpr"),
+        constexprs={(names.index(name),): value for name, value in spec["constants"].items()},
+        attrs={(names.index(n),): [["tt.divisibility", 16]] for n, kind in spec["signature"].items() if ":" in kind},
+    )
+    compiler.knobs.compilation.disable_line_info = not spec.get("line_info", False)
+    target = GPUTarget("cuda", int(job.arch[3:5]), 32)
+    options = {"num_warps": spec["warps"], "num_stages": spec["stages"]}
+    result = compiler.compile(source, target=target, options=options)
+    shared, scratch = result.metadata.shared, result.metadata.global_scratch_size
+    print(f"{job.stem:24} needs shared_bytes={shared}, global scratch {scratch} bytes per program")
+    return result.asm["ptx"]
+
+
+def load_by_relative_name(name: str) -> types.ModuleType:
+    """Import a source under its bare file name, so that line information does not name this checkout."""
+    os.chdir(SOURCES)
+    module = types.ModuleType(Path(name).stem)
+    module.__file__ = name
+    sys.modules[module.__name__] = module
+    exec(compile(Path(name).read_text(), name, "exec"), module.__dict__)
+    return module
+
+
+COMPILERS = {".cu": nvcc, ".py": triton}
 
 
 def build(job: Job) -> str:

@@ -1,0 +1,61 @@
+"""warpbridge: call warp-specialised async GPU kernels from code that has never heard of async.
+
+A kernel is called like a function, on arrays of NumPy, CuPy, PyTorch or anything with ``__dlpack__``; it runs where its
+arrays are. Start with `warpbridge.kernels`, `load` and `devices`; the call styles are on `Kernel`.
+"""
+
+from __future__ import annotations
+
+from . import kernels
+from ._ffi import version as _version
+from .bound import Bound
+from .device import Device, device, devices
+from .entry import Entry
+from .errors import (
+    ArgumentError,
+    DeadlockError,
+    DeviceError,
+    KernelFault,
+    LaunchCancelled,
+    LaunchError,
+    LaunchTimeout,
+    LoadError,
+    ManifestError,
+    MemoryFault,
+    RaceError,
+    WarpbridgeError,
+)
+from .kernel import Kernel
+from .module import Module, load
+from .pending import Pending
+from .settings import cpu
+from .stream import Stream
+
+__version__ = _version()
+
+__all__ = [
+    "ArgumentError",
+    "Bound",
+    "DeadlockError",
+    "Device",
+    "DeviceError",
+    "Entry",
+    "Kernel",
+    "KernelFault",
+    "LaunchCancelled",
+    "LaunchError",
+    "LaunchTimeout",
+    "LoadError",
+    "ManifestError",
+    "MemoryFault",
+    "Module",
+    "Pending",
+    "RaceError",
+    "Stream",
+    "WarpbridgeError",
+    "cpu",
+    "device",
+    "devices",
+    "kernels",
+    "load",
+]

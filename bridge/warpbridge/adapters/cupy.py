@@ -1,0 +1,66 @@
+"""CuPy arrays: memory of the CUDA device that owns them, whichever device is current.
+
+CuPy is taken from `sys.modules`: it is there, because an array of it was passed. Its null stream is the legacy default,
+handle 0.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from warpbridge.buffer import CUDA, Buffer, DType, dtype_of, element_strides
+from warpbridge.errors import ArgumentError
+
+
+class _CuPy:
+    """The `buffer.Library` of CuPy."""
+
+    name = "cupy"
+
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+        """Return `cupy.empty` on that device."""
+        cupy = sys.modules["cupy"]
+        if dtype.name == "bfloat16":
+            raise ArgumentError("cupy cannot make a bfloat16 array; pass the output as out=")
+        with cupy.cuda.Device(device_id):
+            return cupy.empty(shape, dtype.name)
+
+    def current_stream(self, device_type: int, device_id: int) -> int:
+        """Return CuPy's current stream on that device."""
+        cuda = sys.modules["cupy"].cuda
+        return int(cuda.get_current_stream(device_id).ptr)
+
+    def numbers(self, array: Any) -> list[float]:
+        """Never asked: CuPy has no host arrays."""
+        raise ArgumentError("a cupy array is not in host memory")
+
+
+LIBRARY = _CuPy()
+
+
+def claim(obj: Any) -> Buffer | None:
+    """Claim a `cupy.ndarray`.
+
+    Raises
+    ------
+    ArgumentError
+        Its dtype or strides have no counterpart in a kernel.
+    """
+    if not isinstance(obj, sys.modules["cupy"].ndarray):
+        return None
+    dtype = obj.dtype
+    strides = None
+    if not obj.flags.c_contiguous:
+        strides = element_strides(obj.strides, dtype.itemsize, "a cupy array")
+    return Buffer(
+        int(obj.data.ptr) if obj.size else 0,
+        CUDA,
+        int(obj.device.id),
+        dtype_of(dtype.name, "a cupy array"),
+        obj.shape,
+        strides,
+        False,
+        LIBRARY,
+        obj,
+    )

@@ -1,0 +1,87 @@
+"""PyTorch tensors, on the CPU and on CUDA devices, current or not: the data decides where a kernel runs.
+
+Read directly instead of through DLPack: `__dlpack__` refuses a tensor on a non-current device, and costs more. A tensor
+that autograd tracks is refused, because a kernel's result would silently carry no gradient.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from warpbridge.buffer import CPU, CUDA, Buffer, DType, dtype_of
+from warpbridge.errors import ArgumentError
+
+_DEVICE_TYPES = {"cpu": CPU, "cuda": CUDA}
+
+
+class _Torch:
+    """The `buffer.Library` of PyTorch."""
+
+    name = "torch"
+
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+        """Return `torch.empty` on that device."""
+        torch = sys.modules["torch"]
+        device = "cpu" if device_type == CPU else f"cuda:{device_id}"
+        kind = getattr(torch, dtype.name, None)
+        if kind is None:
+            raise ArgumentError(f"torch has no dtype {dtype.name}; pass the output as out=")
+        return torch.empty(shape, dtype=kind, device=device)
+
+    def current_stream(self, device_type: int, device_id: int) -> int:
+        """Return PyTorch's current stream on that device; the default stream of the CPU device."""
+        if device_type == CPU:
+            return 0
+        return int(sys.modules["torch"].cuda.current_stream(device_id).cuda_stream)
+
+    def numbers(self, array: Any) -> list[float]:
+        """Return the elements."""
+        return [float(item) for item in array.tolist()]
+
+
+LIBRARY = _Torch()
+
+
+def claim(obj: Any) -> Buffer | None:
+    """Claim a `torch.Tensor`.
+
+    Raises
+    ------
+    ArgumentError
+        Autograd tracks it, or its layout, dtype or device has no counterpart in a kernel.
+    """
+    torch = sys.modules["torch"]
+    if not isinstance(obj, torch.Tensor):
+        return None
+    _refuse_special(obj, torch)
+    kind = _DEVICE_TYPES.get(obj.device.type)
+    if kind is None:
+        raise ArgumentError(
+            f"a torch tensor is on {obj.device}, expected cpu or cuda; move it first", found=str(obj.device)
+        )
+    return Buffer(
+        obj.data_ptr() if obj.numel() else 0,
+        kind,
+        obj.device.index or 0,
+        dtype_of(str(obj.dtype).removeprefix("torch."), "a torch tensor"),
+        tuple(obj.shape),
+        None if obj.is_contiguous() else tuple(obj.stride()),
+        False,
+        LIBRARY,
+        obj,
+    )
+
+
+def _refuse_special(tensor: Any, torch: Any) -> None:
+    """Raise for tensors whose memory does not hold their values, and for those that autograd tracks."""
+    if tensor.requires_grad:
+        raise ArgumentError(
+            "a torch tensor has requires_grad=True, expected one that autograd does not track; pass x.detach()"
+        )
+    if tensor.layout is not torch.strided:
+        raise ArgumentError(f"a torch tensor has layout {tensor.layout}, expected torch.strided; pass x.to_dense()")
+    if tensor.is_conj():
+        raise ArgumentError("a torch tensor is a lazy conjugate, expected stored values; pass x.resolve_conj()")
+    if tensor.is_neg():
+        raise ArgumentError("a torch tensor is a lazy negation, expected stored values; pass x.resolve_neg()")

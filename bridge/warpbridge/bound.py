@@ -1,0 +1,198 @@
+"""A launch whose arguments have been checked, and the three ways to run it.
+
+Every call of a Kernel or Entry makes a Bound and runs it once; `bind` hands the Bound out, so that repeated calls skip
+the checks. Here lives what all call styles share: which stream, how to wait, what must stay alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from . import _ffi, dispatcher, settings
+from .buffer import CPU, CUDA, CUDA_MANAGED, Buffer
+from .device import WAIT_SLICE_S, Device, devices
+from .errors import ArgumentError
+from .pending import Pending
+from .stream import handle_of
+
+_STOP_LIMIT_SLICES = 20
+
+
+class Bound:
+    """A checked launch: ``b()`` blocks, ``b.submit()`` returns a Pending, ``b.launch(stream)`` queues it.
+
+    The arrays are those it was bound to; their contents may change between calls. Made by ``kernel.bind`` and
+    ``entry.bind``.
+    """
+
+    def __init__(self, name: str, handle: _ffi.Handle, buffers: Sequence[Buffer], result: Any) -> None:
+        self._name = name
+        self._handle = handle
+        self._buffers = tuple(buffers)
+        self._result = result
+        self._device = _device_of(handle, self._buffers)
+        self._here = [b for b in self._buffers if (b.device_type == CPU) == (self._device.kind == "cpu")]
+        self._mode_key: tuple[Any, ...] = ()
+        self._mode_cache: _ffi.Handle = None
+
+    def __repr__(self) -> str:
+        return f"<Bound {self._name} on {self._device}>"
+
+    @property
+    def result(self) -> Any:
+        """What a call returns: the output, a tuple of several, or None."""
+        return self._result
+
+    @property
+    def device(self) -> Device:
+        """Where it runs."""
+        return self._device
+
+    def __call__(self, *, timeout: float | None = None, stream: Any = None) -> Any:
+        """Launch and wait.
+
+        Parameters
+        ----------
+        timeout
+            Seconds until the kernel is asked to stop.
+        stream
+            Where to queue it; default: the current stream of the arrays' library.
+
+        Returns
+        -------
+        Any
+            The output, a tuple of several, or None for a kernel without outputs.
+
+        Raises
+        ------
+        LaunchTimeout
+            The kernel did not end in time.
+        KernelFault, LaunchError
+            It failed.
+        """
+        handle = self._stream(stream)
+        mode = self._mode(handle, timeout)
+        others = self._order_before(handle, stream)
+        launch = _ffi.submit(self._handle, mode)
+        try:
+            while not _ffi.wait(launch, WAIT_SLICE_S):
+                pass  # Python looks at signals between slices
+        except BaseException:
+            self._stop(launch)
+            raise
+        failure = _ffi.outcome(launch)
+        if failure is not None:
+            if failure.fields.get(
+                "running"
+            ):  # a GPU kernel that never looked at the stop request still uses its arrays
+                dispatcher.instance().hold_for_launch(launch, self)
+            raise failure
+        self._order_after(handle, others)
+        return self._result
+
+    def submit(
+        self,
+        *,
+        on_done: Callable[[Future[Any]], object] | None = None,
+        timeout: float | None = None,
+        stream: Any = None,
+    ) -> Pending:
+        """Launch and return at once.
+
+        Parameters
+        ----------
+        on_done
+            Called with the Pending when the launch has ended, on warpbridge's dispatcher thread.
+        timeout, stream
+            As for a blocking call.
+        """
+        handle = self._stream(stream)
+        mode = self._mode(handle, timeout)
+        others = self._order_before(handle, stream)
+        pending = Pending(self._name, self._result, self)
+        if on_done is not None:
+            pending.add_done_callback(on_done)
+        dispatcher.instance().submit(self._handle, mode, pending)
+        self._order_after(handle, others)
+        return pending
+
+    def launch(self, stream: Any = None) -> Any:
+        """Queue on a stream and return the outputs at once, as array libraries do.
+
+        The outputs hold their values for whatever is queued on the same stream later. Nothing is allocated or waited
+        for; on CUDA devices it is legal under graph capture. There is no timeout, and an error comes out of the
+        stream's next synchronisation.
+        """
+        handle = self._stream(stream)
+        others = self._order_before(handle, stream)
+        _ffi.launch(self._handle, self._mode(handle, None))
+        if self._device.kind == "cpu":
+            dispatcher.instance().hold_for_stream(self._device.index, handle, self)
+        self._order_after(handle, others)
+        return self._result
+
+    def _stream(self, stream: Any) -> int:
+        if stream is not None:
+            return handle_of(stream, self._device.kind, str(self._device), self._name)
+        return self._here[0].current_stream() if self._here else 0
+
+    def _mode(self, stream: int, timeout: float | None) -> _ffi.Handle:
+        """Return the native form of the call's options, which mostly are the last call's."""
+        if timeout is not None and not timeout > 0:
+            raise ArgumentError(
+                f"{self._name}: timeout is {timeout!r}, expected a positive number of seconds, or None for no limit",
+                kernel=self._name,
+                argument="timeout",
+                found=timeout,
+            )
+        now = settings.current()
+        key = (stream, timeout, now)
+        if key != self._mode_key:
+            timeout_s = 0.0 if timeout is None else float(timeout)
+            self._mode_cache = _ffi.mode(stream, timeout_s, now.schedule, now.checks, now.seed, now.threads)
+            self._mode_key = key
+        return self._mode_cache
+
+    def _order_before(self, handle: int, stream: Any) -> list[int]:
+        """Make the launch wait for other libraries' current streams; return those streams.
+
+        Only without an explicit stream: who names one has ordered the work. The first array's library needs nothing,
+        its current stream is where the launch goes.
+        """
+        if stream is not None or self._device.kind == "cpu" or len(self._here) < 2:
+            return []
+        libraries = {b.library.name: b for b in self._here}
+        if len(libraries) == 1:
+            return []
+        others = {b.current_stream() for b in libraries.values()} - {handle}
+        others = {other for other in others if (other or 1) != (handle or 1)}
+        for other in others:
+            _ffi.stream_order(self._device.index, other, handle)
+        return list(others)
+
+    def _order_after(self, handle: int, others: list[int]) -> None:
+        """Make those streams wait for the launch."""
+        for other in others:
+            _ffi.stream_order(self._device.index, handle, other)
+
+    def _stop(self, launch: _ffi.Handle) -> None:
+        """Ask an interrupted launch to stop; if it takes long, leave it and its arrays to the dispatcher."""
+        _ffi.cancel(launch)
+        try:
+            for _ in range(_STOP_LIMIT_SLICES):
+                if _ffi.wait(launch, WAIT_SLICE_S):
+                    return
+        finally:
+            dispatcher.instance().hold_for_launch(launch, self)
+
+
+def _device_of(handle: _ffi.Handle, buffers: Sequence[Buffer]) -> Device:
+    """Return where a bound launch runs; the arrays say so, and the native core has checked that they agree."""
+    for buffer in buffers:
+        if buffer.device_type in (CUDA, CUDA_MANAGED):
+            for device in devices():
+                if device.dl_device == (CUDA, buffer.device_id):
+                    return device
+    return devices()[int(_ffi.bound_info(handle)["device"]) if not buffers else 0]

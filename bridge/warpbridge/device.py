@@ -1,0 +1,167 @@
+"""Devices: `devices()` lists them, `device(name)` finds one or says why it is not there.
+
+The CPU device is always the first. A device's index in the list is its number in the C ABI.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import _ffi
+from .buffer import CPU, CUDA
+from .errors import DeviceError
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+WAIT_SLICE_S = 0.05
+"""Longest wait without looking at signals."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Device:
+    """A place where kernels run.
+
+    Attributes
+    ----------
+    kind : str
+        ``"cpu"`` or ``"cuda"``.
+    ordinal : int
+        Number among the devices of its kind.
+    name : str
+        Name of the product.
+    arch : str
+        Its architecture, e.g. ``sm_90``; of the CPU device the greatest that it executes.
+    memory_bytes : int
+        Size of its memory.
+    sm_count : int
+        Multiprocessors; of the CPU device its threads.
+    max_shared_bytes : int
+        Greatest dynamic shared memory of a thread block.
+    driver : str
+        Version of its driver, empty for the CPU device.
+    ptx_version : tuple of int
+        Greatest PTX version it takes, as (major, minor).
+    uuid : str
+        32 hexadecimal digits, empty for the CPU device.
+    """
+
+    index: int = field(repr=False)
+    kind: str
+    ordinal: int
+    name: str
+    arch: str
+    memory_bytes: int
+    sm_count: int
+    max_shared_bytes: int
+    driver: str
+    ptx_version: tuple[int, int]
+    uuid: str
+
+    def __str__(self) -> str:
+        return "cpu" if self.kind == "cpu" else f"{self.kind}:{self.ordinal}"
+
+    def __repr__(self) -> str:
+        return f"Device({str(self)!r})"
+
+    @property
+    def dl_device(self) -> tuple[int, int]:
+        """The device as DLPack numbers it."""
+        return (CPU, 0) if self.kind == "cpu" else (CUDA, self.ordinal)
+
+    def stream(self) -> Stream:
+        """Make a stream on this device.
+
+        Returns
+        -------
+        Stream
+            Released with its last reference.
+        """
+        from .stream import Stream
+
+        handle = _ffi.stream_new(self.index)
+        stream = Stream(self, handle)
+        weakref.finalize(stream, _ffi.stream_free, self.index, handle).atexit = False
+        _streams(self.index).add(stream)
+        return stream
+
+    def synchronize(self) -> None:
+        """Wait for the device's default stream and every stream that `stream` made.
+
+        Raises
+        ------
+        KernelFault, LaunchError
+            A stream-ordered launch failed since the last wait.
+        """
+        from .stream import Stream
+
+        for stream in (Stream(self, 0), *_streams(self.index)):
+            stream.synchronize()
+
+
+@functools.cache
+def _streams(index: int) -> weakref.WeakSet[Stream]:
+    del index  # the cache's key
+    return weakref.WeakSet()
+
+
+@functools.cache
+def devices() -> tuple[Device, ...]:
+    """Return every device, the CPU device first.
+
+    Returns
+    -------
+    tuple of Device
+        CUDA devices follow in the driver's order. Looked up once per process.
+    """
+    return tuple(
+        Device(index, **{**facts, "ptx_version": tuple(facts["ptx_version"])})
+        for index, facts in enumerate(_ffi.devices())
+    )
+
+
+def device(name: str) -> Device:
+    """Return a device by name.
+
+    Parameters
+    ----------
+    name
+        ``"cpu"``, ``"cuda:0"``, ...; ``"cuda"`` is ``"cuda:0"``.
+
+    Raises
+    ------
+    DeviceError
+        There is none of that name; the text says what there is, and why there is no CUDA device.
+    """
+    wanted = {"cuda": "cuda:0", "cpu:0": "cpu"}.get(name, name)
+    for found in devices():
+        if str(found) == wanted:
+            return found
+    names = [str(found) for found in devices()]
+    raise DeviceError(
+        f"device {name!r} is not here, expected one of: {', '.join(names)}{_why_no_cuda(wanted)}",
+        device=name,
+        available=names,
+    )
+
+
+def _why_no_cuda(wanted: str) -> str:
+    if not wanted.startswith("cuda") or any(found.kind == "cuda" for found in devices()):
+        return ""
+    reason = _ffi.driver().get("cuda", {}).get("reason")
+    return f"; there is no CUDA device: {reason}" if reason else "; there is no CUDA device"
+
+
+def wait_for_stream(index: int, handle: int, timeout_s: float | None = None) -> bool:
+    """Wait for a stream in slices, so that signals are seen; False when `timeout_s` passed first."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = WAIT_SLICE_S if deadline is None else min(WAIT_SLICE_S, max(deadline - time.monotonic(), 0.0))
+        if _ffi.stream_wait(index, handle, left):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False

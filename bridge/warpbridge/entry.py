@@ -1,0 +1,165 @@
+"""An entry of a PTX module, launched by hand: geometry and arguments as given, checked against the PTX parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from . import _ffi
+from .arguments import as_any
+from .bound import Bound
+from .buffer import Buffer
+from .errors import ArgumentError
+from .pending import Pending
+
+Extent = int | Sequence[int]
+"""One to three extents; those left out are 1."""
+
+_EXTENT_MAX = 2**32 - 1
+
+
+class Entry:
+    """One ``.entry`` of a module: ``e(grid, block, args)`` blocks, ``e.submit`` and ``e.launch`` do not.
+
+    Arguments go in PTX parameter order: arrays (their address is passed), Python and NumPy numbers (converted to the
+    parameter's width, range-checked), ``bytes`` for by-value structs.
+
+    Parameters
+    ----------
+    module
+        The native module.
+    facts
+        Name and parameters, as the native core read them.
+    """
+
+    def __init__(self, module: _ffi.Handle, facts: Mapping[str, Any]) -> None:
+        self._module = module
+        self._facts = facts
+        self.__name__ = self.__qualname__ = str(facts["name"])
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.__name__}({', '.join(str(p['type']) for p in self.params)})>"
+
+    @property
+    def params(self) -> Sequence[Mapping[str, Any]]:
+        """Name, type and size in bytes of each parameter."""
+        found: Sequence[Mapping[str, Any]] = self._facts["params"]
+        return found
+
+    def __call__(
+        self,
+        grid: Extent,
+        block: Extent,
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        cluster: Extent | None = None,
+        timeout: float | None = None,
+        *,
+        stream: Any = None,
+    ) -> None:
+        """Launch and wait.
+
+        Parameters
+        ----------
+        grid
+            Thread blocks per axis.
+        block
+            Threads per axis of a block.
+        args
+            One per PTX parameter.
+        shared_bytes
+            Dynamic shared memory per block.
+        cluster
+            Thread blocks per cluster and axis.
+        timeout
+            Seconds. The CPU device always ends the launch; a GPU cannot stop PTX that does not look at a control block.
+        stream
+            Where to queue it; default: the current stream of the first array's library.
+
+        Raises
+        ------
+        ArgumentError
+            Count, size or range of an argument does not fit the PTX, or the geometry is impossible.
+        LaunchTimeout, KernelFault, LaunchError
+            The launch failed.
+        """
+        self.bind(grid, block, args, shared_bytes, cluster)(timeout=timeout, stream=stream)
+
+    def submit(
+        self,
+        grid: Extent,
+        block: Extent,
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        cluster: Extent | None = None,
+        timeout: float | None = None,
+        *,
+        stream: Any = None,
+        on_done: Callable[[Future[Any]], object] | None = None,
+    ) -> Pending:
+        """Launch and return at once; parameters as for a blocking call, `on_done` is called with the Pending."""
+        bound = self.bind(grid, block, args, shared_bytes, cluster)
+        return bound.submit(on_done=on_done, timeout=timeout, stream=stream)
+
+    def launch(
+        self,
+        grid: Extent,
+        block: Extent,
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        cluster: Extent | None = None,
+        *,
+        stream: Any = None,
+    ) -> None:
+        """Queue on a stream and return at once; parameters as for a blocking call."""
+        self.bind(grid, block, args, shared_bytes, cluster).launch(stream)
+
+    def bind(
+        self,
+        grid: Extent,
+        block: Extent,
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        cluster: Extent | None = None,
+    ) -> Bound:
+        """Check geometry and arguments once, for many launches."""
+        name = self.__name__
+        if not isinstance(args, list | tuple):
+            raise ArgumentError(
+                f"{name}: args is a {type(args).__name__}, expected a list or tuple with one item per PTX parameter",
+                kernel=name,
+                argument="args",
+            )
+        geometry = _ffi.Geometry(
+            _extent(grid, f"{name}: grid"),
+            _extent(block, f"{name}: block"),
+            _extent(1 if cluster is None else cluster, f"{name}: cluster"),
+            _extent(shared_bytes, f"{name}: shared_bytes", least=0)[0],
+        )
+        values = [
+            as_any(item, f"{name}: argument {place} ({self._label(place)})", {"kernel": name, "index": place})
+            for place, item in enumerate(args, 1)
+        ]
+        handle = _ffi.entry_bind(self._module, name, geometry, values)
+        return Bound(name, handle, [v for v in values if isinstance(v, Buffer)], None)
+
+    def _label(self, place: int) -> str:
+        return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"
+
+
+def _extent(value: Extent, described: str, least: int = 1) -> tuple[int, int, int]:
+    """Return three extents.
+
+    Raises
+    ------
+    ArgumentError
+        It is no int or 1- to 3-tuple of ints in range.
+    """
+    items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    whole = all(hasattr(type(item), "__index__") and not isinstance(item, bool) for item in items)
+    if not 1 <= len(items) <= 3 or not whole or not all(least <= int(item) <= _EXTENT_MAX for item in items):
+        kind = "a whole number" if least == 0 else "an int, or 1 to 3 of them,"
+        raise ArgumentError(f"{described} is {value!r}, expected {kind} of at least {least}", found=value)
+    x, y, z = (*(int(item) for item in items), 1, 1)[:3]
+    return x, y, z

@@ -1,0 +1,252 @@
+"""The exceptions of warpbridge, one class per kind of failure.
+
+Every text says what was found, then what was expected, then what to do. The same facts are attributes of the exception,
+so that a program need not parse the text. This module imports nothing of warpbridge; `_ffi.py` turns the native core's
+status codes into these classes.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+__all__ = [
+    "ArgumentError",
+    "DeadlockError",
+    "DeviceError",
+    "KernelFault",
+    "LaunchCancelled",
+    "LaunchError",
+    "LaunchTimeout",
+    "LoadError",
+    "ManifestError",
+    "MemoryFault",
+    "RaceError",
+    "WarpbridgeError",
+]
+
+
+class WarpbridgeError(Exception):
+    """Base of every exception that warpbridge raises.
+
+    Parameters
+    ----------
+    message
+        The whole text.
+    **fields
+        Facts of this failure. Each becomes an attribute; those that a class documents are ``None`` where unknown.
+
+    Attributes
+    ----------
+    message : str
+        The whole text, as ``str(error)`` gives it.
+    fields : dict
+        Every fact that is known, by name.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, message: str, /, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields: dict[str, Any] = fields
+        for name in self._known:
+            setattr(self, name, fields.get(name))
+        for name, value in fields.items():
+            if name not in _OWN_NAMES:
+                setattr(self, name, value)
+
+    def __reduce__(self) -> tuple[Callable[..., WarpbridgeError], tuple[type[WarpbridgeError], str, dict[str, Any]]]:
+        return _rebuild, (type(self), self.message, self.fields)
+
+
+_OWN_NAMES = frozenset(dir(WarpbridgeError)) | {"message", "fields"}
+
+
+def _rebuild(kind: type[WarpbridgeError], message: str, fields: dict[str, Any]) -> WarpbridgeError:
+    """Make an unpickled exception: keyword arguments do not survive pickle's default."""
+    return kind(message, **fields)
+
+
+class ArgumentError(WarpbridgeError, TypeError, ValueError):
+    """An argument does not fit: missing, of a wrong type, dtype, rank, size, device, alignment or range.
+
+    Attributes
+    ----------
+    kernel : str or None
+        Name of the kernel or entry.
+    argument : str or None
+        Name of the argument.
+    index : int or None
+        Its place in the call.
+    found, expected : object
+        The two sides of the comparison, as text.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "argument", "index", "found", "expected")
+    kernel: str | None
+    argument: str | None
+    index: int | None
+    found: Any
+    expected: Any
+
+
+class LoadError(WarpbridgeError):
+    """PTX that cannot be loaded: a syntax error, an unknown instruction, or a version the driver does not take.
+
+    Attributes
+    ----------
+    origin : str or None
+        The file, or ``<string>``.
+    line, column : int or None
+        Where in the PTX, from 1.
+    log : str or None
+        The driver's compilation log.
+    ptx_version, driver_version : object
+        What the PTX asks for and what the driver has.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("origin", "line", "column", "log", "ptx_version", "driver_version")
+    origin: str | None
+    line: int | None
+    column: int | None
+    log: str | None
+    ptx_version: Any
+    driver_version: Any
+
+
+class ManifestError(WarpbridgeError):
+    """A manifest that is wrong in itself, or that contradicts its PTX.
+
+    Attributes
+    ----------
+    file : str or None
+        The manifest.
+    key : str or None
+        The key to correct.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("file", "key")
+    file: str | None
+    key: str | None
+
+
+class LaunchError(WarpbridgeError):
+    """The device refused a launch, or failed during it for a reason that it does not attribute to the kernel.
+
+    Attributes
+    ----------
+    kernel : str or None
+        Name of the kernel or entry.
+    device : str or None
+        Where it was to run.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "device")
+    kernel: str | None
+    device: str | None
+
+
+class LaunchTimeout(WarpbridgeError, TimeoutError):
+    """A launch did not end within its ``timeout``; the kernel was asked to stop.
+
+    Attributes
+    ----------
+    kernel : str or None
+        Name of the kernel or entry.
+    timeout_s : float or None
+        The limit, in seconds.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "timeout_s")
+    kernel: str | None
+    timeout_s: float | None
+
+
+class LaunchCancelled(WarpbridgeError, concurrent.futures.CancelledError):
+    """A launch ended early because it was cancelled.
+
+    Attributes
+    ----------
+    kernel : str or None
+        Name of the kernel or entry.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel",)
+    kernel: str | None
+
+
+class KernelFault(WarpbridgeError):
+    """The kernel itself went wrong, or reported that its arguments make no sense.
+
+    Attributes
+    ----------
+    kernel, entry : str or None
+        What ran.
+    line : int or None
+        Line of the PTX.
+    instruction : str or None
+        The instruction at fault, as written.
+    role : str or None
+        The role of the warp at fault.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role")
+    kernel: str | None
+    entry: str | None
+    line: int | None
+    instruction: str | None
+    role: str | None
+
+
+class DeadlockError(KernelFault):
+    """Every warp waits and nothing is under way that could wake one (found by the CPU device).
+
+    Attributes
+    ----------
+    waits : list or None
+        Who waits for what.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "waits")
+    waits: Any
+
+
+class RaceError(KernelFault):
+    """Two accesses to one location without an order between them (found by the CPU device)."""
+
+
+class MemoryFault(KernelFault):
+    """An access outside every array, misaligned, or a write to a read-only array.
+
+    Attributes
+    ----------
+    address : int or None
+        As the kernel saw it.
+    array : str or None
+        The nearest array.
+    offset : int or None
+        Offset of the access in it, in bytes.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "address", "array", "offset")
+    address: int | None
+    array: str | None
+    offset: int | None
+
+
+class DeviceError(WarpbridgeError):
+    """A device that is not there, or that cannot be used.
+
+    Attributes
+    ----------
+    device : str or None
+        The one asked for.
+    available : list of str or None
+        Those that there are.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = ("device", "available")
+    device: str | None
+    available: list[str] | None

@@ -1,0 +1,253 @@
+"""A kernel with a manifest: called like a function, checked like one.
+
+The manifest gives the signature; the native core checks the values; the arrays' own library allocates the outputs. The
+call styles themselves are `bound.py`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from . import _ffi
+from .arguments import as_array, as_inline, as_scalar
+from .bound import Bound
+from .buffer import CPU, Buffer
+from .errors import ArgumentError
+from .pending import Pending
+from .signature import Argument, Call, CallShape
+
+_BIND_OPTIONS = ("out", "dtype", "arch")
+_LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
+_CALL_OPTIONS = (*_LAUNCH_OPTIONS, "timeout")
+_SUBMIT_OPTIONS = (*_CALL_OPTIONS, "on_done")
+
+
+class Kernel:
+    """A kernel: ``k(x, ...)`` blocks, ``k.submit`` returns a Pending, ``k.launch`` queues, ``k.bind`` checks once.
+
+    Made by `load` (with a manifest) and by `warpbridge.kernels`. Its own arguments are in ``help(k)`` and
+    ``inspect.signature(k)``. Every call style takes these options by name:
+
+    out
+        The output array, or a tuple where there are several (None in it: to be allocated). Default: new arrays of the
+        first array's library, on its device.
+    dtype
+        The outputs' dtype, where it does not follow from the inputs.
+    arch
+        The least architecture of the variant to run, e.g. ``"sm_80"``; default: the best for the device.
+    stream
+        Where to queue; default: the current stream of the first array's library.
+    timeout
+        Seconds until the kernel is asked to stop (not for ``launch``).
+    """
+
+    def __init__(self, module: _ffi.Handle, name: str) -> None:
+        self._handle = _ffi.kernel_get(module, name)
+        self._manifest = _ffi.kernel_info(self._handle)
+        by_name = {entry["name"]: Argument.read(entry) for entry in self._manifest["args"] if "kind" in entry}
+        visible = [by_name[item] for item in self._manifest["visible"]]
+        self._shape = CallShape(name, visible, _free_dtypes(visible, self._manifest.get("dtypes") or {}))
+        self._described = {a.name: self._shape.described(a) for a in visible}
+        self.__name__ = self.__qualname__ = name
+        self.__signature__ = self._shape.signature
+        self.__doc__ = _documentation(self._shape, self._manifest)
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self._shape}>"
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The manifest, as the native core understood it."""
+        return self._manifest
+
+    @property
+    def summary(self) -> str:
+        """One line about it."""
+        return str(self._manifest.get("summary", ""))
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Run and wait.
+
+        Returns
+        -------
+        Any
+            The output, a tuple of several, or None for a kernel without outputs.
+
+        Raises
+        ------
+        ArgumentError
+            An argument does not fit.
+        LaunchTimeout
+            The kernel did not end in time.
+        KernelFault, LaunchError
+            It failed.
+        """
+        call = self._shape.parse(args, keywords, _CALL_OPTIONS)
+        return self._bind(call)(timeout=call.timeout, stream=call.stream)
+
+    def submit(self, *args: Any, **keywords: Any) -> Pending:
+        """Run and return at once; ``on_done=f`` is called with the Pending at the end.
+
+        Returns
+        -------
+        Pending
+            A `concurrent.futures.Future` of what a blocking call returns.
+
+        Raises
+        ------
+        ArgumentError
+            An argument does not fit.
+        """
+        call = self._shape.parse(args, keywords, _SUBMIT_OPTIONS)
+        return self._bind(call).submit(on_done=call.on_done, timeout=call.timeout, stream=call.stream)
+
+    def launch(self, *args: Any, **keywords: Any) -> Any:
+        """Queue on a stream and return the outputs at once.
+
+        Raises
+        ------
+        ArgumentError
+            An argument does not fit.
+        """
+        call = self._shape.parse(args, keywords, _LAUNCH_OPTIONS)
+        return self._bind(call).launch(call.stream)
+
+    def bind(self, *args: Any, **keywords: Any) -> Bound:
+        """Check the arguments once, for many launches.
+
+        Raises
+        ------
+        ArgumentError
+            An argument does not fit.
+        """
+        return self._bind(self._shape.parse(args, keywords, _BIND_OPTIONS))
+
+    def _bind(self, call: Call) -> Bound:
+        given = self._outputs_given(call.out)
+        values = self._values(call)
+        buffers = [value for value in values.values() if isinstance(value, Buffer)]
+        for argument, obj in zip(self._shape.outputs, given, strict=True):
+            values[argument.name] = None if obj is None else self._array(argument, obj)
+        choices = self._choices(call)
+        if any(obj is None for obj in given):
+            given = self._allocate(values, buffers, choices, given)
+        outputs = [value for a in self._shape.outputs if isinstance(value := values[a.name], Buffer)]
+        handle = _ffi.kernel_bind(self._handle, [values[a.name] for a in self._shape.visible], choices)
+        result = None if not given else given[0] if len(given) == 1 else tuple(given)
+        return Bound(self.__name__, handle, (*buffers, *outputs), result)
+
+    def _values(self, call: Call) -> dict[str, _ffi.Value]:
+        """Convert the inputs; inline arrays last, because the others say where the launch runs."""
+        given = dict(zip((a.name for a in self._shape.inputs), call.values, strict=True))
+        values: dict[str, _ffi.Value] = dict.fromkeys(given)
+        on_host = True
+        for argument in sorted(self._shape.inputs, key=lambda a: a.inline):
+            obj = given[argument.name]
+            if obj is None:
+                continue
+            described, fields = self._described[argument.name], self._fields(argument)
+            if not argument.is_array:
+                values[argument.name] = as_scalar(obj, described, fields)
+            elif argument.inline:
+                values[argument.name] = as_inline(obj, argument.dtype, on_host, described, fields)
+            else:
+                buffer = self._array(argument, obj)
+                values[argument.name] = buffer
+                on_host &= buffer.device_type == CPU
+        return values
+
+    def _outputs_given(self, out: Any) -> list[Any]:
+        """Return one object per output, None where it is to be allocated."""
+        wanted = self._shape.outputs
+        if out is None:
+            return [None] * len(wanted)
+        given = list(out) if isinstance(out, tuple | list) else [out]
+        if len(given) != len(wanted):
+            names = ", ".join(a.name for a in wanted)
+            raise ArgumentError(
+                f"{self.__name__}: out has {len(given)} arrays, expected {len(wanted)}{f' ({names})' if names else ''}",
+                kernel=self.__name__,
+                argument="out",
+                found=len(given),
+                expected=len(wanted),
+            )
+        return given
+
+    def _allocate(
+        self, values: dict[str, _ffi.Value], buffers: list[Buffer], choices: str | None, given: list[Any]
+    ) -> list[Any]:
+        """Make the missing outputs in the first array's library; `values` gets their claims."""
+        if not buffers:
+            raise ArgumentError(
+                f"{self.__name__}: no array is given that says where outputs are to be made, expected out=",
+                kernel=self.__name__,
+                argument="out",
+            )
+        ordered = [values[a.name] for a in self._shape.visible]
+        specs = _ffi.kernel_infer(self._handle, ordered, choices, len(given))
+        made = []
+        for argument, obj, spec in zip(self._shape.outputs, given, specs, strict=True):
+            array = obj
+            if obj is None:
+                try:
+                    array = buffers[0].empty(spec.shape, spec.dtype)
+                except ArgumentError as error:
+                    raise ArgumentError(f"{self.__name__}: {error}", **self._fields(argument)) from None
+                values[argument.name] = self._array(argument, array)
+            made.append(array)
+        return made
+
+    def _array(self, argument: Argument, obj: Any) -> Buffer:
+        return as_array(obj, self._described[argument.name], self._fields(argument))
+
+    def _fields(self, argument: Argument) -> dict[str, Any]:
+        return {"kernel": self.__name__, "argument": argument.name}
+
+    def _choices(self, call: Call) -> str | None:
+        """Return the dtypes and the variant asked for, as the native core reads them."""
+        items = []
+        if call.dtype is not None:
+            chosen = call.dtype if isinstance(call.dtype, Mapping) else {self._shape.free_dtypes[0]: call.dtype}
+            items += [f"{variable}={dtype_name(dtype)}" for variable, dtype in chosen.items()]
+        if call.arch is not None:
+            items.append(f"arch={call.arch}")
+        return ",".join(items) or None
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the manifest's name of a dtype given as text, or as NumPy, CuPy or PyTorch write it."""
+    if isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    return str(name).removeprefix("torch.")
+
+
+def _free_dtypes(visible: list[Argument], variables: Mapping[str, Any]) -> list[str]:
+    """Return the dtype variables that occur in outputs only: the caller may choose them."""
+    fixed = {a.dtype for a in visible if not a.is_output}
+    return [name for name in variables if name not in fixed]
+
+
+def _documentation(shape: CallShape, manifest: Mapping[str, Any]) -> str:
+    """Write the docstring, NumPy style."""
+    lines = [str(manifest.get("summary", shape.name)), ""]
+    doc = str(manifest.get("doc") or "").strip()
+    if doc:
+        lines += [doc, ""]
+    lines += ["Parameters", "----------"]
+    for argument in shape.inputs:
+        lines += [f"{argument.name} : {_kind(argument)}", f"    {argument.summary}"]
+    if shape.outputs:
+        lines += ["", "Returns", "-------"]
+        for argument in shape.outputs:
+            lines += [f"{argument.name} : {_kind(argument)}", f"    {argument.summary}"]
+    return inspect.cleandoc("\n".join(lines))
+
+
+def _kind(argument: Argument) -> str:
+    kind = f"{'array' if argument.is_array else 'scalar'} of {argument.dtype}"
+    if argument.required or argument.is_output:
+        return kind
+    return f"{kind}, optional" if argument.default is None else f"{kind}, default {argument.default!r}"

@@ -1,0 +1,32 @@
+"""The bundled kernels, each loaded on first use: ``wb.kernels.scale``, or ``from warpbridge.kernels import scale``.
+
+``dir(wb.kernels)`` lists them; demonstrations are hidden there but can be named. Their signatures for type checkers are
+in `kernels.pyi`.
+"""
+
+from __future__ import annotations
+
+from . import _ffi
+from .kernel import Kernel
+
+_loaded: dict[str, Kernel] = {}
+
+
+def __getattr__(name: str) -> Kernel:
+    """Load a bundled kernel.
+
+    Raises
+    ------
+    AttributeError
+        There is none of that name.
+    """
+    if name not in _loaded:
+        known = {entry["name"] for entry in _ffi.bundled()}
+        if name not in known:
+            raise AttributeError(f"warpbridge has no kernel {name!r}, expected one of: {', '.join(__dir__())}")
+        _loaded[name] = Kernel(_ffi.bundled_load(name), name)
+    return _loaded[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(entry["name"] for entry in _ffi.bundled() if not entry["hidden"])

@@ -1,0 +1,150 @@
+"""PTX modules: `load` reads one, with its manifest where there is one; a Module maps names to entries and kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from . import _ffi
+from .entry import Entry
+from .errors import ArgumentError, LoadError, ManifestError
+from .kernel import Kernel
+
+T = TypeVar("T")
+
+
+class Names(Mapping[str, T], Generic[T]):
+    """A read-only mapping whose values are made on first use."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], T], described: str) -> None:
+        self._made: dict[str, T | None] = dict.fromkeys(names)
+        self._make = make
+        self._described = described
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._made:
+            known = ", ".join(self._made) or "none"
+            raise KeyError(f"{name!r} is not among the {self._described}; there are: {known}")
+        found = self._made[name]
+        if found is None:
+            found = self._made[name] = self._make(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __repr__(self) -> str:
+        return f"<{self._described}: {', '.join(self._made) or 'none'}>"
+
+
+class Module:
+    """A loaded PTX module.
+
+    Attributes
+    ----------
+    entries : Mapping of str to Entry
+        Every ``.entry``, to be launched by hand.
+    kernels : Mapping of str to Kernel
+        What the manifest describes; empty without one.
+    origin : str
+        The file, or ``<string>``.
+    ptx_version : tuple of int
+        ``.version`` of the PTX.
+    target : str
+        ``.target`` of the PTX, e.g. ``sm_90``.
+    """
+
+    def __init__(self, handle: _ffi.Handle) -> None:
+        info = _ffi.module_info(handle)
+        facts = {entry["name"]: entry for entry in info["entries"]}
+        self.origin: str = info["origin"]
+        self.ptx_version: tuple[int, int] = tuple(info["ptx_version"])
+        self.target: str = info["target"]
+        self.entries: Mapping[str, Entry] = Names(
+            facts, lambda name: Entry(handle, facts[name]), f"entries of {self.origin}"
+        )
+        self.kernels: Mapping[str, Kernel] = Names(
+            info["kernels"], lambda name: Kernel(handle, name), f"kernels of {self.origin}"
+        )
+
+    def __repr__(self) -> str:
+        major, minor = self.ptx_version
+        return f"<Module {self.origin}: PTX {major}.{minor} for {self.target}, entries {', '.join(self.entries)}>"
+
+
+def load(
+    ptx: str | bytes | os.PathLike[str],
+    manifest: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+) -> Module:
+    """Load PTX.
+
+    Parameters
+    ----------
+    ptx
+        A path, or PTX text (recognised by its ``.version`` directive), or PTX as bytes.
+    manifest
+        A path or a mapping; default: the ``.toml`` beside the PTX file, where there is one.
+
+    Returns
+    -------
+    Module
+        Nothing is compiled yet; a GPU compiles at the first launch.
+
+    Raises
+    ------
+    LoadError
+        The file cannot be read, or its text is no PTX that is understood; with line and column.
+    ManifestError
+        The manifest is wrong, or contradicts the PTX; with file and key.
+    """
+    text, path = _ptx_of(ptx)
+    if manifest is None and path is not None and path.with_suffix(".toml").is_file():
+        manifest = path.with_suffix(".toml")
+    origin = "<string>" if path is None else str(path)
+    if manifest is None:
+        return Module(_ffi.module_load(text, origin, None, None, None if path is None else str(path.parent)))
+    if isinstance(manifest, Mapping):
+        base = None if path is None else str(path.parent)
+        return Module(_ffi.module_load(text, origin, _as_json(manifest), "<dict>", base))
+    where = Path(manifest)
+    return Module(_ffi.module_load(text, origin, _manifest_text(where), str(where), str(where.parent)))
+
+
+def _ptx_of(ptx: str | bytes | os.PathLike[str]) -> tuple[bytes, Path | None]:
+    """Return the text, and the file it came from."""
+    if isinstance(ptx, bytes):
+        return ptx, None
+    if isinstance(ptx, str) and ".version" in ptx and "\n" in ptx:
+        return ptx.encode(), None
+    if not isinstance(ptx, str | os.PathLike):
+        raise ArgumentError(f"load: ptx is a {type(ptx).__name__}, expected a path, PTX text or bytes", argument="ptx")
+    path = Path(ptx)
+    try:
+        return path.read_bytes(), path
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = str(path) if len(str(path)) < 200 and "\n" not in str(path) else f"{str(path)[:40]!r}..."
+        raise LoadError(
+            f"{shown}: {reason}; expected a PTX file, or PTX text with its .version directive", origin=str(path)
+        ) from None
+
+
+def _manifest_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ManifestError(f"{path}: {reason}; expected a manifest in TOML", file=str(path)) from None
+
+
+def _as_json(manifest: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(manifest)
+    except TypeError as error:
+        raise ManifestError(f"<dict>: {error}; expected strings, numbers, lists and dicts", file="<dict>") from None

@@ -1,0 +1,104 @@
+"""A launch under way: a real `concurrent.futures.Future`, with progress and with a `cancel` that reaches the kernel.
+
+It owns what the launch uses (arrays, the bound launch) until the launch has ended. `dispatcher.py` completes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+from . import _ffi
+from .errors import LaunchCancelled, WarpbridgeError
+
+
+class Pending(Future[Any]):
+    """A tracked launch.
+
+    As with any Future: `result` waits and returns the outputs or raises what went wrong, `exception`, `done`,
+    `running`, `add_done_callback`; `concurrent.futures.wait` and `asyncio.wrap_future` take it. Callbacks run on
+    warpbridge's dispatcher thread; what they raise goes to `sys.unraisablehook`.
+    """
+
+    def __init__(self, kernel: str, result: Any, owners: Any) -> None:
+        super().__init__()
+        self._kernel = kernel
+        self._outputs = result
+        self._owners = owners
+        self._handle: _ffi.Handle | None = None
+        self.set_running_or_notify_cancel()
+
+    def __repr__(self) -> str:
+        if not self.done():
+            return f"<Pending {self._kernel}: running, {self.progress:.0%}>"
+        failure = self._failure()
+        return f"<Pending {self._kernel}: {'finished' if failure is None else type(failure).__name__}>"
+
+    @property
+    def progress(self) -> float:
+        """Share done, in [0, 1]; 0 where the kernel reports none, 1 after the end."""
+        handle = self._handle
+        return 1.0 if self.done() or handle is None else _ffi.progress(handle)
+
+    def cancel(self) -> bool:
+        """Ask the kernel to stop at its next wait.
+
+        Returns
+        -------
+        bool
+            False when the launch has already ended. After True the Pending ends with `LaunchCancelled`, unless the
+            kernel reaches its end first.
+        """
+        handle = self._handle
+        if self.done() or handle is None:
+            return False
+        _ffi.cancel(handle)
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether the launch ended early because of `cancel`."""
+        return self.done() and isinstance(self._failure(), LaunchCancelled)
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Call ``fn(self)`` when the launch has ended; at once when it already has."""
+
+        def guarded(pending: Future[Any]) -> None:
+            try:
+                fn(pending)
+            except BaseException as error:
+                report_unraisable(error, fn)
+
+        super().add_done_callback(guarded)
+
+    def _failure(self) -> BaseException | None:
+        return super().exception()
+
+    def _attach(self, handle: _ffi.Handle) -> None:
+        """Take the native launch over; called once, before the dispatcher can see its end."""
+        self._handle = handle
+
+    def _complete(self) -> None:
+        """Take the outcome from the native launch and let go of everything it used."""
+        failure: WarpbridgeError | None = None
+        if self._handle is not None:  # None only where Ctrl-C fell into `submit`, and nobody has this Pending
+            failure = _ffi.outcome(self._handle)
+        result, self._outputs, self._owners, self._handle = self._outputs, None, None, None
+        if failure is None:
+            self.set_result(result)
+        else:
+            self.set_exception(failure)
+
+
+def report_unraisable(error: BaseException, culprit: Any) -> None:
+    """Hand an exception that nobody can catch to `sys.unraisablehook`."""
+    facts: Any = SimpleNamespace(
+        exc_type=type(error),
+        exc_value=error,
+        exc_traceback=error.__traceback__,
+        err_msg="Exception ignored in a warpbridge callback",
+        object=culprit,
+    )
+    sys.unraisablehook(facts)

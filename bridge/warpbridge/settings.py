@@ -1,0 +1,108 @@
+"""How the CPU device runs: `with wb.cpu(...)` for a block of code, `WARPBRIDGE_*` in the environment as the default.
+
+The setting belongs to the thread (a context variable), and is read when a launch is made. GPUs ignore it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import ArgumentError
+
+Schedule = Literal["eager", "latest", "seeded"]
+Checks = Literal["none", "memory", "all"]
+
+# In the order of wb_mode's numbers.
+SCHEDULES: tuple[Schedule, ...] = ("eager", "latest", "seeded")
+CHECKS: tuple[Checks, ...] = ("none", "memory", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Numbers as `wb_mode` takes them."""
+
+    schedule: int = SCHEDULES.index("eager")
+    checks: int = CHECKS.index("memory")
+    seed: int = 0
+    threads: int = 0
+
+
+_current: ContextVar[Settings] = ContextVar("warpbridge_cpu")
+_default: Settings | None = None
+
+
+def current() -> Settings:
+    """Return the settings of this thread."""
+    found = _current.get(None)
+    return found if found is not None else _from_environment()
+
+
+@contextlib.contextmanager
+def cpu(
+    schedule: Schedule = "eager", seed: int = 0, checks: Checks = "memory", threads: int | None = None
+) -> Iterator[None]:
+    """Set how the CPU device runs launches that this thread makes inside the ``with`` block.
+
+    Parameters
+    ----------
+    schedule
+        When asynchronous copies complete: ``"eager"`` at issue, ``"latest"`` as late as the PTX ISA allows (exposes
+        missing waits), ``"seeded"`` at times drawn from `seed`, which also interleaves the warps.
+    seed
+        For ``"seeded"``.
+    checks
+        ``"memory"`` checks bounds and alignment and finds deadlocks, and names arrays; ``"all"`` adds races, missing
+        waits and uninitialised reads; ``"none"`` omits the names.
+    threads
+        Host threads that execute thread blocks; one per core by default.
+
+    Raises
+    ------
+    ArgumentError
+        A value is not one of those.
+    """
+    token = _current.set(_settings(schedule, checks, seed, 0 if threads is None else threads, ("", "", "", "")))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _settings(schedule: str, checks: str, seed: int, threads: int, names: tuple[str, str, str, str]) -> Settings:
+    """Check the four values; `names` are the environment variables they came from, empty for `cpu`'s arguments."""
+    titles = [
+        name or f"cpu: {title}" for name, title in zip(names, ("schedule", "checks", "seed", "threads"), strict=True)
+    ]
+    if schedule not in SCHEDULES:
+        raise ArgumentError(f"{titles[0]} is {schedule!r}, expected 'eager', 'latest' or 'seeded'", argument="schedule")
+    if checks not in CHECKS:
+        raise ArgumentError(f"{titles[1]} is {checks!r}, expected 'none', 'memory' or 'all'", argument="checks")
+    if not 0 <= seed < 2**64:
+        raise ArgumentError(f"{titles[2]} is {seed}, expected 0 to 2**64 - 1", argument="seed")
+    if not 0 <= threads <= 1024:
+        raise ArgumentError(f"{titles[3]} is {threads}, expected 1 to 1024, or 0 for one per core", argument="threads")
+    return Settings(SCHEDULES.index(schedule), CHECKS.index(checks), seed, threads)
+
+
+def _from_environment() -> Settings:
+    """Read the environment once."""
+    global _default  # noqa: PLW0603 - read once per process
+    if _default is None:
+        names = ("WARPBRIDGE_SCHEDULE", "WARPBRIDGE_CHECKS", "WARPBRIDGE_SEED", "WARPBRIDGE_THREADS")
+        schedule, checks, seed, threads = (os.environ.get(name, "").strip() for name in names)
+        _default = _settings(
+            schedule or "eager", checks or "memory", _number(names[2], seed), _number(names[3], threads), names
+        )
+    return _default
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text or "0", 0)
+    except ValueError:
+        raise ArgumentError(f"{name} is {text!r}, expected a whole number", argument=name) from None

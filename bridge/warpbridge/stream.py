@@ -1,0 +1,145 @@
+"""Streams of both devices, and every form in which another library hands one over.
+
+A handle is 0 or 1 for the legacy default stream, 2 for the per-thread default, else an address. The CPU device's
+streams have handles too, and the same order: launches on one stream follow each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _ffi, dispatcher
+from .device import Device, wait_for_stream
+from .errors import ArgumentError
+
+_LEGACY = (0, 1)
+
+
+class Stream:
+    """A queue of launches on one device, in order.
+
+    Made by `Device.stream`, or around a handle that another library owns.
+
+    Parameters
+    ----------
+    device
+        Where it belongs.
+    handle
+        0 or 1: the legacy default stream; 2: the per-thread default; else the address of a stream.
+    owner
+        Kept alive with the stream.
+    """
+
+    def __init__(self, device: Device, handle: int, owner: Any = None) -> None:
+        self.device = device
+        self.handle = handle
+        self._owner = owner
+
+    def __repr__(self) -> str:
+        return f"Stream({str(self.device)!r}, {self.handle:#x})"
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Hand the stream to another library (cuda.core's protocol).
+
+        Raises
+        ------
+        ArgumentError
+            It is a stream of the CPU device.
+        """
+        if self.device.kind != "cuda":
+            raise ArgumentError(f"{self!r} is a stream of the CPU device, expected a CUDA stream")
+        return (0, self.handle)
+
+    def synchronize(self) -> None:
+        """Wait for all work queued so far. Signals such as Ctrl-C end the wait, not the work.
+
+        Raises
+        ------
+        KernelFault, LaunchError
+            A stream-ordered launch on it failed.
+        """
+        wait_for_stream(self.device.index, self.handle)
+        dispatcher.raise_stream_failure(self.device.index, self.handle)
+
+    def wait(self, other: Stream) -> None:
+        """Make what is queued here from now on wait for what is queued on `other` so far.
+
+        Raises
+        ------
+        ArgumentError
+            `other` is on another device.
+        """
+        if other.device is not self.device:
+            raise ArgumentError(f"{other!r} is on {other.device}, expected a stream on {self.device}")
+        _ffi.stream_order(self.device.index, other.handle, self.handle)
+
+
+def handle_of(stream: Any, device_kind: str, device_label: str, described: str) -> int:
+    """Return the handle of a stream in any of its forms.
+
+    Parameters
+    ----------
+    stream
+        A `Stream`, an object with ``__cuda_stream__``, ``.ptr`` (old CuPy) or ``.cuda_stream`` (old PyTorch), or an
+        int handle.
+    device_kind, device_label
+        Where the launch runs: ``cpu`` or ``cuda``, and its name.
+    described
+        Opens the error texts: the kernel's name.
+
+    Raises
+    ------
+    ArgumentError
+        It is no stream, or one of another device.
+    """
+    if isinstance(stream, Stream):
+        if str(stream.device) != device_label:
+            raise ArgumentError(
+                f"{described}: stream is on {stream.device}, expected a stream on {device_label}, where the arrays are",
+                kernel=described,
+                argument="stream",
+                found=str(stream.device),
+                expected=device_label,
+            )
+        return stream.handle
+    handle = _foreign_handle(stream, described)
+    if device_kind == "cpu" and handle not in _LEGACY:
+        raise ArgumentError(
+            f"{described}: stream is a CUDA stream, expected a stream on {device_label}, where the arrays are; "
+            "make one with wb.device('cpu').stream()",
+            kernel=described,
+            argument="stream",
+            found="cuda",
+            expected=device_label,
+        )
+    return handle
+
+
+def _foreign_handle(stream: Any, described: str) -> int:
+    """Read a handle out of another library's stream."""
+    handle: Any = None
+    if hasattr(stream, "__cuda_stream__"):
+        protocol: Any = stream.__cuda_stream__
+        version, handle = protocol() if callable(protocol) else protocol
+        if version != 0:
+            raise ArgumentError(
+                f"{described}: stream has version {version} of __cuda_stream__, expected version 0",
+                kernel=described,
+                argument="stream",
+            )
+    elif isinstance(stream, int) and not isinstance(stream, bool):
+        handle = stream
+    else:
+        handle = getattr(stream, "ptr", None)
+        if handle is None:
+            handle = getattr(stream, "cuda_stream", None)
+    if not isinstance(handle, int) or not 0 <= handle < 2**64:
+        kind = f"{type(stream).__module__}.{type(stream).__qualname__}"
+        raise ArgumentError(
+            f"{described}: stream is a {kind.removeprefix('builtins.')}, expected a wb.Stream, an object with "
+            "__cuda_stream__, a CuPy or PyTorch stream, or an int handle",
+            kernel=described,
+            argument="stream",
+            found=kind,
+        )
+    return handle

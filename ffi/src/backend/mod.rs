@@ -3,6 +3,8 @@
 //! Callers (`bound.rs`, `dispatch.rs`) have checked every argument; a backend reports only what they could not foresee.
 //! `cuda/` and `cpu.rs` implement it and never import each other. The choice is made once, in `device.rs`.
 
+pub mod cuda;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

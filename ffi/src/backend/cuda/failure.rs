@@ -1,0 +1,247 @@
+//! Turns a driver's refusal into the error that a user reads: which launch, on which stream, what to do.
+//!
+//! Pure text and classification: no driver call here, so every sentence is tested without a GPU. Some codes mean that the
+//! context is lost (CUDA programming guide, "Error Checking"): the driver then answers every call with the same code, so what
+//! was in flight when it was first seen is kept (`state.rs`) and named.
+
+use super::result::Failure;
+use super::sys::{self, Code};
+use crate::backend::StreamHandle;
+use crate::error::{Error, Kind};
+
+/// Whether the driver can do nothing more in this process after `code`.
+pub(super) fn loses_context(code: Code) -> bool {
+    matches!(code, 214 | 220 | 226 | 700 | 702 | 710 | 714..=719 | 721)
+}
+
+/// The class of a fault that ended a kernel.
+fn fault_kind(code: Code) -> Kind {
+    match code {
+        sys::ERROR_ILLEGAL_ADDRESS | sys::ERROR_MISALIGNED_ADDRESS | sys::ERROR_INVALID_ADDRESS_SPACE => Kind::Memory,
+        702 | 710 | 714..=719 | 721 => Kind::KernelFault,
+        _ => Kind::Device,
+    }
+}
+
+pub(super) fn stream_text(stream: StreamHandle) -> String {
+    match stream.0 {
+        0 | 1 => "the legacy default stream".into(),
+        2 => "the per-thread default stream".into(),
+        handle => format!("stream {handle:#x}"),
+    }
+}
+
+/// One launch, for texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LaunchName {
+    pub(super) label: String,
+    pub(super) arguments: String,
+    pub(super) stream: StreamHandle,
+}
+
+/// The fields that every error of the driver has.
+fn with_code(error: Error, device: &str, failure: &Failure) -> Error {
+    error
+        .with("device", device)
+        .with("cuda_error", failure.name.as_str())
+        .with("cuda_code", failure.code)
+        .with("cuda_call", failure.call)
+}
+
+/// A launch ended because the GPU stopped. `others` were in flight too.
+pub(super) fn kernel_fault(device: &str, failure: &Failure, launch: &LaunchName, others: &[String]) -> Error {
+    let company = if others.is_empty() {
+        "no other tracked launch was in flight".to_owned()
+    } else {
+        format!("also in flight, so one of them may be to blame: {}", others.join(", "))
+    };
+    let text = format!(
+        "{}: {failure} on {device}, {}; arguments: {}; {company}; the CUDA context is lost, expected a new process: no \
+         CUDA call works in this one any more. The same launch on the CPU device names the faulty instruction",
+        launch.label,
+        stream_text(launch.stream),
+        launch.arguments,
+    );
+    with_code(Error::new(fault_kind(failure.code), text), device, failure)
+        .with("kernel", launch.label.as_str())
+        .with("arguments", launch.arguments.as_str())
+        .with("stream", launch.stream.0)
+        .with("also_in_flight", others.to_vec())
+        .with("context_lost", true)
+}
+
+/// Work that no ticket stands for (stream-ordered launches, other libraries) stopped the GPU.
+pub(super) fn stream_fault(device: &str, failure: &Failure, stream: StreamHandle, suspects: &[String]) -> Error {
+    let company = if suspects.is_empty() {
+        "no tracked launch was in flight, so a stream-ordered launch or another library's kernel is to blame".to_owned()
+    } else {
+        format!("in flight, so one of them may be to blame: {}", suspects.join(", "))
+    };
+    let text = format!(
+        "{}: {failure} on {device}; {company}; the CUDA context is lost, expected a new process: no CUDA call works in \
+         this one any more",
+        stream_text(stream)
+    );
+    with_code(Error::new(fault_kind(failure.code), text), device, failure)
+        .with("stream", stream.0)
+        .with("also_in_flight", suspects.to_vec())
+        .with("context_lost", true)
+}
+
+/// A call on a device whose context was lost before.
+pub(super) fn lost(device: &str, doing: &str, failure: &Failure, suspects: &[String]) -> Error {
+    let company = if suspects.is_empty() {
+        "no tracked launch was in flight".to_owned()
+    } else {
+        format!("in flight: {}", suspects.join(", "))
+    };
+    let text = format!(
+        "{doing}: the CUDA context of {device} is lost since {failure}; {company}; expected a new process: no CUDA call \
+         works in this one any more"
+    );
+    with_code(Error::new(Kind::Device, text), device, failure).with("context_lost", true)
+}
+
+/// The process was forked after the driver was initialised.
+pub(super) fn forked(device: &str, parent: u32, child: u32) -> Error {
+    Error::new(
+        Kind::Device,
+        format!(
+            "{device}: CUDA was initialised in process {parent}, and this is process {child}, forked from it; expected \
+             CUDA to be used only where it was initialised: start the child by spawn, in Python \
+             multiprocessing.set_start_method(\"spawn\")"
+        ),
+    )
+    .with("device", device)
+}
+
+/// A refused launch: the geometry is the usual reason, so it is named with the limit that the driver gives.
+pub(super) fn refused_launch(
+    device: &str,
+    failure: &Failure,
+    launch: &LaunchName,
+    geometry: &str,
+    threads_allowed: Option<u32>,
+) -> Error {
+    let limit = threads_allowed.map_or(String::new(), |threads| {
+        format!(" (this entry: at most {threads} threads per block)")
+    });
+    let text = format!(
+        "{}: the driver refused the launch on {device}, {}: {failure}; found {geometry}, expected a geometry that {device} \
+         offers{limit} and a stream of {device}; arguments: {}",
+        launch.label,
+        stream_text(launch.stream),
+        launch.arguments
+    );
+    with_code(Error::new(Kind::Launch, text), device, failure)
+        .with("kernel", launch.label.as_str())
+        .with("stream", launch.stream.0)
+}
+
+/// Anything else.
+pub(super) fn other(device: &str, doing: &str, failure: &Failure) -> Error {
+    let text = format!("{doing}: {} on {device} returned {failure}", failure.call);
+    with_code(Error::new(Kind::Device, text), device, failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn illegal_address() -> Failure {
+        Failure {
+            call: "cuEventQuery",
+            code: 700,
+            name: "CUDA_ERROR_ILLEGAL_ADDRESS".into(),
+            text: "an illegal memory access was encountered".into(),
+        }
+    }
+
+    fn scale() -> LaunchName {
+        LaunchName {
+            label: "scale".into(),
+            arguments: "x=float32[8]".into(),
+            stream: StreamHandle(0x7f20),
+        }
+    }
+
+    #[test]
+    fn test_kernel_fault_names_kernel_stream_arguments_and_the_lost_context() {
+        let error = kernel_fault("cuda:0", &illegal_address(), &scale(), &[]);
+        assert_eq!(
+            error.message,
+            "scale: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on cuda:0, stream 0x7f20; \
+             arguments: x=float32[8]; no other tracked launch was in flight; the CUDA context is lost, expected a new \
+             process: no CUDA call works in this one any more. The same launch on the CPU device names the faulty \
+             instruction"
+        );
+        assert_eq!(error.kind, Kind::Memory);
+        assert_eq!(error.fields["stream"], 0x7f20);
+        assert_eq!(error.fields["context_lost"], true);
+        assert_eq!(error.fields["cuda_code"], 700);
+    }
+
+    #[test]
+    fn test_kernel_fault_names_the_other_launches_in_flight() {
+        let error = kernel_fault(
+            "cuda:0",
+            &illegal_address(),
+            &scale(),
+            &["a on stream 0x1f".into(), "b on stream 0x2f".into()],
+        );
+        assert!(error.message.contains(
+            "; also in flight, so one of them may be to blame: a on stream 0x1f, b on stream 0x2f; the CUDA context"
+        ));
+    }
+
+    #[test]
+    fn test_fault_kinds_follow_the_code() {
+        let kinds = [700, 716, 717, 715, 719, 214].map(fault_kind);
+        use Kind::{Device, KernelFault, Memory};
+        assert_eq!(kinds, [Memory, Memory, Memory, KernelFault, KernelFault, Device]);
+        assert!(!loses_context(701), "a launch that asks for too much harms nothing");
+        assert!(!loses_context(1));
+    }
+
+    #[test]
+    fn test_forked_names_both_processes_and_the_remedy() {
+        assert_eq!(
+            forked("cuda:0", 10, 11).message,
+            "cuda:0: CUDA was initialised in process 10, and this is process 11, forked from it; expected CUDA to be \
+             used only where it was initialised: start the child by spawn, in Python \
+             multiprocessing.set_start_method(\"spawn\")"
+        );
+    }
+
+    #[test]
+    fn test_refused_launch_names_geometry_and_limit() {
+        let failure = Failure {
+            call: "cuLaunchKernel",
+            code: 701,
+            name: "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES".into(),
+            text: "too many resources requested for launch".into(),
+        };
+        let error = refused_launch("cuda:0", &failure, &scale(), "grid [1, 1, 1]", Some(512));
+        assert_eq!(
+            error.message,
+            "scale: the driver refused the launch on cuda:0, stream 0x7f20: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (too many \
+             resources requested for launch); found grid [1, 1, 1], expected a geometry that cuda:0 offers (this entry: \
+             at most 512 threads per block) and a stream of cuda:0; arguments: x=float32[8]"
+        );
+        assert_eq!(error.kind, Kind::Launch);
+    }
+
+    #[test]
+    fn test_stream_text_names_the_special_streams() {
+        let texts = [0, 1, 2, 255].map(|handle| stream_text(StreamHandle(handle)));
+        assert_eq!(
+            texts,
+            [
+                "the legacy default stream",
+                "the legacy default stream",
+                "the per-thread default stream",
+                "stream 0xff"
+            ]
+        );
+    }
+}

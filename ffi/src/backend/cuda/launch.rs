@@ -1,0 +1,231 @@
+//! Queues launches: the hot path. No allocation, no synchronisation, no lock when the launch is not tracked.
+//!
+//! Parameters go to the driver as one pointer each, into the plan's bytes: nothing is copied, and the control block's
+//! address is put in by pointing its parameter elsewhere. Modules and functions: `module.rs`; what follows a tracked
+//! launch: `ticket.rs`.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use super::context::Current;
+use super::failure::{self, LaunchName};
+use super::module::CudaFunction;
+use super::result::{Checked, Failure};
+use super::state::{DeviceState, InFlight};
+use super::sys::{self, LaunchAttribute, LaunchConfig, Stream};
+use super::ticket::CudaTicket;
+use crate::backend::{LaunchMode, LaunchPlan, StreamHandle};
+use crate::error::{Error, Kind, Result};
+
+/// Pointers kept on the stack; entries with more parameters pay for a `Vec`.
+const STACK_PARAMETERS: usize = 32;
+
+impl LaunchName {
+    pub(super) fn of(plan: &LaunchPlan, stream: StreamHandle) -> Self {
+        Self {
+            label: plan.label.clone(),
+            arguments: plan.arguments.clone(),
+            stream,
+        }
+    }
+}
+
+/// Queues a stream-ordered launch. Legal while the stream is captured.
+pub(super) fn untracked(state: &DeviceState, plan: &LaunchPlan, mode: &LaunchMode) -> Result<()> {
+    state.check_alive(&plan.label)?;
+    let function = function_of(state, plan)?;
+    let context = state.context()?;
+    // Not relaxed: a launch is legal under capture as it is, and this is the path that must cost nothing.
+    let _current = Current::enter(state.api(), context).map_err(|f| state.error(&plan.label, f))?;
+    queue(state, function, plan, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))
+}
+
+/// Queues a launch with a control block and an event behind it.
+pub(super) fn tracked(state: &Arc<DeviceState>, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Arc<CudaTicket>> {
+    let function = function_of(state, plan)?;
+    let _current = state.enter(&plan.label)?;
+    let api = state.api();
+    let stream = Stream(mode.stream.0 as usize);
+    let broken = |f| state.error(&plan.label, f);
+    if api.is_capturing(stream).map_err(broken)? {
+        return Err(capturing(&state.name, plan, mode.stream));
+    }
+    let slot = state.take_slot().map_err(broken)?;
+    slot.block.clear();
+    if let Err(failure) = queue(state, function, plan, mode.stream, slot.address) {
+        state.flights().give(slot);
+        return Err(refused(state, function, plan, mode.stream, failure));
+    }
+    // If this fails the slot is left out for good: the kernel may be writing its control block.
+    api.record(slot.event, stream).map_err(broken)?;
+    let flight = InFlight {
+        plan: plan.clone(),
+        stream: mode.stream,
+    };
+    let serial = state.flights().depart(slot, flight);
+    Ok(Arc::new(CudaTicket::new(
+        state.clone(),
+        serial,
+        slot,
+        LaunchName::of(plan, mode.stream),
+    )))
+}
+
+fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {
+    let function = plan.function.as_any().downcast_ref::<CudaFunction>();
+    function
+        .filter(|function| function.device() == state.name)
+        .ok_or_else(|| {
+            let text = format!(
+                "{}: its function was not loaded on {}, expected one that this device loaded",
+                plan.label, state.name
+            );
+            Error::new(Kind::Internal, text)
+        })
+}
+
+fn capturing(device: &str, plan: &LaunchPlan, stream: StreamHandle) -> Error {
+    let text = format!(
+        "{}: {} of {device} is being captured into a graph, expected a stream-ordered launch there: a graph has nobody to \
+         report to",
+        plan.label,
+        failure::stream_text(stream)
+    );
+    Error::new(Kind::Launch, text)
+        .with("kernel", plan.label.as_str())
+        .with("stream", stream.0)
+}
+
+fn refused(
+    state: &DeviceState,
+    function: &CudaFunction,
+    plan: &LaunchPlan,
+    stream: StreamHandle,
+    failure: Failure,
+) -> Error {
+    if failure::loses_context(failure.code) || state.check_process().is_err() {
+        return state.error(&plan.label, failure);
+    }
+    let attribute = state
+        .api()
+        .function_attribute(function.handle(), sys::FUNCTION_MAX_THREADS);
+    let geometry = format!(
+        "grid {:?}, block {:?}, cluster {:?}, {} bytes of dynamic shared memory",
+        plan.grid, plan.block, plan.cluster, plan.shared_bytes
+    );
+    let name = LaunchName::of(plan, stream);
+    failure::refused_launch(&state.name, &failure, &name, &geometry, attribute.ok())
+}
+
+/// Hands a launch to the driver; `control` is the control block's device address or 0.
+fn queue(
+    state: &DeviceState,
+    function: &CudaFunction,
+    plan: &LaunchPlan,
+    stream: StreamHandle,
+    control: u64,
+) -> Checked<()> {
+    let mut on_stack = [ptr::null(); STACK_PARAMETERS];
+    let mut on_heap = Vec::new();
+    let pointers = match on_stack.get_mut(..plan.layout.len()) {
+        Some(pointers) => pointers,
+        None => {
+            on_heap.resize(plan.layout.len(), ptr::null());
+            &mut on_heap[..]
+        }
+    };
+    point_at_parameters(pointers, plan, &control);
+    let cluster = cluster_attribute(plan.cluster);
+    let config = LaunchConfig {
+        grid: plan.grid,
+        block: plan.block,
+        shared_bytes: plan.shared_bytes,
+        stream: Stream(stream.0 as usize),
+        attributes: cluster.as_ref().map_or(ptr::null(), ptr::from_ref),
+        attribute_count: u32::from(cluster.is_some()),
+    };
+    // SAFETY: the caller built `layout` from the entry's `.param` list, so there is one pointer per parameter, each to a value
+    // inside `params` (or to `control`), which outlive the call; the driver copies them before it returns.
+    unsafe { state.api().launch(function.handle(), &config, pointers.as_ptr()) }
+}
+
+/// One pointer per parameter into the plan's bytes; the control parameter's points at `control`.
+fn point_at_parameters(pointers: &mut [*const c_void], plan: &LaunchPlan, control: &u64) {
+    for (pointer, &(offset, bytes)) in pointers.iter_mut().zip(&plan.layout) {
+        *pointer = if plan.control_offset == Some(offset) {
+            ptr::from_ref(control).cast()
+        } else {
+            plan.params[offset..offset + bytes].as_ptr().cast()
+        };
+    }
+}
+
+fn cluster_attribute(cluster: [u32; 3]) -> Option<LaunchAttribute> {
+    (cluster != [1, 1, 1]).then_some(LaunchAttribute {
+        id: sys::ATTRIBUTE_CLUSTER_DIMENSION,
+        padding: [0; 4],
+        cluster,
+        rest_of_value: [0; 52],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Function;
+
+    struct NoFunction;
+    impl Function for NoFunction {
+        fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+    }
+
+    fn plan(params: Vec<u8>, layout: Vec<(usize, usize)>, control_offset: Option<usize>) -> LaunchPlan {
+        LaunchPlan {
+            label: "scale".into(),
+            arguments: String::new(),
+            function: Arc::new(NoFunction),
+            grid: [1; 3],
+            block: [1; 3],
+            cluster: [1; 3],
+            shared_bytes: 0,
+            params,
+            layout,
+            control_offset,
+            ranges: Vec::new(),
+            roles: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn test_parameters_point_into_the_plan_and_control_points_outside() {
+        let plan = plan((0..20).collect(), vec![(0, 8), (8, 8), (16, 4)], Some(8));
+        let control = 0xabcd_u64;
+        let mut pointers = [ptr::null(); 3];
+        point_at_parameters(&mut pointers, &plan, &control);
+        let base: *const c_void = plan.params.as_ptr().cast();
+        assert_eq!(pointers[0], base);
+        assert_eq!(pointers[1], ptr::from_ref(&control).cast());
+        assert_eq!(pointers[2], base.wrapping_byte_add(16));
+    }
+
+    #[test]
+    fn test_cluster_attribute_is_absent_for_a_cluster_of_one() {
+        assert!(cluster_attribute([1, 1, 1]).is_none());
+        let attribute = cluster_attribute([2, 1, 1]).expect("a cluster of two");
+        assert_eq!((attribute.id, attribute.cluster), (4, [2, 1, 1]));
+    }
+
+    #[test]
+    fn test_capturing_stream_refuses_a_tracked_launch() {
+        let error = capturing("cuda:0", &plan(vec![], vec![], None), StreamHandle(0x10));
+        assert_eq!(
+            error.message,
+            "scale: stream 0x10 of cuda:0 is being captured into a graph, expected a stream-ordered launch there: a graph \
+             has nobody to report to"
+        );
+        assert_eq!(error.kind, Kind::Launch);
+    }
+}

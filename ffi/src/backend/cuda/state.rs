@@ -1,0 +1,204 @@
+//! What everything on one device shares: the primary context, the slots of tracked launches, and whether the context is lost.
+//!
+//! The context is retained on first use and kept until the process ends, like every module and event: stream-ordered
+//! launches and captured graphs may need them at any time, and nobody can say when they are done.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::context::Current;
+use super::control::{ControlBlock, Flights, Slot};
+use super::failure::{self, LaunchName};
+use super::library::Driver;
+use super::result::{Checked, Failure};
+use super::sys::{Api, Context, DeviceNumber, Event};
+use crate::backend::{LaunchPlan, StreamHandle};
+use crate::error::{Error, Result};
+
+/// Control blocks per allocation: one page of pinned memory holds 64.
+const SLAB_BLOCKS: usize = 256;
+
+/// A tracked launch that the device may still run.
+pub(super) struct InFlight {
+    pub(super) plan: Arc<LaunchPlan>,
+    pub(super) stream: StreamHandle,
+}
+
+impl InFlight {
+    fn text(&self) -> String {
+        format!("{} on {}", self.plan.label, failure::stream_text(self.stream))
+    }
+}
+
+/// How and when the context was lost.
+struct Lost {
+    failure: Failure,
+    /// Serial number and name of what was in flight, oldest first.
+    suspects: Vec<(u64, String)>,
+}
+
+pub(super) struct DeviceState {
+    driver: &'static Driver,
+    number: DeviceNumber,
+    /// `cuda:0`.
+    pub(super) name: String,
+    /// `sm_90`.
+    pub(super) arch: String,
+    context: OnceLock<Context>,
+    starting: Mutex<()>,
+    flights: Mutex<Flights<InFlight>>,
+    /// Recorded anew for each `stream_order`.
+    pub(super) order_event: Mutex<Option<Event>>,
+    /// Made by `stream_new` and not freed yet.
+    pub(super) streams: Mutex<Vec<StreamHandle>>,
+    lost: OnceLock<Lost>,
+}
+
+/// Nothing here is left half-changed by a panic, so a poisoned lock is as good as any.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl DeviceState {
+    pub(super) fn new(driver: &'static Driver, number: DeviceNumber, name: String, arch: String) -> Self {
+        Self {
+            driver,
+            number,
+            name,
+            arch,
+            context: OnceLock::new(),
+            starting: Mutex::new(()),
+            flights: Mutex::default(),
+            order_event: Mutex::default(),
+            streams: Mutex::default(),
+            lost: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn api(&self) -> &'static Api {
+        &self.driver.api
+    }
+
+    pub(super) fn driver_version(&self) -> i32 {
+        self.driver.version
+    }
+
+    pub(super) fn flights(&self) -> MutexGuard<'_, Flights<InFlight>> {
+        lock(&self.flights)
+    }
+
+    /// The primary context, retained on first use.
+    pub(super) fn context(&self) -> Result<Context> {
+        if let Some(context) = self.context.get() {
+            return Ok(*context);
+        }
+        self.check_process()?;
+        let _one_at_a_time = lock(&self.starting);
+        if let Some(context) = self.context.get() {
+            return Ok(*context);
+        }
+        let retained = self.api().retain_primary(self.number);
+        let context = retained.map_err(|f| self.error("opening the device", f))?;
+        Ok(*self.context.get_or_init(|| context))
+    }
+
+    /// Makes the context current for driver calls that may run beside another thread's capture.
+    pub(super) fn enter(&self, doing: &str) -> Result<Current<'static>> {
+        self.check_process()?;
+        self.check_alive(doing)?;
+        let context = self.context()?;
+        Current::enter_relaxed(self.api(), context).map_err(|f| self.error(doing, f))
+    }
+
+    pub(super) fn check_process(&self) -> Result<()> {
+        let (parent, here) = (self.driver.process, std::process::id());
+        if parent == here {
+            return Ok(());
+        }
+        Err(failure::forked(&self.name, parent, here))
+    }
+
+    pub(super) fn check_alive(&self, doing: &str) -> Result<()> {
+        match self.lost.get() {
+            None => Ok(()),
+            Some(lost) => Err(failure::lost(&self.name, doing, &lost.failure, &lost.labels_but(None))),
+        }
+    }
+
+    /// The error for a failed call that no launch of ours is to blame for.
+    pub(super) fn error(&self, doing: &str, failure: Failure) -> Error {
+        if let Err(forked) = self.check_process() {
+            return forked;
+        }
+        if failure::loses_context(failure.code) {
+            let lost = self.lose(failure);
+            return failure::lost(&self.name, doing, &lost.failure, &lost.labels_but(None));
+        }
+        failure::other(&self.name, doing, &failure)
+    }
+
+    /// The error that ended a tracked launch.
+    pub(super) fn launch_error(&self, serial: u64, launch: &LaunchName, failure: Failure) -> Error {
+        if let Err(forked) = self.check_process() {
+            return forked;
+        }
+        if failure::loses_context(failure.code) {
+            let lost = self.lose(failure);
+            return failure::kernel_fault(&self.name, &lost.failure, launch, &lost.labels_but(Some(serial)));
+        }
+        failure::other(&self.name, &launch.label, &failure)
+    }
+
+    /// The error that came out of waiting for a stream.
+    pub(super) fn stream_error(&self, stream: StreamHandle, failure: Failure) -> Error {
+        if self.check_process().is_ok() && failure::loses_context(failure.code) {
+            let lost = self.lose(failure);
+            return failure::stream_fault(&self.name, &lost.failure, stream, &lost.labels_but(None));
+        }
+        self.error("waiting for a stream", failure)
+    }
+
+    /// Keeps the first failure that lost the context, with what was in flight then.
+    fn lose(&self, failure: Failure) -> &Lost {
+        self.lost.get_or_init(|| Lost {
+            failure,
+            suspects: self
+                .flights()
+                .launches()
+                .map(|(serial, launch)| (serial, launch.text()))
+                .collect(),
+        })
+    }
+
+    /// A free slot. The context is current.
+    pub(super) fn take_slot(&self) -> Checked<Slot> {
+        let mut flights = self.flights();
+        // An event that cannot be queried any more belongs to a lost context: its slot stays taken.
+        flights.reap(|event| self.api().event_done(event).unwrap_or(false));
+        if let Some(slot) = flights.take() {
+            return Ok(slot);
+        }
+        let (host, address) = self.api().alloc_mapped(SLAB_BLOCKS * size_of::<ControlBlock>())?;
+        let blocks = host.cast::<ControlBlock>();
+        for index in 0..SLAB_BLOCKS {
+            // SAFETY: the slab has room for `SLAB_BLOCKS` blocks.
+            let block = unsafe { blocks.add(index) };
+            // SAFETY: pinned memory is page-aligned, readable and writable, and is never freed; any bytes are a valid
+            // `ControlBlock`, and its fields are atomics, so the device may change them.
+            let block = unsafe { &*block };
+            let slot = Slot {
+                block,
+                address: address + (index * size_of::<ControlBlock>()) as u64,
+                event: self.api().new_event()?,
+            };
+            flights.give(slot);
+        }
+        Ok(flights.take().expect("a slab was added"))
+    }
+}
+
+impl Lost {
+    fn labels_but(&self, serial: Option<u64>) -> Vec<String> {
+        let others = self.suspects.iter().filter(|(s, _)| Some(*s) != serial);
+        others.map(|(_, label)| label.clone()).collect()
+    }
+}

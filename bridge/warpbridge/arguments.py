@@ -82,8 +82,10 @@ def as_scalar(obj: Any, described: str, fields: dict[str, Any]) -> bool | int | 
     """
     if isinstance(obj, bool | float):
         return obj
-    value = obj
-    if not isinstance(obj, int) and not hasattr(obj, "shape"):
+    value: Any = obj
+    if isinstance(obj, int):
+        pass
+    elif not hasattr(obj, "shape"):
         value = _number(obj)
     elif hasattr(obj, "dtype") and hasattr(obj, "item") and not hasattr(obj, "__dlpack__") and obj.shape == ():
         value = obj.item()  # a NumPy scalar

@@ -60,6 +60,7 @@ class Library(Protocol):
     @property
     def name(self) -> str:
         """As in error texts: ``numpy``, ``cupy``, ``torch``."""
+        ...
 
     def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
         """Return a new C-contiguous array of the library on that device.
@@ -72,9 +73,11 @@ class Library(Protocol):
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return the handle of the stream on which the library queues work for that device at the moment."""
+        ...
 
     def numbers(self, array: Any) -> list[float]:
         """Return the elements of a one-dimensional host array."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

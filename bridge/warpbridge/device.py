@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import time
 import weakref
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from . import _ffi
 from .buffer import CPU, CUDA
@@ -118,10 +119,12 @@ def devices() -> tuple[Device, ...]:
     tuple of Device
         CUDA devices follow in the driver's order. Looked up once per process.
     """
-    return tuple(
-        Device(index, **{**facts, "ptx_version": tuple(facts["ptx_version"])})
-        for index, facts in enumerate(_ffi.devices())
-    )
+    return tuple(_read(index, facts) for index, facts in enumerate(_ffi.devices()))
+
+
+def _read(index: int, facts: Mapping[str, Any]) -> Device:
+    known = {item.name: facts[item.name] for item in fields(Device) if item.name != "index"}
+    return Device(index, **{**known, "ptx_version": tuple(facts["ptx_version"])})
 
 
 def device(name: str) -> Device:

@@ -119,8 +119,7 @@ def _foreign_handle(stream: Any, described: str) -> int:
     """Read a handle out of another library's stream."""
     handle: Any = None
     if hasattr(stream, "__cuda_stream__"):
-        protocol: Any = stream.__cuda_stream__
-        version, handle = protocol() if callable(protocol) else protocol
+        version, handle = stream.__cuda_stream__()
         if version != 0:
             raise ArgumentError(
                 f"{described}: stream has version {version} of __cuda_stream__, expected version 0",

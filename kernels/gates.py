@@ -1,0 +1,174 @@
+"""What a kernel's PTX must pass before it ships. Each gate returns its complaints, found first, then expected.
+
+The gates know PTX text, manifests and ptxas; compiling is in ``build.py``. kernels/README.md says why each gate exists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import ptxtext
+
+
+class BuildError(Exception):
+    """A tool or a declaration is missing; the text says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a kernel's manifest and source declare about its PTX."""
+
+    entries: dict[str, frozenset[str]]
+    """Entries by PTX file name."""
+    block: tuple[int, ...]
+    """Threads per axis."""
+    syncs: dict[str, Counter[str]]
+    """Synchronising operations by entry; the empty name stands for all entries."""
+
+    def syncs_of(self, entry: str) -> Counter[str]:
+        """Return the operations declared for one entry."""
+        return self.syncs.get(entry, self.syncs.get("", Counter()))
+
+
+def declared(manifest: Path) -> Declared:
+    """Read what the manifest and the ``//! sync:`` lines of the kernel's source declare."""
+    table = tomllib.loads(manifest.read_text(encoding="utf-8"))
+    entries: dict[str, set[str]] = {}
+    for variant in table["variants"]:
+        entries.setdefault(Path(variant["ptx"]).name, set()).add(variant["entry"])
+    block = table["launch"]["block"]
+    source = manifest.parent / "src" / f"{manifest.stem}.rs"
+    syncs = read_syncs(source.read_text(encoding="utf-8"))
+    if not syncs:
+        raise BuildError(f"{source.name} declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'")
+    names = {name: frozenset(found) for name, found in entries.items()}
+    return Declared(names, tuple(block) if isinstance(block, list) else (block,), syncs)
+
+
+def read_syncs(source: str) -> dict[str, Counter[str]]:
+    """Parse lines like ``//! sync: bar.sync 1, vote.sync.all.pred 2`` or ``//! sync entry_name: ...``."""
+    syncs: dict[str, Counter[str]] = {}
+    for match in re.finditer(r"^//! sync ?(\w*): (.*)$", source, re.M):
+        pairs = (item.split() for item in match[2].split(","))
+        syncs[match[1]] = Counter({mnemonic: int(count) for mnemonic, count in pairs})
+    return syncs
+
+
+def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...], ptxas: str) -> list[str]:
+    """Run every gate that needs the PTX alone."""
+    file = name.split(" ")[0]
+    return [
+        *gate_entries(text, name, kernel.entries.get(file, frozenset()), kernel.block),
+        *gate_syncs(text, name, kernel),
+        *gate_calls(text, name),
+        *(complaint for arch in assembled_for for complaint in gate_ptxas(text, name, arch, ptxas)),
+    ]
+
+
+def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[int, ...]) -> list[str]:
+    """The PTX has the manifest's entries, with the manifest's launch bounds."""
+    found = set(ptxtext.entries(text))
+    complaints = [f"{name}: entry {e} is not in the manifest" for e in sorted(found - expected)]
+    complaints += [f"{name}: entry {e} of the manifest is not in the PTX" for e in sorted(expected - found)]
+    bounds = ptxtext.launch_bounds(block)
+    for entry, header in ptxtext.headers(text).items():
+        if bounds not in header:
+            complaints.append(f"{name}: entry {entry} lacks launch bounds, expected {bounds.strip()!r} (ptxas C7508)")
+    return complaints
+
+
+def gate_syncs(text: str, name: str, kernel: Declared) -> list[str]:
+    """Each entry has as many synchronising operations as its source declares: a copy of one can hang a GPU."""
+    complaints = []
+    for entry, body in ptxtext.entries(text).items():
+        found, expected = sync_counts(body), kernel.syncs_of(entry)
+        for mnemonic in sorted(found.keys() | expected.keys()):
+            if found[mnemonic] != expected[mnemonic]:
+                complaints.append(
+                    f"{name}: entry {entry} has {found[mnemonic]} {mnemonic}, expected {expected[mnemonic]}: the compiler has "
+                    "copied or removed it, or the '//! sync:' line of the source is out of date"
+                )
+    return complaints
+
+
+def sync_counts(body: str) -> Counter[str]:
+    """Count the operations in which threads meet: mnemonics with a ``.sync`` or ``.aligned`` part, and all barriers."""
+    counts: Counter[str] = Counter()
+    for statement in re.split(r"[;{}\n]", re.sub(r"//.*", "", body)):
+        match = re.match(r"\s*(?:@!?%?\w+\s+)?([a-z][\w.:]*)", statement)
+        if match:
+            parts = match[1].split(".")
+            if {"sync", "aligned"} & set(parts[1:]) or parts[0] in {"bar", "barrier"}:
+                counts[match[1]] += 1
+    return counts
+
+
+def gate_calls(text: str, name: str) -> list[str]:
+    """No device functions, calls or local memory: a state machine that was not folded away shows as one of these."""
+    complaints = []
+    if ".func" in text:
+        complaints.append(f"{name}: has a .func, expected entries only")
+    for entry, body in ptxtext.entries(text).items():
+        for word, what in (("call", r"^\s*(?:@!?%\w+\s+)?call\b"), (".local", r"\.local\b")):
+            if re.search(what, body, re.M):
+                complaints.append(f"{name}: entry {entry} has a {word}, expected none: a panic or a state machine is left in it")
+    return complaints
+
+
+def gate_hash(text: str, name: str, expected: str) -> list[str]:
+    """The PTX was built from the sources beside it."""
+    match = re.search(r"^// sources: sha256 (\w+)$", text, re.M)
+    if match and match[1] == expected:
+        return []
+    found = f"sources sha256 {match[1][:12]}..." if match else "no sources' hash"
+    return [f"{name}: {found}, expected {expected[:12]}...: the sources have changed, run python kernels/build.py"]
+
+
+def gate_rebuilt(committed: str, rebuilt: str, name: str) -> list[str]:
+    """The same compiler gives the same bytes; another compiler's output only has to pass the other gates."""
+    if committed == rebuilt or ptxtext.compiler(committed) != ptxtext.compiler(rebuilt):
+        return []
+    pairs = zip(committed.splitlines(), rebuilt.splitlines(), strict=False)
+    line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), min(committed.count("\n"), rebuilt.count("\n")) + 1)
+    return [f"{name}: differs from a rebuild by the same compiler from line {line} on: run python kernels/build.py"]
+
+
+def gate_ptxas(text: str, name: str, arch: str, ptxas: str) -> list[str]:
+    """The PTX assembles for this architecture without a warning, a stack or a spill."""
+    with tempfile.TemporaryDirectory(prefix="warpbridge-ptxas-") as scratch:
+        source = Path(scratch) / "kernel.ptx"
+        source.write_text(text, encoding="utf-8")
+        command = [ptxas, "-v", f"-arch={arch}", str(source), "-o", str(Path(scratch) / "kernel.cubin")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = (done.stdout + done.stderr).replace(str(source), name)
+    if done.returncode != 0:
+        return [f"{name}: ptxas refuses it for {arch}: {output.strip()}"]
+    complaints = [f"{name}: {arch}: {line.strip()}, expected no warning" for line in output.splitlines() if "warning" in line]
+    pattern = r"Function properties for (\w+)\s+(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+    for entry, stack, stores, loads in re.findall(pattern, output):
+        if (stack, stores, loads) != ("0", "0", "0"):
+            complaints.append(
+                f"{name}: entry {entry} for {arch} has {stack} bytes of stack, {stores} of spill stores, {loads} of spill loads, expected 0"
+            )
+    return complaints
+
+
+def find_ptxas() -> str:
+    """Find ptxas: $PTXAS, the path, the PyPI package nvidia-cuda-nvcc in this Python."""
+    given = os.environ.get("PTXAS")
+    if given and Path(given).is_file():
+        return given
+    packages = sorted(Path(sysconfig.get_paths()["purelib"]).glob("nvidia/*/bin/ptxas"))
+    found = str(packages[-1]) if packages else shutil.which("ptxas")
+    if found is None:
+        raise BuildError("ptxas not found: pip install nvidia-cuda-nvcc, or put it on the path, or set PTXAS")
+    return found

@@ -1,0 +1,27 @@
+//! Warp-specialised kernels in async Rust, compiled to PTX by `build.py`.
+//!
+//! `runtime/` is what kernels stand on; each other module is one kernel with its manifest `<name>.toml` beside this
+//! crate. The build sets two cfgs: `kernel` (one PTX file per kernel) and `engine` (how bytes reach shared memory:
+//! `bulk` from sm_90 on, `cp_async` from sm_80 on). Nothing here depends on the host side.
+//! Start reading at `scale.rs`, then `runtime/mod.rs`.
+
+#![no_std]
+#![feature(abi_ptx, abi_unadjusted, asm_experimental_arch, core_float_math, f16, link_llvm_intrinsics, stdarch_nvptx)]
+// The features above are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
+#![allow(internal_features)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod runtime;
+
+#[cfg(kernel = "deadlock_demo")]
+pub mod deadlock_demo;
+#[cfg(kernel = "image_prep")]
+pub mod image_prep;
+#[cfg(kernel = "scale")]
+pub mod scale;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: ends the launch with an error; touches nothing.
+    unsafe { core::arch::asm!("trap;", options(noreturn)) }
+}

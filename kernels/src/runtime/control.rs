@@ -1,0 +1,104 @@
+//! The control block of a tracked launch: 64 bytes of host memory, docs/control-block.md has its layout.
+//!
+//! Its address is null for stream-ordered launches; every method then does nothing. The words cross a bus: read and write
+//! them once per tile at most.
+
+use core::arch::asm;
+
+use super::{Stripe, block, warp};
+
+const CANCEL: u64 = 0;
+const STATUS: u64 = 4;
+const PROGRESS: u64 = 8;
+const TOTAL: u64 = 12;
+const FAULT_CODE: u64 = 16;
+const FAULT_DETAIL: u64 = 24;
+
+const RUNNING: u32 = 0;
+const STOPPED: u32 = 1;
+const FAULT: u32 = 2;
+
+/// Address of the control block, or null.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Control(u64);
+
+impl Control {
+    /// The cancel word as it is now; 0 without a control block.
+    #[inline(always)]
+    pub fn cancel_word(self) -> u32 {
+        if self.0 == 0 { 0 } else { load(self.0 + CANCEL) }
+    }
+
+    /// Whether the host asks this warp to stop; all lanes get the same answer.
+    #[inline(always)]
+    pub fn is_cancelled(self) -> bool {
+        self.0 != 0 && warp::any(self.cancel_word() != 0)
+    }
+
+    /// Says that the kernel left early because it was asked to.
+    #[inline(always)]
+    pub fn mark_stopped(self) {
+        if self.0 != 0 && warp::lane() == 0 {
+            swap_status(self.0, STOPPED);
+        }
+    }
+
+    /// Says how many tiles block 0 will do. Every block calls it, before roles part.
+    #[inline(always)]
+    pub fn begin(self, tiles: Stripe) {
+        if self.0 != 0 && block::index() == 0 && block::thread() == 0 {
+            store(self.0 + TOTAL, tiles.remaining());
+        }
+    }
+
+    /// Says how many tiles block 0 has done. One lane of each block calls it, once per tile: a plain store, no atomic.
+    #[inline(always)]
+    pub fn set_progress(self, tiles: u32) {
+        if self.0 != 0 && block::index() == 0 {
+            store(self.0 + PROGRESS, tiles);
+        }
+    }
+
+    /// Reports a fault, unless one was reported before. One lane calls it.
+    #[inline(always)]
+    pub fn fault(self, code: u32, detail: [i64; 2]) {
+        if self.0 != 0 && swap_status(self.0, FAULT) {
+            store(self.0 + FAULT_CODE, code);
+            store_i64(self.0 + FAULT_DETAIL, detail[0]);
+            store_i64(self.0 + FAULT_DETAIL + 8, detail[1]);
+        }
+    }
+}
+
+#[inline(always)]
+fn load(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: the host keeps the block alive during the launch; volatile, because the host writes it meanwhile.
+    unsafe { asm!("ld.volatile.global.b32 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+#[inline(always)]
+fn store(address: u64, value: u32) {
+    // SAFETY: as in `load`.
+    unsafe { asm!("st.volatile.global.b32 [{}], {};", in(reg64) address, in(reg32) value, options(nostack)) };
+}
+
+#[inline(always)]
+fn store_i64(address: u64, value: i64) {
+    // SAFETY: as in `load`.
+    unsafe { asm!("st.volatile.global.b64 [{}], {};", in(reg64) address, in(reg64) value, options(nostack)) };
+}
+
+/// From running to `status`; false when another status was there first.
+#[inline(always)]
+fn swap_status(base: u64, status: u32) -> bool {
+    let before: u32;
+    // SAFETY: as in `load`; atomic among the kernel's threads, which is all that "the first fault wins" needs.
+    unsafe {
+        asm!("atom.global.cas.b32 {}, [{}], {}, {};", out(reg32) before, in(reg64) base + STATUS, in(reg32) RUNNING,
+             in(reg32) status, options(nostack));
+    }
+    before == RUNNING
+}

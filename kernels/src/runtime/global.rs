@@ -1,0 +1,50 @@
+//! Global memory by address: loads and stores of stated width. Plain `asm!`, so that the PTX says `.global` and the width
+//! that the source says.
+
+use core::arch::asm;
+
+/// Reads one byte that nobody writes during the launch.
+///
+/// # Safety
+/// `address` lies in an array argument.
+#[inline(always)]
+pub unsafe fn load_u8(address: u64) -> u8 {
+    let value: u16;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.u8 {}, [{}];", out(reg16) value, in(reg64) address, options(nostack)) };
+    value as u8
+}
+
+/// Writes 16 bytes.
+///
+/// # Safety
+/// `address` is a multiple of 16 in an output argument.
+#[inline(always)]
+pub unsafe fn store_v4(address: u64, value: [u32; 4]) {
+    let [a, b, c, d] = value;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("st.global.v4.b32 [{}], {{{}, {}, {}, {}}};", in(reg64) address, in(reg32) a, in(reg32) b, in(reg32) c,
+             in(reg32) d, options(nostack));
+    }
+}
+
+/// Writes 4 bytes.
+///
+/// # Safety
+/// As [`store_v4`], with a multiple of 4.
+#[inline(always)]
+pub unsafe fn store_u32(address: u64, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.global.b32 [{}], {};", in(reg64) address, in(reg32) value, options(nostack)) };
+}
+
+/// Writes 2 bytes.
+///
+/// # Safety
+/// As [`store_v4`], with a multiple of 2.
+#[inline(always)]
+pub unsafe fn store_u16(address: u64, value: u16) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.global.b16 [{}], {};", in(reg64) address, in(reg16) value, options(nostack)) };
+}

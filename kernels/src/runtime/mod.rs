@@ -1,0 +1,42 @@
+//! The device runtime: what an async kernel needs and CUDA's headers would otherwise give.
+//!
+//! A kernel starts one role per group of warps and hands each role's future to [`run`]. Roles meet in a [`Ring`]: the
+//! [`Loader`] fills stages of shared memory by asynchronous copies, [`Reader`]s use them up. Every wait is an await, so
+//! the executor can stop a role between polls when the host says so in the [`Control`] block.
+//!
+//! Rule of the house: a role is a whole warp, and whatever decides its way (a poll, a cancel) is voted on by its 32 lanes,
+//! so that lanes never part. Convergent operations are LLVM intrinsics, never `asm!`, which LLVM may duplicate
+//! (`asm!` is not convergent on nvptx).
+
+pub mod block;
+pub mod control;
+pub mod element;
+pub mod executor;
+pub mod global;
+pub mod mbarrier;
+pub mod ring;
+pub mod rows;
+pub mod shared;
+pub mod tiles;
+pub mod warp;
+
+#[cfg(engine = "bulk")]
+pub mod bulk;
+#[cfg(engine = "bulk")]
+pub use bulk as engine;
+#[cfg(engine = "cp_async")]
+pub mod cp_async;
+#[cfg(engine = "cp_async")]
+pub use cp_async as engine;
+
+pub use control::Control;
+pub use executor::run;
+pub use ring::{Loader, Reader, Ring, Stage};
+pub use rows::{Array, Rows};
+pub use tiles::Stripe;
+
+/// `a * b + c`, rounded once.
+#[inline(always)]
+pub fn fma(a: f32, b: f32, c: f32) -> f32 {
+    core::f32::math::mul_add(a, b, c)
+}

@@ -1,0 +1,172 @@
+//! A ring of stages in shared memory between one loader warp and any number of reader warps.
+//!
+//! Each stage has two mbarriers: `full` completes when the loader's 32 lanes have arrived and the copies have landed, `empty`
+//! when every reader warp has let go. Both sides go round in the same order; the parity to wait for flips with each round.
+//!
+//! ```text
+//!   loader:  reserve (wait empty) -> load (start copies) -> publish (arrive full) -> next stage
+//!   reader:  filled  (wait full)  -> read                -> release (arrive empty) -> next stage
+//! ```
+//!
+//! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
+
+use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use super::rows::Rows;
+use super::{block, engine, shared, warp};
+
+/// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
+#[derive(Clone, Copy)]
+pub struct Ring<const STAGES: u32, const BYTES: u32> {
+    base: u32,
+}
+
+/// A stage that its holder may use: its address in shared memory.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    /// Address of its first byte; a multiple of 128.
+    pub address: u32,
+    full: Barrier,
+}
+
+impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
+    /// Shared memory that the ring takes up; what a kernel adds comes behind it.
+    pub const SHARED_BYTES: u32 = STAGES * (BYTES + 2 * BARRIER_BYTES);
+
+    /// Sets up the barriers. Every thread of the block calls it, before roles part.
+    #[inline(always)]
+    pub fn init(reader_warps: u32) -> Self {
+        let ring = Self { base: shared::base() };
+        if block::thread() == 0 {
+            for stage in 0..STAGES {
+                ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
+                ring.empty(stage).init(reader_warps);
+            }
+            engine::publish_barriers();
+        }
+        block::sync();
+        ring
+    }
+
+    /// The loader's end. One warp takes it.
+    #[inline(always)]
+    pub fn loader(self) -> Loader<STAGES, BYTES> {
+        Loader {
+            ring: self,
+            place: Place { stage: 0, parity: 0 },
+        }
+    }
+
+    /// A reader's end. Each of `reader_warps` warps takes one.
+    #[inline(always)]
+    pub fn reader(self) -> Reader<STAGES, BYTES> {
+        Reader {
+            ring: self,
+            place: Place { stage: 0, parity: 0 },
+        }
+    }
+
+    #[inline(always)]
+    fn full(self, stage: u32) -> Barrier {
+        Barrier(self.base + STAGES * BYTES + stage * BARRIER_BYTES)
+    }
+
+    #[inline(always)]
+    fn empty(self, stage: u32) -> Barrier {
+        Barrier(self.base + STAGES * (BYTES + BARRIER_BYTES) + stage * BARRIER_BYTES)
+    }
+
+    #[inline(always)]
+    fn stage(self, stage: u32) -> Stage {
+        Stage {
+            address: self.base + stage * BYTES,
+            full: self.full(stage),
+        }
+    }
+}
+
+/// Where one end of the ring is: the stage it uses next, and the parity of that stage's round.
+#[derive(Clone, Copy)]
+struct Place {
+    stage: u32,
+    parity: u32,
+}
+
+impl Place {
+    #[inline(always)]
+    fn advance(&mut self, stages: u32) {
+        self.stage += 1;
+        if self.stage == stages {
+            self.stage = 0;
+            self.parity ^= 1;
+        }
+    }
+}
+
+/// The end that fills stages.
+pub struct Loader<const STAGES: u32, const BYTES: u32> {
+    ring: Ring<STAGES, BYTES>,
+    place: Place,
+}
+
+impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
+    /// Waits until the next stage is free.
+    #[inline(always)]
+    pub fn reserve(&self) -> Wait<Stage> {
+        // The opposite parity: the readers' release of the round before, which on a fresh barrier counts as done.
+        let Place { stage, parity } = self.place;
+        self.ring.empty(stage).wait(parity ^ 1, self.ring.stage(stage))
+    }
+
+    /// Fills the reserved stage with rows and hands it to the readers. No await inside: a fill is whole or not begun.
+    ///
+    /// # Safety
+    /// The rows lie in their array and fit the stage; `reserve` has just given `stage`.
+    #[inline(always)]
+    pub unsafe fn fill(&mut self, stage: Stage, rows: &Rows) {
+        // SAFETY: the caller's promise.
+        unsafe { engine::copy(rows, stage.address, stage.full) };
+        // SAFETY: the caller's promise.
+        unsafe { rows.copy_edges(stage.address) };
+        engine::commit(stage.full);
+        self.place.advance(STAGES);
+    }
+}
+
+impl<const STAGES: u32, const BYTES: u32> Drop for Loader<STAGES, BYTES> {
+    /// Waits for every copy in flight, whether the role ended or was cancelled: a copy that lands in the shared memory
+    /// of a block that has left is undefined.
+    #[inline(always)]
+    fn drop(&mut self) {
+        for stage in 0..STAGES {
+            // Stages before the current place were last filled in this round, the others in the round before.
+            let round = if stage < self.place.stage { 0 } else { 1 };
+            self.ring.full(stage).wait_uncancelled(self.place.parity ^ round);
+        }
+    }
+}
+
+/// The end that uses stages up.
+pub struct Reader<const STAGES: u32, const BYTES: u32> {
+    ring: Ring<STAGES, BYTES>,
+    place: Place,
+}
+
+impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
+    /// Waits until the next stage is full.
+    #[inline(always)]
+    pub fn filled(&self) -> Wait<Stage> {
+        let Place { stage, parity } = self.place;
+        self.ring.full(stage).wait(parity, self.ring.stage(stage))
+    }
+
+    /// Gives the stage back. The warp calls it together.
+    #[inline(always)]
+    pub fn release(&mut self) {
+        // One arrival per warp: 32 would queue up on the barrier. All lanes must have read before it.
+        warp::sync();
+        if warp::lane() == 0 {
+            self.ring.empty(self.place.stage).arrive();
+        }
+        self.place.advance(STAGES);
+    }
+}

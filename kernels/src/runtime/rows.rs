@@ -1,0 +1,115 @@
+//! Copies of rows of bytes at any address into a stage, without touching a byte outside the array.
+//!
+//! Asynchronous copies move 16-byte units. A row therefore comes with the bytes around it: its window is the row's ends rounded
+//! outwards to 16, and a byte keeps its address modulo 16 (`skew`). At the array's own ends, where the window would
+//! stick out, up to 15 bytes are copied one by one. Both copy engines work from this description.
+
+use super::{engine, global, shared, warp};
+
+/// The bytes of an array argument.
+#[derive(Clone, Copy)]
+pub struct Array {
+    /// Address of the first byte.
+    pub begin: u64,
+    /// Address behind the last byte.
+    pub end: u64,
+}
+
+/// Rows of equal length at equal distance, and where they go in a stage.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// The array that they are part of.
+    pub array: Array,
+    /// Address of the first row's first byte.
+    pub first: u64,
+    /// Bytes from one row to the next.
+    pub stride: u64,
+    /// How many rows.
+    pub count: u32,
+    /// Bytes per row.
+    pub bytes: u32,
+    /// Bytes from one row's window to the next in the stage; a multiple of 16, at least `bytes + 30` rounded down to 16.
+    pub pitch: u32,
+}
+
+/// The part of a row's window that asynchronous copies bring.
+pub struct Interior {
+    /// Where it starts; a multiple of 16.
+    pub address: u64,
+    /// Its length; a multiple of 16, possibly zero.
+    pub bytes: u32,
+    /// How far behind the window's start it starts.
+    pub skip: u32,
+}
+
+impl Rows {
+    /// Offset in the stage of a row's window.
+    #[inline(always)]
+    pub fn slot(&self, row: u32) -> u32 {
+        row * self.pitch
+    }
+
+    /// Where a row's first byte is behind its window's start.
+    #[inline(always)]
+    pub fn skew(&self, row: u32) -> u32 {
+        self.row(row) as u32 % 16
+    }
+
+    /// The window, clipped to whole 16-byte units of the array.
+    #[inline(always)]
+    pub fn interior(&self, row: u32) -> Interior {
+        let window = align_down(self.row(row));
+        let low = window.max(align_up(self.array.begin));
+        let high = align_up(self.row(row) + u64::from(self.bytes)).min(align_down(self.array.end));
+        Interior {
+            address: low,
+            bytes: if high > low { (high - low) as u32 } else { 0 },
+            skip: (low - window) as u32,
+        }
+    }
+
+    /// Copies what the interiors leave out. The warp calls it together; all but the array's first and last rows have nothing.
+    ///
+    /// # Safety
+    /// The stage is reserved, and the rows lie in the array.
+    #[inline(always)]
+    pub unsafe fn copy_edges(&self, stage: u32) {
+        let (head, tail) = (align_up(self.array.begin), align_down(self.array.end));
+        let last = self.row(self.count - 1) + u64::from(self.bytes);
+        if self.first >= head && last <= tail {
+            return;
+        }
+        for row in 0..self.count {
+            let (begin, end) = (self.row(row), self.row(row) + u64::from(self.bytes));
+            // Lanes 0 to 15 take the bytes below `head`, the others those from `tail` on: never more than 15 each.
+            let lane = warp::lane();
+            let (from, to) = if lane < 16 {
+                (begin, end.min(head))
+            } else {
+                (begin.max(tail), end)
+            };
+            let byte = from + u64::from(lane % 16);
+            if byte < to {
+                let offset = (byte - align_down(begin)) as u32;
+                // SAFETY: a byte of the row, and its place in the reserved stage.
+                unsafe { shared::store_u8(stage + self.slot(row) + offset, global::load_u8(byte)) };
+            }
+        }
+        engine::order_plain_stores();
+    }
+
+    #[inline(always)]
+    fn row(&self, row: u32) -> u64 {
+        self.first + u64::from(row) * self.stride
+    }
+}
+
+#[inline(always)]
+fn align_down(address: u64) -> u64 {
+    address & !15
+}
+
+#[inline(always)]
+fn align_up(address: u64) -> u64 {
+    (address + 15) & !15
+}

@@ -1,0 +1,73 @@
+//! Dynamic shared memory: one symbol, carved up by offsets (Rust has no `__shared__`). Addresses are 32 bit.
+
+use core::arch::{asm, global_asm};
+
+global_asm!(".extern .shared .align 128 .b8 warpbridge_shared[];");
+
+/// Address of the first byte; a multiple of 128.
+#[inline(always)]
+pub fn base() -> u32 {
+    let address: u32;
+    // SAFETY: takes the address of a symbol.
+    unsafe { asm!("mov.u32 {}, warpbridge_shared;", out(reg32) address, options(pure, nomem, nostack)) };
+    address
+}
+
+/// Reads 16 bytes.
+///
+/// # Safety
+/// `address` is a multiple of 16 inside this block's shared memory, and no copy into it is in flight.
+#[inline(always)]
+pub unsafe fn load_v4(address: u32) -> [u32; 4] {
+    let (a, b, c, d): (u32, u32, u32, u32);
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("ld.shared.v4.b32 {{{}, {}, {}, {}}}, [{}];", out(reg32) a, out(reg32) b, out(reg32) c, out(reg32) d,
+             in(reg32) address, options(nostack));
+    }
+    [a, b, c, d]
+}
+
+/// Reads 4 bytes.
+///
+/// # Safety
+/// As [`load_v4`], with a multiple of 4.
+#[inline(always)]
+pub unsafe fn load_u32(address: u32) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.shared.b32 {}, [{}];", out(reg32) value, in(reg32) address, options(nostack)) };
+    value
+}
+
+/// Reads 2 bytes.
+///
+/// # Safety
+/// As [`load_v4`], with a multiple of 2.
+#[inline(always)]
+pub unsafe fn load_u16(address: u32) -> u16 {
+    let value: u16;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.shared.b16 {}, [{}];", out(reg16) value, in(reg32) address, options(nostack)) };
+    value
+}
+
+/// Writes one byte.
+///
+/// # Safety
+/// `address` lies in this block's shared memory, and nobody else uses the byte.
+#[inline(always)]
+pub unsafe fn store_u8(address: u32, value: u8) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.shared.b8 [{}], {};", in(reg32) address, in(reg16) u16::from(value), options(nostack)) };
+}
+
+/// Writes 4 bytes.
+///
+/// # Safety
+/// As [`store_u8`], for an address that is a multiple of 4.
+#[inline(always)]
+pub unsafe fn store_u32(address: u32, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.shared.b32 [{}], {};", in(reg32) address, in(reg32) value, options(nostack)) };
+}

@@ -1,0 +1,54 @@
+//! The warp: who am I, and the few operations in which its 32 lanes meet.
+//!
+//! These are LLVM intrinsics because those are convergent: LLVM neither duplicates them nor moves them under a condition.
+
+use core::arch::nvptx::_thread_idx_x;
+
+/// Lanes of a warp.
+pub const LANES: u32 = 32;
+
+const ALL_LANES: u32 = u32::MAX;
+
+unsafe extern "unadjusted" {
+    #[link_name = "llvm.nvvm.bar.warp.sync"]
+    fn bar_warp_sync(mask: u32);
+    #[link_name = "llvm.nvvm.vote.all.sync"]
+    fn vote_all_sync(mask: u32, value: bool) -> bool;
+    #[link_name = "llvm.nvvm.vote.any.sync"]
+    fn vote_any_sync(mask: u32, value: bool) -> bool;
+}
+
+/// This lane's number in its warp.
+#[inline(always)]
+pub fn lane() -> u32 {
+    // SAFETY: reads a special register.
+    unsafe { _thread_idx_x() as u32 % LANES }
+}
+
+/// This warp's number in its block (blocks are one-dimensional here).
+#[inline(always)]
+pub fn index() -> u32 {
+    // SAFETY: reads a special register.
+    unsafe { _thread_idx_x() as u32 / LANES }
+}
+
+/// Waits for the other lanes; what they wrote before is visible after.
+#[inline(always)]
+pub fn sync() {
+    // SAFETY: roles keep their lanes together (module `runtime`), so all 32 lanes come here.
+    unsafe { bar_warp_sync(ALL_LANES) }
+}
+
+/// Whether `value` holds in every lane.
+#[inline(always)]
+pub fn all(value: bool) -> bool {
+    // SAFETY: as in `sync`.
+    unsafe { vote_all_sync(ALL_LANES, value) }
+}
+
+/// Whether `value` holds in some lane.
+#[inline(always)]
+pub fn any(value: bool) -> bool {
+    // SAFETY: as in `sync`.
+    unsafe { vote_any_sync(ALL_LANES, value) }
+}

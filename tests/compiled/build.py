@@ -11,8 +11,11 @@ rustc is the system's, with the source of core (`rust-src`). One job per line of
 from __future__ import annotations
 
 import argparse
+import atexit
+import functools
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "sources"
 PTX = HERE / "ptx"
+RUSTC = os.environ.get("RUSTC", "/usr/bin/rustc")
 
 # CUDA 13.0 emits PTX 9.0, which every driver of the 580 series and later loads.
 ENVIRONMENT = (
@@ -63,6 +67,9 @@ JOBS = (
     Job("triton_matmul_tf32", "triton_matmul.py", "sm_80"),
     Job("triton_matmul_sm90", "triton_matmul.py", "sm_90a"),
     Job("triton_matmul_tma", "triton_matmul.py", "sm_90a"),
+    Job("rust_saxpy", "rust_saxpy.rs", "sm_80"),
+    Job("rust_collatz", "rust_collatz.rs", "sm_80"),
+    Job("rust_reduce", "rust_reduce.rs", "sm_80"),
 )
 
 
@@ -115,7 +122,42 @@ def load_by_relative_name(name: str) -> types.ModuleType:
     return module
 
 
-COMPILERS = {".cu": nvcc, ".py": triton}
+def rustc(job: Job) -> str:
+    """Compile a .rs file for nvptx64 with the system's rustc, after building core once per architecture."""
+    flags = ["--edition", "2024", "--target", "nvptx64-nvidia-cuda", "-C", f"target-cpu={job.arch}", "-C", "opt-level=3"]
+    # JumpThreading duplicates barriers in rustc up to 1.96 (rust-lang/rust#149637).
+    flags += ["-C", "panic=abort", "-C", "codegen-units=1", "-Z", "mir-enable-passes=-JumpThreading"]
+    flags += ["--cap-lints", "warn"]
+    core = built_core(job.arch, tuple(flags))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.ptx"
+        run_rustc([*flags, "--crate-type", "lib", "--emit", "asm", "-L", str(core), "-o", str(out), job.source])
+        return out.read_text()
+
+
+@functools.cache
+def built_core(arch: str, flags: tuple[str, ...]) -> Path:
+    """Build core, and the empty compiler_builtins that every crate links, into a folder that lives as long as we do."""
+    folder = tempfile.mkdtemp(prefix=f"core-{arch}-")
+    atexit.register(shutil.rmtree, folder)
+    sysroot = subprocess.run([RUSTC, "--print", "sysroot"], check=True, capture_output=True, text=True).stdout.strip()
+    source = Path(sysroot) / "lib/rustlib/src/rust/library/core/src/lib.rs"
+    if not source.exists():
+        raise SystemExit(f"{source} is missing: install the source of core (Debian: rust-web-src)")
+    common = [*flags, "--crate-type", "rlib", "-L", folder, "--out-dir", folder]
+    run_rustc([*common, "--cap-lints", "allow", "--crate-name", "core", str(source)])
+    empty = Path(folder) / "compiler_builtins.rs"
+    empty.write_text("#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n#![allow(internal_features)]\n")
+    run_rustc([*common, "--crate-name", "compiler_builtins", str(empty)])
+    return Path(folder)
+
+
+def run_rustc(arguments: list[str]) -> None:
+    """Run rustc among the sources, with unstable features allowed."""
+    subprocess.run([RUSTC, *arguments], cwd=SOURCES, check=True, env=os.environ | {"RUSTC_BOOTSTRAP": "1"})
+
+
+COMPILERS = {".cu": nvcc, ".py": triton, ".rs": rustc}
 
 
 def build(job: Job) -> str:

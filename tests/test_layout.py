@@ -1,0 +1,79 @@
+"""Who may import whom (product.md, "Dependency direction"), read from the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "bridge" / "warpbridge"
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_native" not in path.parts)
+ARRAY_LIBRARIES = {"numpy", "cupy", "torch", "jax", "wgpu", "numba", "ml_dtypes"}
+
+
+def imports(path: Path) -> dict[str, bool]:
+    """Return every module that a file imports, by full name; True for imports at module level."""
+    here = ("warpbridge", *path.relative_to(PACKAGE).parts[:-1])
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *((node.module,) if node.module else ())))
+            folder = PACKAGE.parent / module.replace(".", "/")
+            submodules = {path.stem for path in folder.glob("*.py")}
+            names = [f"{module}.{a.name}" if a.name in submodules else module for a in node.names]
+        else:
+            continue
+        for name in names:
+            found[name] = found.get(name, False) or node in tree.body
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    return {name for name in imports(path) if name.split(".")[0] == "warpbridge"}
+
+
+def test_errors_imports_nothing_of_ours() -> None:
+    assert ours(PACKAGE / "errors.py") == set()
+
+
+def test_buffer_imports_errors_only() -> None:
+    assert ours(PACKAGE / "buffer.py") == {"warpbridge.errors"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "adapters").glob("*.py")), ids=lambda p: p.stem)
+def test_adapters_import_buffer_and_errors_only(path: Path) -> None:
+    assert ours(path) <= {"warpbridge.buffer", "warpbridge.errors"}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if "demo" not in p.parts], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_array_library_is_imported_outside_the_demo(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & ARRAY_LIBRARIES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_ffi_names_the_native_module_or_cffi(path: Path) -> None:
+    code = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+    names = {name.split(".")[0] for name in imports(path)}
+    if path == PACKAGE / "_ffi.py":
+        assert "'warpbridge._native'" in code
+    else:
+        assert "_native" not in code
+        assert "cffi" not in names
+
+
+def test_importing_the_package_imports_no_array_library(run_python) -> None:
+    found = run_python(
+        "import sys, warpbridge; print(sorted(set(sys.modules) & {'numpy', 'cupy', 'torch', 'jax', 'PIL'}))"
+    )
+    assert found.stdout == "[]\n", found.stderr
+
+
+def test_the_top_level_adapters_folder_is_the_packages() -> None:
+    link = PACKAGE.parent.parent / "adapters" / "python"
+    assert link.is_symlink()
+    assert link.resolve() == (PACKAGE / "adapters").resolve()

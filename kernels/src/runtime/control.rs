@@ -24,6 +24,12 @@ const FAULT: u32 = 2;
 pub struct Control(u64);
 
 impl Control {
+    /// Whether the launch has no control block.
+    #[inline(always)]
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+
     /// The cancel word as it is now; 0 without a control block.
     #[inline(always)]
     pub fn cancel_word(self) -> u32 {

@@ -15,6 +15,18 @@ pub unsafe fn load_u8(address: u64) -> u8 {
     value as u8
 }
 
+/// Reads 4 bytes that nobody writes during the launch.
+///
+/// # Safety
+/// As [`load_u8`], for an address that is a multiple of 4.
+#[inline(always)]
+pub unsafe fn load_u32(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.b32 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
+    value
+}
+
 /// Writes 16 bytes.
 ///
 /// # Safety

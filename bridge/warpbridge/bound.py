@@ -80,14 +80,12 @@ class Bound:
             while not _ffi.wait(launch, WAIT_SLICE_S):
                 pass  # Python looks at signals between slices
         except BaseException:
-            self._stop(launch)
+            self._stop(launch, handle)
             raise
         failure = _ffi.outcome(launch)
         if failure is not None:
-            if failure.fields.get(
-                "running"
-            ):  # a GPU kernel that never looked at the stop request still uses its arrays
-                dispatcher.instance().hold_for_launch(launch, self)
+            if failure.fields.get("still_running"):
+                dispatcher.instance().hold_for_stream((self._device.index, handle), self)
             raise failure
         self._order_after(handle, others)
         return self._result
@@ -114,7 +112,7 @@ class Bound:
         pending = Pending(self._name, self._result, self)
         if on_done is not None:
             pending.add_done_callback(on_done)
-        dispatcher.instance().submit(self._handle, mode, pending)
+        dispatcher.instance().submit(self._handle, mode, pending, (self._device.index, handle))
         self._order_after(handle, others)
         return pending
 
@@ -129,7 +127,7 @@ class Bound:
         others = self._order_before(handle, stream)
         _ffi.launch(self._handle, self._mode(handle, None))
         if self._device.kind == "cpu":
-            dispatcher.instance().hold_for_stream(self._device.index, handle, self)
+            dispatcher.instance().hold_for_stream((self._device.index, handle), self)
         self._order_after(handle, others)
         return self._result
 
@@ -177,15 +175,18 @@ class Bound:
         for other in others:
             _ffi.stream_order(self._device.index, handle, other)
 
-    def _stop(self, launch: _ffi.Handle) -> None:
-        """Ask an interrupted launch to stop; if it takes long, leave it and its arrays to the dispatcher."""
+    def _stop(self, launch: _ffi.Handle, stream: int) -> None:
+        """Ask an interrupted launch to stop; if it takes long, leave its arrays to the dispatcher."""
         _ffi.cancel(launch)
+        ended = False
         try:
             for _ in range(_STOP_LIMIT_SLICES):
-                if _ffi.wait(launch, WAIT_SLICE_S):
+                ended = _ffi.wait(launch, WAIT_SLICE_S)
+                if ended:
                     return
         finally:
-            dispatcher.instance().hold_for_launch(launch, self)
+            if not ended:
+                dispatcher.instance().hold_for_stream((self._device.index, stream), self)
 
 
 def _device_of(handle: _ffi.Handle, buffers: Sequence[Buffer]) -> Device:

@@ -135,7 +135,7 @@ class Entry:
             _extent(grid, f"{name}: grid"),
             _extent(block, f"{name}: block"),
             _extent(1 if cluster is None else cluster, f"{name}: cluster"),
-            _extent(shared_bytes, f"{name}: shared_bytes", least=0)[0],
+            _extent((shared_bytes,), f"{name}: shared_bytes")[0],
         )
         values = [
             as_any(item, f"{name}: argument {place} ({self._label(place)})", {"kernel": name, "index": place})
@@ -148,18 +148,19 @@ class Entry:
         return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"
 
 
-def _extent(value: Extent, described: str, least: int = 1) -> tuple[int, int, int]:
-    """Return three extents.
+def _extent(value: Extent, described: str) -> tuple[int, int, int]:
+    """Return three extents; what they may be on the device is for the native core to say.
 
     Raises
     ------
     ArgumentError
-        It is no int or 1- to 3-tuple of ints in range.
+        It is no int or 1- to 3-tuple of ints that 32 bits hold.
     """
     items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
     whole = all(hasattr(type(item), "__index__") and not isinstance(item, bool) for item in items)
-    if not 1 <= len(items) <= 3 or not whole or not all(least <= int(item) <= _EXTENT_MAX for item in items):
-        kind = "a whole number" if least == 0 else "an int, or 1 to 3 of them,"
-        raise ArgumentError(f"{described} is {value!r}, expected {kind} of at least {least}", found=value)
+    if not 1 <= len(items) <= 3 or not whole or not all(0 <= int(item) <= _EXTENT_MAX for item in items):
+        raise ArgumentError(
+            f"{described} is {value!r}, expected an int, or 1 to 3 of them, 0 to 2**32 - 1", found=value
+        )
     x, y, z = (*(int(item) for item in items), 1, 1)[:3]
     return x, y, z

@@ -80,16 +80,17 @@ class Pending(Future[Any]):
         """Take the native launch over; called once, before the dispatcher can see its end."""
         self._handle = handle
 
-    def _complete(self) -> None:
-        """Take the outcome from the native launch and let go of everything it used."""
+    def _complete(self) -> Any:
+        """Take the outcome from the native launch; return what the device may still use, None as a rule."""
         failure: WarpbridgeError | None = None
         if self._handle is not None:  # None only where Ctrl-C fell into `submit`, and nobody has this Pending
             failure = _ffi.outcome(self._handle)
-        result, self._outputs, self._owners, self._handle = self._outputs, None, None, None
+        result, owners, self._outputs, self._owners, self._handle = self._outputs, self._owners, None, None, None
         if failure is None:
             self.set_result(result)
-        else:
-            self.set_exception(failure)
+            return None
+        self.set_exception(failure)
+        return owners if failure.fields.get("still_running") else None
 
 
 def report_unraisable(error: BaseException, culprit: Any) -> None:

@@ -152,7 +152,8 @@ class CallShape:
     def described(self, argument: Argument) -> str:
         """Open an error text about an argument."""
         if argument.is_output:
-            return f"{self.name}: out ({argument.name})"
+            place = f"[{self.outputs.index(argument)}]" if len(self.outputs) > 1 else ""
+            return f"{self.name}: out{place} ({argument.name})"
         return self._at(self._places[argument.name])
 
     def _at(self, place: int) -> str:

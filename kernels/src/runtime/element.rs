@@ -1,6 +1,6 @@
 //! Floating-point element types of kernels: arithmetic is in f32, rounded once to the element's type when stored.
 
-use super::{global, shared};
+use super::{block, global, shared, warp};
 
 /// An element type of an array.
 pub trait Element {
@@ -78,6 +78,17 @@ pub struct Share {
     pub thread: u32,
     /// All threads.
     pub threads: u32,
+}
+
+impl Share {
+    /// This thread's share among `warps` warps from number `first` on.
+    #[inline(always)]
+    pub fn of_warps(first: u32, warps: u32) -> Self {
+        Self {
+            thread: block::thread() - first * warp::LANES,
+            threads: warps * warp::LANES,
+        }
+    }
 }
 
 /// Applies `f` to `count` elements in shared memory and stores the results in global memory.

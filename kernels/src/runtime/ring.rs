@@ -12,12 +12,13 @@
 
 use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use super::rows::Rows;
-use super::{block, engine, shared, warp};
+use super::{Control, Stripe, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]
 pub struct Ring<const STAGES: u32, const BYTES: u32> {
     base: u32,
+    control: Control,
 }
 
 /// A stage that its holder may use: its address in shared memory.
@@ -32,10 +33,15 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     /// Shared memory that the ring takes up; what a kernel adds comes behind it.
     pub const SHARED_BYTES: u32 = STAGES * (BYTES + 2 * BARRIER_BYTES);
 
-    /// Sets up the barriers. Every thread of the block calls it, before roles part.
+    /// Sets up the barriers, and tells the host how many `tiles` will come. Every thread of the block calls it, before
+    /// roles part.
     #[inline(always)]
-    pub fn init(reader_warps: u32) -> Self {
-        let ring = Self { base: shared::base() };
+    pub fn init(reader_warps: u32, tiles: Stripe, control: Control) -> Self {
+        control.begin(tiles);
+        let ring = Self {
+            base: shared::base(),
+            control,
+        };
         if block::thread() == 0 {
             for stage in 0..STAGES {
                 ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
@@ -62,6 +68,7 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         Reader {
             ring: self,
             place: Place { stage: 0, parity: 0 },
+            done: 0,
         }
     }
 
@@ -149,6 +156,7 @@ impl<const STAGES: u32, const BYTES: u32> Drop for Loader<STAGES, BYTES> {
 pub struct Reader<const STAGES: u32, const BYTES: u32> {
     ring: Ring<STAGES, BYTES>,
     place: Place,
+    done: u32,
 }
 
 impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
@@ -159,13 +167,17 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
         self.ring.full(stage).wait(parity, self.ring.stage(stage))
     }
 
-    /// Gives the stage back. The warp calls it together.
+    /// Gives the stage back, and counts it as progress. The warp calls it together.
     #[inline(always)]
     pub fn release(&mut self) {
         // One arrival per warp: 32 would queue up on the barrier. All lanes must have read before it.
         warp::sync();
+        self.done += 1;
         if warp::lane() == 0 {
             self.ring.empty(self.place.stage).arrive();
+            if warp::index() == 1 {
+                self.ring.control.set_progress(self.done);
+            }
         }
         self.place.advance(STAGES);
     }

@@ -15,6 +15,38 @@ pub struct Array {
     pub end: u64,
 }
 
+impl Array {
+    /// `bytes` bytes at `address`.
+    #[inline(always)]
+    pub fn new(address: u64, bytes: u64) -> Self {
+        Self {
+            begin: address,
+            end: address + bytes,
+        }
+    }
+
+    /// How many parts of `bytes` each it has; the last may be shorter.
+    #[inline(always)]
+    pub fn parts(self, bytes: u32) -> u32 {
+        (self.end - self.begin).div_ceil(u64::from(bytes)) as u32
+    }
+
+    /// One such part, as a single row.
+    #[inline(always)]
+    pub fn part(self, number: u32, bytes: u32) -> Rows {
+        let first = self.begin + u64::from(number) * u64::from(bytes);
+        let bytes = (self.end - first).min(u64::from(bytes)) as u32;
+        Rows {
+            array: self,
+            first,
+            stride: 0,
+            count: 1,
+            bytes,
+            pitch: 0,
+        }
+    }
+}
+
 /// Rows of equal length at equal distance, and where they go in a stage.
 #[derive(Clone, Copy)]
 pub struct Rows {
@@ -43,6 +75,12 @@ pub struct Interior {
 }
 
 impl Rows {
+    /// Offset in the array of the first row.
+    #[inline(always)]
+    pub fn offset(&self) -> u64 {
+        self.first - self.array.begin
+    }
+
     /// Offset in the stage of a row's window.
     #[inline(always)]
     pub fn slot(&self, row: u32) -> u32 {

@@ -4,7 +4,7 @@
 //! them back once the launch is done, also when its ticket was dropped long before. It makes no driver call, so it is tested
 //! without one; memory and events are made in `state.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use super::sys::Event;
@@ -92,8 +92,6 @@ pub(super) struct Slot {
 struct Flight<L> {
     slot: Slot,
     launch: L,
-    /// Nobody waits for it any more.
-    orphaned: bool,
 }
 
 /// Slots and their users. `L` is what must live as long as the launch runs.
@@ -101,7 +99,8 @@ pub(super) struct Flights<L> {
     free: Vec<Slot>,
     /// By serial number, so in launch order.
     flying: BTreeMap<u64, Flight<L>>,
-    orphans: usize,
+    /// Serial numbers of launches that nobody waits for any more, oldest first.
+    orphans: VecDeque<u64>,
     next_serial: u64,
 }
 
@@ -110,7 +109,7 @@ impl<L> Default for Flights<L> {
         Self {
             free: Vec::new(),
             flying: BTreeMap::new(),
-            orphans: 0,
+            orphans: VecDeque::new(),
             next_serial: 0,
         }
     }
@@ -130,44 +129,35 @@ impl<L> Flights<L> {
     pub(super) fn depart(&mut self, slot: Slot, launch: L) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.flying.insert(
-            serial,
-            Flight {
-                slot,
-                launch,
-                orphaned: false,
-            },
-        );
+        self.flying.insert(serial, Flight { slot, launch });
         serial
     }
 
     /// The launch was seen to be done: its slot is free again.
     pub(super) fn land(&mut self, serial: u64) {
         if let Some(flight) = self.flying.remove(&serial) {
-            self.orphans -= usize::from(flight.orphaned);
             self.free.push(flight.slot);
         }
     }
 
     /// The ticket was dropped while the launch runs: keep everything until [`Flights::reap`] finds it done.
     pub(super) fn orphan(&mut self, serial: u64) {
-        if let Some(flight) = self.flying.get_mut(&serial) {
-            self.orphans += usize::from(!flight.orphaned);
-            flight.orphaned = true;
+        if self.flying.contains_key(&serial) {
+            self.orphans.push_back(serial);
         }
     }
 
-    /// Lands the orphans whose launch is done.
-    pub(super) fn reap(&mut self, mut is_done: impl FnMut(Event) -> bool) {
-        if self.orphans == 0 {
-            return;
+    /// Lands those of the `limit` oldest orphans whose launch is done.
+    pub(super) fn reap(&mut self, limit: usize, mut is_done: impl FnMut(Event) -> bool) {
+        for _ in 0..limit.min(self.orphans.len()) {
+            let Some(serial) = self.orphans.pop_front() else { return };
+            let flight = self.flying.get(&serial);
+            if flight.is_none_or(|flight| is_done(flight.slot.event)) {
+                self.land(serial);
+            } else {
+                self.orphans.push_back(serial);
+            }
         }
-        let orphans = self.flying.iter().filter(|(_, flight)| flight.orphaned);
-        let done: Vec<u64> = orphans
-            .filter(|(_, flight)| is_done(flight.slot.event))
-            .map(|(serial, _)| *serial)
-            .collect();
-        done.into_iter().for_each(|serial| self.land(serial));
     }
 
     /// Everything in flight, oldest first.
@@ -257,14 +247,15 @@ mod tests {
         let orphan = flights.depart(slot(1), kept.clone());
         let other = flights.depart(slot(2), kept.clone());
         flights.orphan(orphan);
-        flights.orphan(orphan);
-        flights.reap(|_| false);
+        flights.reap(8, |_| false);
         assert!(flights.take().is_none());
         assert_eq!(std::sync::Arc::strong_count(&kept), 3);
-        flights.reap(|event| event == Event(1));
+        flights.reap(0, |_| true);
+        assert!(flights.take().is_none(), "no more are looked at than asked for");
+        flights.reap(8, |event| event == Event(1));
         assert_eq!(std::sync::Arc::strong_count(&kept), 2);
         assert_eq!(flights.take().map(|s| s.event), Some(Event(1)));
-        flights.reap(|_| true);
+        flights.reap(8, |_| true);
         assert!(flights.take().is_none(), "a launch with a ticket is not reaped");
         assert_eq!(
             flights.launches().map(|(serial, _)| serial).collect::<Vec<_>>(),

@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 /// Control blocks per allocation: one page of pinned memory holds 64.
 const SLAB_BLOCKS: usize = 256;
 
+/// Dropped tickets looked after by each tracked launch: more than one, so that they do not pile up, and few, so that a launch
+/// does not pay for a thousand of them.
+const REAPED_PER_LAUNCH: usize = 4;
+
 /// A tracked launch that the device may still run.
 pub(super) struct InFlight {
     pub(super) plan: Arc<LaunchPlan>,
@@ -173,7 +177,12 @@ impl DeviceState {
     pub(super) fn take_slot(&self) -> Checked<Slot> {
         let mut flights = self.flights();
         // An event that cannot be queried any more belongs to a lost context: its slot stays taken.
-        flights.reap(|event| self.api().event_done(event).unwrap_or(false));
+        let mut is_done = |event| self.api().event_done(event).unwrap_or(false);
+        flights.reap(REAPED_PER_LAUNCH, &mut is_done);
+        if let Some(slot) = flights.take() {
+            return Ok(slot);
+        }
+        flights.reap(usize::MAX, &mut is_done);
         if let Some(slot) = flights.take() {
             return Ok(slot);
         }

@@ -30,9 +30,9 @@ fn in_a_child(name: &str, body: impl FnOnce(&Gpu)) {
     assert!(child.status.success() && text.contains("reached its end"), "{text}");
 }
 
-/// A kernel that writes to an address nobody owns.
-fn wild_store(gpu: &Gpu) -> Arc<warpbridge::backend::LaunchPlan> {
-    let values = [Value::U64(0x10), Value::U32(1), Value::U64(0)];
+/// A kernel that writes to an address nobody owns, after `nanoseconds`.
+fn wild_store(gpu: &Gpu, nanoseconds: u64) -> Arc<warpbridge::backend::LaunchPlan> {
+    let values = [Value::U64(0x10), Value::U32(1), Value::U64(nanoseconds)];
     Arc::new(plan("slow_store", gpu.function("slow_store"), &values))
 }
 
@@ -49,7 +49,7 @@ fn test_illegal_address_is_attributed_to_its_launch() {
     in_a_child("faults::test_illegal_address_is_attributed_to_its_launch", |gpu| {
         let (good, ..) = vadd(gpu);
         let stream = gpu.new_stream();
-        let ticket = gpu.submit(&wild_store(gpu), stream);
+        let ticket = gpu.submit(&wild_store(gpu, 0), stream);
         assert!(ticket.wait(LONG));
         let error = failure_of(ticket.ending());
         assert_eq!(
@@ -102,7 +102,7 @@ fn test_illegal_address_with_company_names_every_launch_in_flight() {
         let mut slow = plan("bystander", gpu.function("slow_store"), &values);
         slow.arguments = "nothing".into();
         let bystander = gpu.submit(&slow.into(), slow_stream);
-        let culprit = gpu.submit(&wild_store(gpu), bad_stream);
+        let culprit = gpu.submit(&wild_store(gpu, 50_000_000), bad_stream);
         let queued = gpu.submit(&good, bad_stream);
         for ticket in [&culprit, &bystander, &queued] {
             assert!(ticket.wait(LONG));
@@ -127,7 +127,7 @@ fn test_illegal_address_of_an_untracked_launch_comes_out_of_its_stream() {
     let name = "faults::test_illegal_address_of_an_untracked_launch_comes_out_of_its_stream";
     in_a_child(name, |gpu| {
         let stream = gpu.new_stream();
-        gpu.queue(&wild_store(gpu), stream);
+        gpu.queue(&wild_store(gpu, 0), stream);
         let error = gpu.device.stream_wait(stream, LONG).expect_err("the kernel faulted");
         assert_eq!(
             error.message,

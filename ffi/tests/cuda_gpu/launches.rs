@@ -98,8 +98,10 @@ fn test_spinning_kernel_reports_progress_and_stops_when_asked() {
 fn test_request_stop_before_the_kernel_starts_is_seen() {
     let gpu = Gpu::open();
     let stream = gpu.new_stream();
-    let first = gpu.submit(&spin(&gpu), stream);
-    let second = gpu.submit(&spin(&gpu), stream);
+    // One plan: loading a module may wait for the kernel that spins.
+    let plan = spin(&gpu);
+    let first = gpu.submit(&plan, stream);
+    let second = gpu.submit(&plan, stream);
     second.request_stop();
     first.request_stop();
     assert_eq!([ending_of(&first), ending_of(&second)], ["stopped", "stopped"]);

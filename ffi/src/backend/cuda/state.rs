@@ -14,7 +14,7 @@ use super::sys::{Api, Context, DeviceNumber, Event};
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
 
-/// Control blocks per allocation: one page of pinned memory holds 64.
+/// Control blocks per allocation: 16 KiB of pinned memory, and as many events.
 const SLAB_BLOCKS: usize = 256;
 
 /// Dropped tickets looked after by each tracked launch: more than one, so that they do not pile up, and few, so that a launch

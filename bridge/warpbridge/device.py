@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 WAIT_SLICE_S = 0.05
 """Longest wait without looking at signals."""
 
+# Streams whose last reference went, freed by the next `Device.stream`: a finalizer may run at any point, also between a
+# failed native call and the reading of its error, so it must not make a native call of its own.
+_discarded: list[tuple[int, int]] = []
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Device:
@@ -80,13 +84,15 @@ class Device:
         Returns
         -------
         Stream
-            Released with its last reference.
+            Yours until its last reference goes.
         """
         from .stream import Stream
 
+        while _discarded:
+            _ffi.stream_free(*_discarded.pop())
         handle = _ffi.stream_new(self.index)
         stream = Stream(self, handle)
-        weakref.finalize(stream, _ffi.stream_free, self.index, handle).atexit = False
+        weakref.finalize(stream, _discarded.append, (self.index, handle)).atexit = False
         _streams(self.index).add(stream)
         return stream
 

@@ -135,7 +135,7 @@ class Entry:
             _extent(grid, f"{name}: grid"),
             _extent(block, f"{name}: block"),
             _extent(1 if cluster is None else cluster, f"{name}: cluster"),
-            _extent((shared_bytes,), f"{name}: shared_bytes")[0],
+            _bytes(shared_bytes, f"{name}: shared_bytes"),
         )
         values = [
             as_any(item, f"{name}: argument {place} ({self._label(place)})", {"kernel": name, "index": place})
@@ -157,10 +157,19 @@ def _extent(value: Extent, described: str) -> tuple[int, int, int]:
         It is no int or 1- to 3-tuple of ints that 32 bits hold.
     """
     items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
-    whole = all(hasattr(type(item), "__index__") and not isinstance(item, bool) for item in items)
-    if not 1 <= len(items) <= 3 or not whole or not all(0 <= int(item) <= _EXTENT_MAX for item in items):
+    if not 1 <= len(items) <= 3 or not all(_is_extent(item) for item in items):
         raise ArgumentError(
             f"{described} is {value!r}, expected an int, or 1 to 3 of them, 0 to 2**32 - 1", found=value
         )
     x, y, z = (*(int(item) for item in items), 1, 1)[:3]
     return x, y, z
+
+
+def _bytes(value: int, described: str) -> int:
+    if not _is_extent(value):
+        raise ArgumentError(f"{described} is {value!r}, expected 0 to 2**32 - 1 bytes", found=value)
+    return int(value)
+
+
+def _is_extent(item: Any) -> bool:
+    return hasattr(type(item), "__index__") and not isinstance(item, bool) and 0 <= int(item) <= _EXTENT_MAX

@@ -112,7 +112,7 @@ def scene(height: int, width: int, seed: int) -> npt.NDArray[np.uint8]:
         uint8, shape ``(height, width, 3)``.
     """
     rng = np.random.default_rng(seed)
-    v, u = np.mgrid[0.0:1.0:height * 1j, 0.0:1.0:width * 1j]
+    v, u = np.mgrid[0.0 : 1.0 : height * 1j, 0.0 : 1.0 : width * 1j]
     sky = np.stack([0.35 + 0.55 * v, 0.55 + 0.30 * v, 0.95 - 0.25 * v], axis=-1)
     sun_u, sun_v = rng.uniform(0.15, 0.85), rng.uniform(0.12, 0.3)
     distance = np.hypot((u - sun_u) * width / height, v - sun_v)

@@ -5,7 +5,8 @@ Needs no GPU. The compilers stand in an environment of their own (`ENVIRONMENT` 
     python -m venv /tmp/compilers && /tmp/compilers/bin/pip install $(python tests/compiled/build.py --requirements)
     /tmp/compilers/bin/python tests/compiled/build.py [STEM ...]
 
-rustc is the system's, with the source of core (`rust-src`). One job per line of `JOBS`; `--check` compares instead of writing.
+rustc is the system's, with the source of core (`rust-src`). One job per line of `JOBS`; `--check` compares instead of
+writing.
 """
 
 from __future__ import annotations
@@ -132,10 +133,9 @@ def load_by_relative_name(name: str) -> types.ModuleType:
 
 def rustc(job: Job) -> str:
     """Compile a .rs file for nvptx64 with the system's rustc, after building core once per architecture."""
-    flags = ["--edition", "2024", "--target", "nvptx64-nvidia-cuda", "-C", f"target-cpu={job.arch}", "-C", "opt-level=3"]
+    flags = ["--edition=2024", "--target=nvptx64-nvidia-cuda", f"-Ctarget-cpu={job.arch}", "-Copt-level=3"]
     # JumpThreading duplicates barriers in rustc up to 1.96 (rust-lang/rust#149637).
-    flags += ["-C", "panic=abort", "-C", "codegen-units=1", "-Z", "mir-enable-passes=-JumpThreading"]
-    flags += ["--cap-lints", "warn"]
+    flags += ["-Cpanic=abort", "-Ccodegen-units=1", "-Zmir-enable-passes=-JumpThreading"]
     core = built_core(job.arch, tuple(flags))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.ptx"
@@ -155,7 +155,9 @@ def built_core(arch: str, flags: tuple[str, ...]) -> Path:
     common = [*flags, "--crate-type", "rlib", "-L", folder, "--out-dir", folder]
     run_rustc([*common, "--cap-lints", "allow", "--crate-name", "core", str(source)])
     empty = Path(folder) / "compiler_builtins.rs"
-    empty.write_text("#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n#![allow(internal_features)]\n")
+    empty.write_text(
+        "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n#![allow(internal_features)]\n"
+    )
     run_rustc([*common, "--crate-name", "compiler_builtins", str(empty)])
     return Path(folder)
 

@@ -23,9 +23,10 @@ __device__ void produce(const float *x, float (*ring)[TILE], uint64_t *full, uin
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, ++step) {
         const int stage = step % STAGES;
         wait_for(&empty[stage], (step / STAGES + 1) % 2);
-        ptx::mbarrier_arrive_expect_tx(ptx::sem_release, ptx::scope_cta, ptx::space_shared, &full[stage], sizeof(float) * TILE);
-        ptx::cp_async_bulk(ptx::space_cluster, ptx::space_global, ring[stage], x + (size_t)tile * TILE, sizeof(float) * TILE,
-                           &full[stage]);
+        ptx::mbarrier_arrive_expect_tx(ptx::sem_release, ptx::scope_cta, ptx::space_shared, &full[stage],
+                                       sizeof(float) * TILE);
+        ptx::cp_async_bulk(ptx::space_cluster, ptx::space_global, ring[stage], x + (size_t)tile * TILE,
+                           sizeof(float) * TILE, &full[stage]);
     }
 }
 
@@ -51,7 +52,8 @@ __device__ void consume(float *y, float *sums, float (*ring)[TILE], float (*out)
         ptx::fence_proxy_async(ptx::space_shared);
         asm volatile("bar.sync 1, 128;" ::: "memory");
         if (t == 0) {
-            ptx::cp_async_bulk(ptx::space_global, ptx::space_shared, y + (size_t)tile * TILE, out[step % 2], sizeof(float) * TILE);
+            ptx::cp_async_bulk(ptx::space_global, ptx::space_shared, y + (size_t)tile * TILE, out[step % 2],
+                               sizeof(float) * TILE);
             ptx::cp_async_bulk_commit_group();
         }
     }

@@ -9,7 +9,8 @@ namespace cg = cooperative_groups;
 constexpr unsigned WARP = 32;
 
 // Row blockIdx.y of x, split over the four blocks of a cluster; each block writes its share of the row over the row's mean.
-extern "C" __global__ void __cluster_dims__(4, 1, 1) row_normalise(const float *__restrict__ x, float *__restrict__ y, int columns)
+extern "C" __global__ void __cluster_dims__(4, 1, 1)
+    row_normalise(const float *__restrict__ x, float *__restrict__ y, int columns)
 {
     __shared__ float warp_sums[WARP];
     __shared__ float block_sum;
@@ -42,7 +43,8 @@ extern "C" __global__ void __cluster_dims__(4, 1, 1) row_normalise(const float *
 }
 
 // The bins of one histogram are spread over the blocks of the cluster, whose size is chosen at launch.
-extern "C" __global__ void cluster_histogram(const unsigned *__restrict__ x, unsigned *__restrict__ bins, int bins_per_block, int n)
+extern "C" __global__ void cluster_histogram(const unsigned *__restrict__ x, unsigned *__restrict__ bins,
+                                             int bins_per_block, int n)
 {
     extern __shared__ unsigned local[];
     cg::cluster_group cluster = cg::this_cluster();

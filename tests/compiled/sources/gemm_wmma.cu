@@ -9,7 +9,8 @@ using namespace nvcuda;
 constexpr int TILE = 16;
 
 // One warp per 16 x 16 tile of C; A is m x k row-major, B is n x k row-major (so k x n column-major). k a multiple of 16.
-extern "C" __global__ void wmma_bf16(const __nv_bfloat16 *A, const __nv_bfloat16 *B, float *C, int n, int k, float alpha, float beta)
+extern "C" __global__ void wmma_bf16(const __nv_bfloat16 *A, const __nv_bfloat16 *B, float *C, int n, int k, float alpha,
+                                     float beta)
 {
     __shared__ __align__(32) __nv_bfloat16 a_tile[TILE * TILE], b_tile[TILE * TILE];
     wmma::fragment<wmma::matrix_a, TILE, TILE, TILE, __nv_bfloat16, wmma::row_major> a;

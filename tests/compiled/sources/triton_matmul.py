@@ -16,7 +16,7 @@ def matmul(a_ptr, b_ptr, c_ptr, m, n, k, BM: tl.constexpr, BN: tl.constexpr, BK:
     a_ptrs = a_ptr + rows[:, None] * k + inner[None, :]
     b_ptrs = b_ptr + inner[:, None] * n + columns[None, :]
     total = tl.zeros((BM, BN), dtype=tl.float32)
-    for step in range(0, tl.cdiv(k, BK)):
+    for step in range(tl.cdiv(k, BK)):
         a = tl.load(a_ptrs, mask=inner[None, :] < k - step * BK, other=0.0)
         b = tl.load(b_ptrs, mask=inner[:, None] < k - step * BK, other=0.0)
         total = tl.dot(a, b, total)

@@ -134,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         C[fragment_row(i) * 64 + fragment_column(i)] = d[i];
 }
 
-// C (64 x 16, int) = A (64 x k, int8, row-major) x B (16 x k, int8, row-major)^T, core matrices without swizzle. k a multiple of 32.
+// C (64 x 16, int) = A (64 x k, int8, row-major) x B (16 x k, int8, row-major)^T, k a multiple of 32; no swizzle.
 extern "C" __global__ void __launch_bounds__(THREADS) wgmma_gemm_s8(const char *A, const char *B, int *C, int k)
 {
     // Core matrices of 8 rows x 16 bytes: [row / 8][column / 16][row % 8][16]; 128 bytes to the next along k, 256 along rows.

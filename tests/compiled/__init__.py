@@ -1,0 +1,1 @@
+"""Kernels compiled by nvcc, Triton and rustc, run unmodified on the CPU device and on the GPU against NumPy."""

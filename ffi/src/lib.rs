@@ -1,3 +1,27 @@
 //! The native core of warpbridge: manifests, argument checks, devices and launches, behind a C ABI.
+//!
+//! Three levels, each used by the one above only:
+//!
+//! 1. [`abi`]: every `extern "C"` function. Null checks, panic guard, delegate; no logic.
+//! 2. [`module`], [`manifest`], [`bind`], [`bound`], [`pending`], [`dispatch`], [`bundled`]: what a call means. All checks
+//!    are here, the same for every device and every language.
+//! 3. [`backend`]: what a device does. `cpu` runs PTX in the emulator, `cuda` through the driver; they never import each
+//!    other, and [`device`] alone chooses between them.
+//!
+//! [`error`], [`dtype`] and [`value`] are shared by all.
+#![allow(clippy::module_name_repetitions)]
+
+pub mod abi;
 pub mod backend;
+pub mod bind;
+pub mod bound;
+pub mod bundled;
+pub mod device;
+pub mod dispatch;
+pub mod dtype;
 pub mod error;
+pub mod manifest;
+pub mod module;
+pub mod pending;
+pub mod queue;
+pub mod value;

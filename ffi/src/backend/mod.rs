@@ -3,6 +3,7 @@
 //! Callers (`bound.rs`, `dispatch.rs`) have checked every argument; a backend reports only what they could not foresee.
 //! `cuda/` and `cpu.rs` implement it and never import each other. The choice is made once, in `device.rs`.
 
+pub mod cpu;
 pub mod cuda;
 
 use std::sync::Arc;
@@ -136,6 +137,11 @@ pub trait Ticket: Send + Sync {
     fn progress(&self) -> f64;
     /// How it ended; `None` while it runs.
     fn ending(&self) -> Option<Ending>;
+    /// Calls `waker` once, at the end (at once if that has come), on any thread. False: this device cannot; poll.
+    fn on_end(&self, waker: Box<dyn FnOnce() + Send>) -> bool {
+        drop(waker);
+        false
+    }
 }
 
 /// A PTX module on one device.

@@ -1,0 +1,47 @@
+//! Streams of a device.
+
+use super::guard::{guard, put};
+use super::pending::limit;
+use crate::backend::StreamHandle;
+use crate::device;
+
+/// Makes a stream; its handle is what other libraries on that device would use.
+#[no_mangle]
+pub unsafe extern "C" fn wb_stream_new(device: u32, stream: *mut u64) -> i32 {
+    guard(|| {
+        if stream.is_null() {
+            return Err(super::guard::null("stream"));
+        }
+        let made = device::by_index(device)?.backend.stream_new()?;
+        // SAFETY: the module's contract.
+        unsafe { put(stream, "stream", made.0) }
+    })
+}
+
+/// Releases a stream made by wb_stream_new once its work is done.
+#[no_mangle]
+pub extern "C" fn wb_stream_free(device: u32, stream: u64) -> i32 {
+    guard(|| device::by_index(device)?.backend.stream_free(StreamHandle(stream)))
+}
+
+/// Waits at most `limit_s` for everything queued; *done = 1 when it is done. An untracked launch's error comes out here.
+#[no_mangle]
+pub unsafe extern "C" fn wb_stream_wait(device: u32, stream: u64, limit_s: f64, done: *mut i32) -> i32 {
+    guard(|| {
+        let ended = device::by_index(device)?
+            .backend
+            .stream_wait(StreamHandle(stream), limit(limit_s))?;
+        // SAFETY: the module's contract.
+        unsafe { put(done, "done", i32::from(ended)) }
+    })
+}
+
+/// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
+#[no_mangle]
+pub extern "C" fn wb_stream_order(device: u32, earlier: u64, later: u64) -> i32 {
+    guard(|| {
+        device::by_index(device)?
+            .backend
+            .stream_order(StreamHandle(earlier), StreamHandle(later))
+    })
+}

@@ -1,0 +1,94 @@
+//! The emulator's reports as errors: the kind decides the exception, the fields become its attributes.
+
+use emulator::{DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Wait, WaitKind};
+use serde_json::{json, Value};
+
+use crate::backend::LaunchPlan;
+use crate::error::{Error, Kind};
+
+/// What a panic inside the emulator is reported as.
+pub const PANICKED: &str = "the CPU device failed internally; please report this with the PTX";
+
+/// The error for a fault of a launch.
+#[must_use]
+pub fn error(plan: &LaunchPlan, fault: &Fault) -> Error {
+    let text = |kind| Error::new(kind, format!("{}: {fault}", plan.label));
+    match fault {
+        Fault::Deadlock(report) => deadlock(text(Kind::Deadlock), report),
+        Fault::Memory(fault) => memory(text(Kind::Memory), fault),
+        Fault::Trap(location, _) => text(Kind::KernelFault).with("location", place(location)),
+        Fault::BadLaunch(what) if what == PANICKED => text(Kind::Internal),
+        Fault::BadLaunch(_) => text(Kind::Launch),
+        Fault::Stopped => text(Kind::Timeout),
+    }
+}
+
+fn deadlock(error: Error, report: &DeadlockReport) -> Error {
+    error
+        .with("entry", report.entry.as_str())
+        .with("cta", json!(report.cta))
+        .with("blocked_ctas", report.blocked_ctas)
+        .with("waits", report.waits.iter().map(wait).collect::<Vec<_>>())
+}
+
+fn wait(wait: &Wait) -> Value {
+    let (on, more) = match &wait.on {
+        WaitKind::Mbarrier { address, parity } => ("mbarrier", json!({"address": address, "parity": parity})),
+        WaitKind::Barrier { id } => ("barrier", json!({"id": id})),
+        WaitKind::Warp { missing } => ("warp", json!({"missing": missing})),
+        WaitKind::Copies => ("copies", json!({})),
+        WaitKind::Spin => ("spin", json!({})),
+    };
+    let state = wait.state.as_ref().map(|s| {
+        json!({
+            "phase": s.phase,
+            "pending": s.pending,
+            "expected": s.expected,
+            "tx_bytes": s.tx_bytes,
+            "last_arrival": s.last_arrival,
+        })
+    });
+    let mut value = place(&wait.location);
+    value["on"] = json!(on);
+    value["lanes"] = json!(wait.lanes);
+    value["state"] = json!(state);
+    if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    value
+}
+
+fn memory(error: Error, fault: &MemoryFault) -> Error {
+    let what = match fault.kind {
+        MemoryFaultKind::OutOfBounds => "out of bounds",
+        MemoryFaultKind::Misaligned => "misaligned",
+        MemoryFaultKind::ReadOnly => "read-only",
+    };
+    let (array, array_bytes, offset) = match &fault.range {
+        Some((name, bytes, offset)) => (json!(name), json!(bytes), json!(offset)),
+        None => (Value::Null, Value::Null, Value::Null),
+    };
+    error
+        .with("what", what)
+        .with("space", format!("{:?}", fault.space).to_lowercase())
+        .with("write", fault.write)
+        .with("address", fault.address)
+        .with("size", fault.size)
+        .with("array", array)
+        .with("array_bytes", array_bytes)
+        .with("offset", offset)
+        .with("location", place(&fault.location))
+}
+
+fn place(location: &Location) -> Value {
+    json!({
+        "entry": location.entry,
+        "cta": location.cta,
+        "warp": location.warp,
+        "lane": location.lane,
+        "role": location.role,
+        "line": location.line,
+        "instruction": location.instruction,
+        "source": location.source,
+    })
+}

@@ -1,0 +1,158 @@
+//! The CPU device: the [`Backend`] on top of `emulator`. It adds what the emulator has no idea of: streams, tickets, the
+//! control block. `stream.rs` orders and runs launches, `ticket.rs` tracks one, `fault.rs` turns reports into errors.
+
+mod fault;
+mod stream;
+mod ticket;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
+use crate::error::{Error, Kind, Result};
+use stream::{Job, Stream};
+use ticket::Tracked;
+
+/// The default queue: handles 0, 1 and 2 all mean it.
+const DEFAULT: u64 = 1;
+
+/// The device's one instance.
+#[must_use]
+pub fn device() -> Arc<dyn Backend> {
+    Arc::new(Cpu {
+        info: info(),
+        streams: Mutex::default(),
+        next_handle: AtomicU64::new(0x1000),
+    })
+}
+
+struct Cpu {
+    info: DeviceInfo,
+    streams: Mutex<HashMap<u64, Arc<Stream>>>,
+    next_handle: AtomicU64,
+}
+
+/// A module needs nothing but its parsed form.
+struct CpuModule(Arc<Image>);
+
+struct CpuFunction {
+    image: Arc<Image>,
+    entry: String,
+}
+
+impl Loaded for CpuModule {
+    fn function(&self, entry: &str, _shared_bytes: u32) -> Result<Arc<dyn Function>> {
+        Ok(Arc::new(CpuFunction {
+            image: Arc::clone(&self.0),
+            entry: entry.to_owned(),
+        }))
+    }
+}
+
+impl Function for CpuFunction {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Cpu {
+    fn stream(&self, handle: StreamHandle) -> Result<Arc<Stream>> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = if handle.0 <= 2 { DEFAULT } else { handle.0 };
+        if handle == DEFAULT {
+            return Ok(Arc::clone(
+                streams.entry(DEFAULT).or_insert_with(|| Stream::start("default")),
+            ));
+        }
+        streams
+            .get(&handle)
+            .map(Arc::clone)
+            .ok_or_else(|| unknown_stream(handle))
+    }
+}
+
+fn unknown_stream(handle: u64) -> Error {
+    let text = format!("stream {handle:#x} is not one of the CPU device's, expected 0, 1, 2 or a stream made by it");
+    Error::new(Kind::Device, text).with("stream", handle)
+}
+
+impl Backend for Cpu {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+    fn load(&self, image: &Arc<Image>) -> Result<Arc<dyn Loaded>> {
+        Ok(Arc::new(CpuModule(Arc::clone(image))))
+    }
+    fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
+        let stream = self.stream(mode.stream)?;
+        if !mode.tracked {
+            stream.push(Job::Untracked(Arc::clone(plan), mode.cpu))?;
+            return Ok(None);
+        }
+        let tracked = Arc::new(Tracked::new(Arc::clone(plan), mode));
+        stream.push(Job::Tracked(Arc::clone(&tracked)))?;
+        Ok(Some(tracked))
+    }
+    fn stream_new(&self) -> Result<StreamHandle> {
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let stream = Stream::start(&handle.to_string());
+        self.streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(handle, stream);
+        Ok(StreamHandle(handle))
+    }
+    fn stream_free(&self, stream: StreamHandle) -> Result<()> {
+        let removed = self
+            .streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&stream.0);
+        match removed.filter(|_| stream.0 != DEFAULT) {
+            Some(stream) => stream.push(Job::End),
+            None => Err(unknown_stream(stream.0)),
+        }
+    }
+    fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool> {
+        self.stream(stream)?.wait(limit)
+    }
+    fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()> {
+        let (earlier, later) = (self.stream(earlier)?, self.stream(later)?);
+        if Arc::ptr_eq(&earlier, &later) {
+            return Ok(());
+        }
+        later.push(Job::WaitFor(earlier.tail()))
+    }
+    fn owns(&self, _address: u64) -> Option<bool> {
+        None
+    }
+}
+
+fn info() -> DeviceInfo {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    DeviceInfo {
+        kind: "cpu",
+        ordinal: 0,
+        name: line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "CPU".into()),
+        arch: "sm_90".into(),
+        memory_bytes: line_of("/proc/meminfo", "MemTotal")
+            .and_then(|text| text.strip_suffix(" kB")?.trim().parse::<u64>().ok())
+            .map_or(0, |kib| kib * 1024),
+        sm_count: u32::try_from(cores).unwrap_or(1),
+        // What a Hopper thread block may have.
+        max_shared_bytes: 227 * 1024,
+        driver: String::new(),
+        ptx_version: (9, 1),
+        uuid: String::new(),
+    }
+}
+
+/// The value of a `key : value` line.
+fn line_of(path: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

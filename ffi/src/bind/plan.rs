@@ -1,0 +1,276 @@
+//! The last step of a bind: which variant runs, what its parameter bytes are, how large the launch is.
+
+use std::sync::Arc;
+
+use super::call::{Call, Number};
+use super::geometry::{self, Extents};
+use super::scalars;
+use crate::backend::{ArrayRange, LaunchPlan};
+use crate::bound::Bound;
+use crate::device::Device;
+use crate::dtype::DType;
+use crate::error::{Error, Kind, Result};
+use crate::manifest::expr::Expr;
+use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, Intent, Variant};
+use crate::value::{tuple_text, Value};
+
+impl Call<'_> {
+    /// Lays out the launch.
+    pub fn plan(&self) -> Result<Bound> {
+        let Some((device, _, _)) = &self.device else {
+            return Err(self.error(
+                Kind::Argument,
+                "no array among the arguments, expected one that says where to run",
+            ));
+        };
+        let (index, variant) = self.choose_variant(device)?;
+        let image = self.kernel.image(index);
+        let Some(entry) = image.image().module.entry(&variant.entry) else {
+            return Err(self.error(Kind::Internal, "the entry checked at load is gone"));
+        };
+        let extents = self.extents(variant)?;
+        let checked = geometry::check(&self.manifest.name, &extents, entry, device)?;
+        let mut bound = Bound {
+            label: self.manifest.name.clone(),
+            arguments: self.argument_text(),
+            device: Arc::clone(device),
+            entry: entry.name.clone(),
+            arch: variant.arch.to_string(),
+            extents: checked,
+            kernel: Some(Arc::clone(self.kernel)),
+            plan: None,
+        };
+        if checked.is_empty {
+            return Ok(bound);
+        }
+        let (params, control_offset) = self.params(entry)?;
+        bound.plan = Some(Arc::new(LaunchPlan {
+            label: bound.label.clone(),
+            arguments: bound.arguments.clone(),
+            function: image.on(device)?.function(&entry.name, checked.shared_bytes)?,
+            grid: checked.grid,
+            block: checked.block,
+            cluster: checked.cluster,
+            shared_bytes: checked.shared_bytes,
+            params,
+            layout: entry.params.iter().map(|p| (p.offset, p.bytes)).collect(),
+            control_offset,
+            ranges: self.ranges(),
+            roles: self.roles(checked.block)?,
+        }));
+        Ok(bound)
+    }
+
+    /// The variant for the call's dtypes with the greatest architecture that runs on the device.
+    fn choose_variant(&self, device: &Device) -> Result<(usize, &Variant)> {
+        let of_dtypes = |v: &Variant| {
+            v.dtypes
+                .iter()
+                .all(|(name, d)| self.dtypes.get(name).is_none_or(|(have, _)| have == d))
+        };
+        let fitting: Vec<_> = self
+            .manifest
+            .variants
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| of_dtypes(v))
+            .collect();
+        if fitting.is_empty() {
+            let dtypes: Vec<_> = self
+                .dtypes
+                .iter()
+                .map(|(name, (d, _))| format!("{name} = {}", d.name()))
+                .collect();
+            return Err(self.error(
+                Kind::Load,
+                &format!("no variant for {}; build one, or convert the arrays", dtypes.join(", ")),
+            ));
+        }
+        let own = Arch::parse(&device.backend.info().arch);
+        let runs =
+            |v: &Variant| own.is_some_and(|own| v.arch.runs_on(own)) && self.arch.is_none_or(|wanted| v.arch == wanted);
+        let best = fitting
+            .iter()
+            .filter(|(_, v)| runs(v))
+            .max_by_key(|(_, v)| (v.arch.number, v.arch.suffix.is_some()));
+        best.copied().ok_or_else(|| self.no_variant(device, &fitting))
+    }
+
+    fn no_variant(&self, device: &Device, fitting: &[(usize, &Variant)]) -> Error {
+        let archs: Vec<_> = fitting.iter().map(|(_, v)| v.arch.to_string()).collect();
+        let own = device.backend.info().arch.clone();
+        let there = format!("variants for {}", archs.join(", "));
+        let text = match self.arch {
+            Some(wanted) if archs.contains(&wanted.to_string()) => {
+                format!(
+                    "variant {wanted} was asked for, but {} is {own}; ask for another of the {there}",
+                    device.name()
+                )
+            }
+            Some(wanted) => format!("variant {wanted} was asked for, but there are {there}; ask for one of them"),
+            None => format!(
+                "{there}, but {} is {own}; expected one for {own} or earlier",
+                device.name()
+            ),
+        };
+        self.error(Kind::Device, &text)
+            .with("device", device.name())
+            .with("arch", own)
+    }
+
+    fn extents(&self, variant: &Variant) -> Result<Extents> {
+        let spec = self.manifest.geometry(variant);
+        let axes = |name: &str, list: &[Expr]| -> Result<[i64; 3]> {
+            let mut out = [1; 3];
+            for (axis, expr) in out.iter_mut().zip(list) {
+                *axis = self.eval(name, expr)?;
+            }
+            Ok(out)
+        };
+        Ok(Extents {
+            grid: axes("grid", spec.grid)?,
+            block: axes("block", spec.block)?,
+            cluster: axes("cluster", spec.cluster)?,
+            shared_bytes: spec
+                .shared_bytes
+                .map_or(Ok(0), |expr| self.eval("shared_bytes", expr))?,
+        })
+    }
+
+    /// Parameter bytes, and where the control block's address goes. The manifest was checked against the PTX at load:
+    /// parameters come in the order and sizes that the arguments make.
+    fn params(&self, entry: &emulator::Entry) -> Result<(Vec<u8>, Option<usize>)> {
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let mut control = None;
+        for arg in &self.manifest.args {
+            match &arg.kind {
+                ArgKind::Array(array) => pieces.extend(self.array_params(arg, array)),
+                ArgKind::Scalar(scalar) => {
+                    let dtype = self
+                        .dtype(&scalar.dtype)
+                        .unwrap_or(self.manifest.allowed(&scalar.dtype)[0]);
+                    let number = self.scalars.get(&arg.name).copied().unwrap_or(Number::Integer(0));
+                    pieces.push(self.piece(&arg.name, number, dtype)?);
+                }
+                ArgKind::Size { dtype, value } => {
+                    let dtype = self.dtype(dtype).unwrap_or(self.manifest.allowed(dtype)[0]);
+                    let value = self.eval(&arg.name, value)?;
+                    pieces.push(self.piece(&arg.name, Number::Integer(i128::from(value)), dtype)?);
+                }
+                ArgKind::Control => {
+                    control = entry.params.get(pieces.len()).map(|p| p.offset);
+                    pieces.push(vec![0; 8]);
+                }
+            }
+        }
+        let mut bytes = vec![0; entry.param_bytes];
+        for (param, piece) in entry.params.iter().zip(&pieces) {
+            bytes[param.offset..param.offset + param.bytes].copy_from_slice(piece);
+        }
+        Ok((bytes, control))
+    }
+
+    fn piece(&self, name: &str, number: Number, dtype: DType) -> Result<Vec<u8>> {
+        let refuse = |expected| {
+            self.error(
+                Kind::Argument,
+                &format!("{name} is {}, expected {expected}", scalars::show(number)),
+            )
+        };
+        scalars::encode(number, dtype).map_err(refuse)
+    }
+
+    fn value_of(&self, arg: &Arg) -> &Value<'_> {
+        self.values
+            .iter()
+            .find(|(a, _)| a.name == arg.name)
+            .map_or(&Value::None, |(_, value)| value)
+    }
+
+    fn array_params(&self, arg: &Arg, array: &ArrayArg) -> Vec<Vec<u8>> {
+        let dtype = self
+            .dtype(&array.dtype)
+            .unwrap_or(self.manifest.allowed(&array.dtype)[0]);
+        let (address, numbers) = match self.value_of(arg) {
+            Value::Tensor(tensor) => (tensor.address, &[][..]),
+            Value::Numbers(numbers) => (0, *numbers),
+            _ => (0, &[][..]),
+        };
+        let element = |i: usize| {
+            let value = numbers.get(i).copied().unwrap_or(0.0);
+            let integer = dtype.integer_range().map(|_| dtype.integer_bytes(value as i128));
+            integer
+                .or_else(|| dtype.float_bytes(value))
+                .unwrap_or_else(|| vec![0; dtype.bytes()])
+        };
+        let elements = (0..array.inline.unwrap_or(0)).map(element);
+        std::iter::once(address.to_le_bytes().to_vec())
+            .chain(elements)
+            .collect()
+    }
+
+    fn ranges(&self) -> Vec<ArrayRange> {
+        let range = |(arg, value): &(&Arg, &Value<'_>)| {
+            let (array, Value::Tensor(tensor)) = (arg.array()?, value) else {
+                return None;
+            };
+            Some(ArrayRange {
+                address: tensor.address,
+                bytes: tensor.contiguous_bytes()?,
+                name: arg.name.clone(),
+                writable: array.intent != Intent::In,
+            })
+        };
+        self.values.iter().filter_map(range).collect()
+    }
+
+    fn roles(&self, block: [u32; 3]) -> Result<Vec<emulator::Role>> {
+        let mut roles = Vec::new();
+        for role in &self.manifest.roles {
+            let warps = self.eval(&format!("role {}", role.name), &role.warps)?;
+            let wanted = || {
+                self.error(
+                    Kind::Launch,
+                    &format!("role {} has {warps} warps, expected 1 to 32", role.name),
+                )
+            };
+            let warps = u32::try_from(warps)
+                .ok()
+                .filter(|w| (1..=32).contains(w))
+                .ok_or_else(wanted)?;
+            roles.push(emulator::Role {
+                name: role.name.clone(),
+                warps,
+            });
+        }
+        let there = block.iter().product::<u32>().div_ceil(32);
+        let wanted: u32 = roles.iter().map(|r| r.warps).sum();
+        if wanted > there {
+            return Err(self.error(
+                Kind::Launch,
+                &format!("the roles have {wanted} warps, but the block {block:?} has {there}"),
+            ));
+        }
+        Ok(roles)
+    }
+
+    fn argument_text(&self) -> String {
+        let one = |(arg, value): &(&Arg, &Value<'_>)| match (arg.array(), value) {
+            (Some(_), Value::Tensor(t)) => {
+                format!(
+                    "{} {} {}",
+                    arg.name,
+                    crate::dtype::describe(t.dtype),
+                    tuple_text(t.shape)
+                )
+            }
+            (Some(_), Value::Numbers(n)) => format!("{} {n:?}", arg.name),
+            (Some(_), _) => format!("{} None", arg.name),
+            (None, _) => match self.scalars.get(&arg.name) {
+                Some(number) => format!("{} = {}", arg.name, scalars::show(*number)),
+                None => arg.name.clone(),
+            },
+        };
+        self.values.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}

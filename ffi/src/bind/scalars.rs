@@ -1,0 +1,216 @@
+//! Checks of scalar arguments: kind, width, range, defaults. Integer scalars are symbols under their own names.
+
+use super::call::{Call, Number, Problem};
+use crate::dtype::{Class, DType};
+use crate::error::{Error, Result};
+use crate::manifest::{Arg, Limit, ScalarArg};
+use crate::value::Value;
+
+impl Call<'_> {
+    /// Reads the scalars that are given, and binds those that are symbols.
+    pub fn bind_scalars(&mut self) -> Result<()> {
+        for (arg, value) in self.values.clone() {
+            let Some(scalar) = arg.scalar() else { continue };
+            if matches!(value, Value::None) {
+                continue;
+            }
+            let number = self.read_scalar(arg, scalar, value)?;
+            self.scalars.insert(arg.name.clone(), number);
+            if let Number::Integer(value) = number {
+                self.bind_symbol(arg, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_scalar(&self, arg: &Arg, scalar: &ScalarArg, value: &Value<'_>) -> Result<Number> {
+        let class = self.manifest.allowed(&scalar.dtype)[0].class();
+        match (class, value) {
+            (Class::Bool, Value::Bool(v)) => Ok(Number::Integer(i128::from(*v))),
+            (Class::Float, Value::Int(v)) => Ok(Number::Float(*v as f64)),
+            (Class::Float, Value::UInt(v)) => Ok(Number::Float(*v as f64)),
+            (Class::Float, Value::Float(v)) => Ok(Number::Float(*v)),
+            (Class::Bool | Class::Signed | Class::Unsigned, Value::Int(v)) => Ok(Number::Integer(i128::from(*v))),
+            (Class::Bool | Class::Signed | Class::Unsigned, Value::UInt(v)) => Ok(Number::Integer(i128::from(*v))),
+            _ => Err(self.refuse(
+                arg,
+                Problem {
+                    verb: "is",
+                    found: value.describe(),
+                    expected: kind_text(class),
+                    hint: "",
+                },
+            )),
+        }
+    }
+
+    fn bind_symbol(&mut self, arg: &Arg, value: i128) -> Result<()> {
+        let place = self.manifest.place(arg);
+        let Ok(value) = i64::try_from(value) else { return Ok(()) };
+        if let Some((bound, by)) = self.symbols.get(&arg.name).filter(|(bound, _)| *bound != value) {
+            let expected = format!("{bound}, because {} is {bound} in {by}", arg.name);
+            return Err(self.refuse(
+                arg,
+                Problem {
+                    verb: "is",
+                    found: value.to_string(),
+                    expected,
+                    hint: "",
+                },
+            ));
+        }
+        self.symbols.entry(arg.name.clone()).or_insert((value, place));
+        Ok(())
+    }
+
+    /// Fills in defaults, then checks width and range of every scalar.
+    pub fn finish_scalars(&mut self) -> Result<()> {
+        for (arg, _) in self.values.clone() {
+            let Some(scalar) = arg.scalar() else { continue };
+            let number = match self.scalars.get(&arg.name) {
+                Some(number) => *number,
+                None => self.default_of(arg, scalar)?,
+            };
+            self.scalars.insert(arg.name.clone(), number);
+            if let Number::Integer(value) = number {
+                self.bind_symbol(arg, value)?;
+            }
+        }
+        for (arg, _) in &self.values {
+            let (Some(scalar), Some(number)) = (arg.scalar(), self.scalars.get(&arg.name)) else {
+                continue;
+            };
+            self.check_limits(arg, scalar, *number)?;
+            let dtype = self
+                .dtype(&scalar.dtype)
+                .unwrap_or(self.manifest.allowed(&scalar.dtype)[0]);
+            if let Err(expected) = encode(*number, dtype) {
+                return Err(self.refuse(
+                    arg,
+                    Problem {
+                        verb: "is",
+                        found: show(*number),
+                        expected,
+                        hint: "",
+                    },
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn default_of(&self, arg: &Arg, scalar: &ScalarArg) -> Result<Number> {
+        let class = self.manifest.allowed(&scalar.dtype)[0].class();
+        if let Some((value, _)) = self.symbols.get(&arg.name).filter(|_| class != Class::Float) {
+            return Ok(Number::Integer(i128::from(*value)));
+        }
+        match &scalar.default {
+            None => {
+                let problem = Problem {
+                    verb: "is missing",
+                    found: String::new(),
+                    expected: kind_text(class),
+                    hint: "",
+                };
+                Err(self.refuse(arg, problem))
+            }
+            Some(limit) => self.limit(arg, limit, class),
+        }
+    }
+
+    fn limit(&self, arg: &Arg, limit: &Limit, class: Class) -> Result<Number> {
+        let number = match limit {
+            Limit::Number(value) => return Ok(Number::Float(*value)),
+            Limit::Integer(expr) => self.eval(&self.manifest.place(arg), expr)?,
+        };
+        Ok(if class == Class::Float {
+            Number::Float(number as f64)
+        } else {
+            Number::Integer(i128::from(number))
+        })
+    }
+
+    fn check_limits(&self, arg: &Arg, scalar: &ScalarArg, number: Number) -> Result<()> {
+        let class = self.manifest.allowed(&scalar.dtype)[0].class();
+        for (limit, word) in [(&scalar.min, "at least"), (&scalar.max, "at most")] {
+            let Some(limit) = limit else { continue };
+            let bound = self.limit(arg, limit, class)?;
+            let is_met = match (word, number, bound) {
+                ("at least", Number::Integer(v), Number::Integer(b)) => v >= b,
+                (_, Number::Integer(v), Number::Integer(b)) => v <= b,
+                ("at least", v, b) => as_f64(v) >= as_f64(b),
+                (_, v, b) => as_f64(v) <= as_f64(b),
+            };
+            if !is_met {
+                return Err(self.out_of_limits(arg, number, word, bound));
+            }
+        }
+        Ok(())
+    }
+
+    fn out_of_limits(&self, arg: &Arg, number: Number, word: &str, bound: Number) -> Error {
+        let expected = format!("{word} {}", show(bound));
+        self.refuse(
+            arg,
+            Problem {
+                verb: "is",
+                found: show(number),
+                expected,
+                hint: "",
+            },
+        )
+    }
+}
+
+fn kind_text(class: Class) -> String {
+    match class {
+        Class::Bool => "a bool".into(),
+        Class::Float | Class::Complex => "a number".into(),
+        Class::Signed | Class::Unsigned => "an integer".into(),
+    }
+}
+
+fn as_f64(number: Number) -> f64 {
+    match number {
+        Number::Integer(value) => value as f64,
+        Number::Float(value) => value,
+    }
+}
+
+/// A number as Python would print it.
+pub fn show(number: Number) -> String {
+    match number {
+        Number::Integer(value) => value.to_string(),
+        Number::Float(value) if value.is_finite() => format!("{value:?}"),
+        Number::Float(value) => value.to_string().to_lowercase(),
+    }
+}
+
+/// The bytes of a number in a dtype; the error says what was expected.
+pub fn encode(number: Number, dtype: DType) -> Result<Vec<u8>, String> {
+    let holds = || match dtype.integer_range() {
+        Some((least, most)) => format!("{least} to {most}, the range of {}", dtype.name()),
+        None => format!("a value that {} holds", dtype.name()),
+    };
+    match (dtype.integer_range(), number) {
+        (Some((least, most)), Number::Integer(v)) if (least..=most).contains(&v) => Ok(dtype.integer_bytes(v)),
+        (Some(_), Number::Integer(_)) => Err(holds()),
+        (Some(_), Number::Float(_)) => Err(kind_text(dtype.class())),
+        (None, number) => {
+            let value = as_f64(number);
+            let overflows = value.is_finite() && value.abs() >= overflow_limit(dtype);
+            dtype.float_bytes(value).filter(|_| !overflows).ok_or_else(holds)
+        }
+    }
+}
+
+/// The least magnitude that rounds to infinity.
+fn overflow_limit(dtype: DType) -> f64 {
+    match dtype {
+        DType::Float16 => 65520.0,
+        // Half a unit in the last place above the greatest value.
+        DType::Bfloat16 => 2f64.powi(128) - 2f64.powi(119),
+        DType::Float32 => 2f64.powi(128) - 2f64.powi(103),
+        _ => f64::INFINITY,
+    }
+}

@@ -1,0 +1,91 @@
+//! A checked call: launched any number of times, each at nearly the cost of the device's own launch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+
+use crate::backend::{CpuSettings, LaunchMode, LaunchPlan, StreamHandle};
+use crate::bind::Extents;
+use crate::device::Device;
+use crate::error::Result;
+use crate::module::Kernel;
+use crate::pending::Pending;
+
+/// What `bind` makes.
+pub struct Bound {
+    /// Kernel or entry name.
+    pub label: String,
+    /// The arguments in one line.
+    pub arguments: String,
+    /// Where it runs.
+    pub device: Arc<Device>,
+    /// Entry of the PTX.
+    pub entry: String,
+    /// Architecture of the PTX.
+    pub arch: String,
+    /// How large it is.
+    pub extents: Extents,
+    /// Whose fault texts apply.
+    pub kernel: Option<Arc<Kernel>>,
+    /// `None`: the grid is empty and there is nothing to do.
+    pub plan: Option<Arc<LaunchPlan>>,
+}
+
+/// How one launch is to be run, as callers say it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Where it is queued.
+    pub stream: StreamHandle,
+    /// From now; `None`: no limit.
+    pub timeout: Option<Duration>,
+    /// For the CPU device.
+    pub cpu: CpuSettings,
+}
+
+impl Bound {
+    /// Queues a stream-ordered launch and returns.
+    pub fn launch(&self, mode: &Mode) -> Result<()> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        let mode = LaunchMode {
+            stream: mode.stream,
+            tracked: false,
+            deadline: None,
+            cpu: mode.cpu,
+        };
+        self.device.backend.launch(plan, &mode).map(drop)
+    }
+    /// Queues a tracked launch.
+    pub fn submit(self: &Arc<Self>, mode: &Mode) -> Result<Arc<Pending>> {
+        // A limit beyond what the clock can say is none.
+        let deadline = mode.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let launch = LaunchMode {
+            stream: mode.stream,
+            tracked: true,
+            deadline,
+            cpu: mode.cpu,
+        };
+        let ticket = match &self.plan {
+            None => None,
+            Some(plan) => self.device.backend.launch(plan, &launch)?,
+        };
+        Ok(Arc::new(Pending::new(Arc::clone(self), ticket, mode.stream, deadline)))
+    }
+    /// For `wb_bound_json`.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        json!({
+            "device": self.device.index,
+            "device_name": self.device.name(),
+            "kernel": self.label,
+            "entry": self.entry,
+            "arch": self.arch,
+            "arguments": self.arguments,
+            "grid": self.extents.grid,
+            "block": self.extents.block,
+            "cluster": self.extents.cluster,
+            "shared_bytes": self.extents.shared_bytes,
+            "text": format!("{}({}) on {}", self.label, self.arguments, self.device.name()),
+        })
+    }
+}

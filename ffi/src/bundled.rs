@@ -1,0 +1,94 @@
+//! The kernels that come with warpbridge: manifests and PTX embedded in the library, loaded on first use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde_json::{json, Value};
+
+use crate::error::{Error, Kind, Result};
+use crate::manifest::Manifest;
+use crate::module::{Files, Module};
+
+/// File name and text of each embedded file, relative to `kernels/`.
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../kernels/", $name)))),*]
+    };
+}
+
+const MANIFESTS: &[(&str, &str)] = embed!["scale.toml", "deadlock_demo.toml"];
+const PTX: &[(&str, &str)] = embed![
+    "ptx/scale.sm_80.ptx",
+    "ptx/scale.sm_90.ptx",
+    "ptx/deadlock_demo.sm_80.ptx",
+    "ptx/deadlock_demo.sm_90.ptx",
+];
+
+struct Embedded;
+
+impl Files for Embedded {
+    fn read(&self, ptx: &str) -> Result<(String, String), String> {
+        let found = PTX.iter().find(|(name, _)| *name == ptx);
+        let (name, text) = found.ok_or("it is not embedded; add it to ffi/src/bundled.rs")?;
+        Ok(((*text).to_owned(), format!("bundled {name}")))
+    }
+}
+
+struct Listed {
+    summary: String,
+    hidden: bool,
+    origin: String,
+    text: &'static str,
+}
+
+/// Names and summaries, without reading any PTX.
+fn catalogue() -> Result<&'static BTreeMap<String, Listed>> {
+    static CATALOGUE: OnceLock<Result<BTreeMap<String, Listed>>> = OnceLock::new();
+    let read = |(file, text): &(&str, &'static str)| {
+        let origin = format!("bundled {file}");
+        let manifest = Manifest::parse(text, &origin)?;
+        Ok((
+            manifest.name,
+            Listed {
+                summary: manifest.summary,
+                hidden: manifest.hidden,
+                origin,
+                text,
+            },
+        ))
+    };
+    CATALOGUE
+        .get_or_init(|| MANIFESTS.iter().map(read).collect())
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+/// For `wb_bundled_json`.
+pub fn list() -> Result<Value> {
+    let item = |(name, k): (&String, &Listed)| json!({"name": name, "summary": k.summary, "hidden": k.hidden});
+    Ok(catalogue()?.iter().map(item).collect())
+}
+
+/// A bundled module; the same one for every caller.
+pub fn load(name: &str) -> Result<Arc<Module>> {
+    static LOADED: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());
+    let catalogue = catalogue()?;
+    let Some(listed) = catalogue.get(name) else {
+        let names: Vec<_> = catalogue
+            .iter()
+            .filter(|(_, k)| !k.hidden)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        return Err(Error::new(
+            Kind::Load,
+            format!("no bundled kernel \"{name}\", expected one of {}", names.join(", ")),
+        ));
+    };
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = loaded.get(name) {
+        return Ok(Arc::clone(module));
+    }
+    let module = Arc::new(Module::from_manifest(listed.text, &listed.origin, &Embedded)?);
+    loaded.insert(name.to_owned(), Arc::clone(&module));
+    Ok(module)
+}

@@ -1,0 +1,148 @@
+//! The dispatcher: one thread, started with the first launch that wants to be reported, that tells the host about ends.
+//!
+//! Never inside a driver callback: CUDA calls are illegal there and it deadlocks with the GIL (numba-cuda#317). The
+//! thread polls [`Pending::poll`]; a device that can wake it (the CPU device) does, for others it spins briefly and then
+//! sleeps for longer and longer. Order is kept per stream; only timeouts and cancellations overtake, because what they
+//! would wait for may never end.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::backend::StreamHandle;
+use crate::error::Result;
+use crate::pending::Pending;
+
+/// What to do at the end of a launch; called exactly once, on the dispatcher thread.
+pub type Report = Box<dyn FnOnce(&Result<()>) + Send>;
+
+/// How long to poll without sleeping after the last end: about what a short kernel takes.
+const SPIN: Duration = Duration::from_micros(50);
+const FIRST_SLEEP: Duration = Duration::from_micros(20);
+const LAST_SLEEP: Duration = Duration::from_millis(1);
+
+struct Entry {
+    pending: Arc<Pending>,
+    report: Report,
+    /// Whether its device wakes the dispatcher at its end.
+    wakes: bool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    entries: Vec<Entry>,
+    woken: bool,
+}
+
+#[derive(Default)]
+struct Dispatcher {
+    inbox: Mutex<Inbox>,
+    changed: Condvar,
+}
+
+/// Reports the end of a launch to `report`.
+pub fn watch(pending: Arc<Pending>, report: Report) {
+    static DISPATCHER: OnceLock<Arc<Dispatcher>> = OnceLock::new();
+    let dispatcher = DISPATCHER.get_or_init(|| {
+        let dispatcher = Arc::new(Dispatcher::default());
+        let worker = Arc::clone(&dispatcher);
+        let thread = std::thread::Builder::new().name("warpbridge-dispatch".into());
+        // Without threads there is no way to report anything: like an allocation, this failure is fatal.
+        thread.spawn(move || worker.run()).expect("a thread for the dispatcher");
+        dispatcher
+    });
+    let waker = Arc::clone(dispatcher);
+    let wakes = pending.on_end(Box::new(move || waker.wake()));
+    let mut inbox = dispatcher.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+    inbox.entries.push(Entry { pending, report, wakes });
+    inbox.woken = true;
+    drop(inbox);
+    dispatcher.changed.notify_one();
+}
+
+impl Dispatcher {
+    fn wake(&self) {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).woken = true;
+        self.changed.notify_one();
+    }
+
+    fn run(&self) {
+        let mut streams: HashMap<(u32, StreamHandle), VecDeque<Entry>> = HashMap::new();
+        let mut last_end = Instant::now();
+        let mut sleep = FIRST_SLEEP;
+        loop {
+            for entry in self.receive(&streams, last_end, sleep) {
+                streams.entry(entry.pending.queue_key()).or_default().push_back(entry);
+                (last_end, sleep) = (Instant::now(), FIRST_SLEEP);
+            }
+            let ended: Vec<Entry> = streams.values_mut().flat_map(take_ended).collect();
+            streams.retain(|_, queue| !queue.is_empty());
+            if ended.is_empty() {
+                if last_end.elapsed() >= SPIN {
+                    sleep = (sleep * 2).min(LAST_SLEEP);
+                }
+                continue;
+            }
+            for Entry { pending, report, .. } in ended {
+                if let Some(outcome) = pending.outcome() {
+                    report(outcome);
+                }
+            }
+            (last_end, sleep) = (Instant::now(), FIRST_SLEEP);
+        }
+    }
+
+    /// Waits for something to do, and takes what is new.
+    fn receive(
+        &self,
+        streams: &HashMap<(u32, StreamHandle), VecDeque<Entry>>,
+        last_end: Instant,
+        sleep: Duration,
+    ) -> Vec<Entry> {
+        let waiting = || streams.values().flatten();
+        let must_poll = waiting().any(|entry| !entry.wakes);
+        let event = waiting().filter_map(|entry| entry.pending.next_event()).min();
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if must_poll && last_end.elapsed() < SPIN {
+            inbox.woken = false;
+            let new = std::mem::take(&mut inbox.entries);
+            drop(inbox);
+            std::hint::spin_loop();
+            return new;
+        }
+        while !inbox.woken {
+            let until_event = event.map(|at| at.saturating_duration_since(Instant::now()));
+            let limit = [until_event, must_poll.then_some(sleep)].into_iter().flatten().min();
+            inbox = match limit {
+                None => self.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+                Some(limit) => {
+                    inbox = self
+                        .changed
+                        .wait_timeout(inbox, limit)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                    break;
+                }
+            };
+        }
+        inbox.woken = false;
+        std::mem::take(&mut inbox.entries)
+    }
+}
+
+/// Removes what may be reported now: ended launches from the front, timed-out and cancelled ones from anywhere.
+fn take_ended(queue: &mut VecDeque<Entry>) -> Vec<Entry> {
+    let mut ended = Vec::new();
+    while queue.front().is_some_and(|entry| entry.pending.poll()) {
+        ended.extend(queue.pop_front());
+    }
+    let mut index = 1;
+    while index < queue.len() {
+        if queue[index].pending.poll() && queue[index].pending.ended_early() {
+            ended.extend(queue.remove(index));
+        } else {
+            index += 1;
+        }
+    }
+    ended
+}

@@ -50,8 +50,13 @@ CODEGEN_FLAGS = (
     *("-C", "opt-level=3", "-C", "panic=abort", "-C", "codegen-units=1"),
     *("-Z", "mir-enable-passes=-JumpThreading"),
 )
-# LLVM peels the executor's first poll off, and with it a second copy of the whole role.
-KERNEL_FLAGS = ("-C", "llvm-args=-unroll-peel-max-count=0", "-D", "warnings", "-D", "unsafe_op_in_unsafe_fn")
+# LLVM would peel the executor's first poll off, and with it a second copy of the role; and SimplifyCFG, which folds the state
+# machines (LLVM has no jump threading for divergent targets), would leave those of long roles.
+KERNEL_FLAGS = (
+    *("-C", "llvm-args=-unroll-peel-max-count=0"),
+    *("-C", "llvm-args=-max-jump-threading-live-blocks=1000"),
+    *("-D", "warnings", "-D", "unsafe_op_in_unsafe_fn"),
+)
 
 EMPTY_CRATE = "#![feature(compiler_builtins, no_core)]\n#![allow(internal_features)]\n#![compiler_builtins]\n#![no_core]\n"
 

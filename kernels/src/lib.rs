@@ -6,7 +6,15 @@
 //! Start reading at `scale.rs`, then `runtime/mod.rs`.
 
 #![no_std]
-#![feature(abi_ptx, abi_unadjusted, asm_experimental_arch, core_float_math, f16, link_llvm_intrinsics, stdarch_nvptx)]
+#![feature(
+    abi_ptx,
+    abi_unadjusted,
+    asm_experimental_arch,
+    core_float_math,
+    f16,
+    link_llvm_intrinsics,
+    stdarch_nvptx
+)]
 // The features above are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
 #![allow(internal_features)]
 #![deny(clippy::undocumented_unsafe_blocks)]

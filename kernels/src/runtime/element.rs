@@ -3,7 +3,7 @@
 use super::{block, global, shared, warp};
 
 /// An element type of an array.
-pub trait Element {
+pub trait Element: Sized {
     /// Its size.
     const BYTES: u32;
 
@@ -21,6 +21,21 @@ pub trait Element {
     /// # Safety
     /// As [`global::store_v4`], for an address that is a multiple of `BYTES`.
     unsafe fn store_global(address: u64, value: f32);
+
+    /// Rounds once; the element's bits, in the low bits of a word.
+    fn bits_of(value: f64) -> u32;
+
+    /// Writes one element given as bits.
+    ///
+    /// # Safety
+    /// As `store_global`.
+    unsafe fn store_bits(address: u64, bits: u32);
+
+    /// Writes four neighbouring elements given as bits; in one go where the address is a multiple of their size.
+    ///
+    /// # Safety
+    /// As `store_global`, for four elements.
+    unsafe fn store4(address: u64, bits: [u32; 4]);
 }
 
 impl Element for f32 {
@@ -43,6 +58,28 @@ impl Element for f32 {
     unsafe fn store_global(address: u64, value: f32) {
         // SAFETY: the caller's promise.
         unsafe { global::store_u32(address, value.to_bits()) }
+    }
+
+    #[inline(always)]
+    fn bits_of(value: f64) -> u32 {
+        (value as f32).to_bits()
+    }
+
+    #[inline(always)]
+    unsafe fn store_bits(address: u64, bits: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { global::store_u32(address, bits) }
+    }
+
+    #[inline(always)]
+    unsafe fn store4(address: u64, bits: [u32; 4]) {
+        if address % 16 == 0 {
+            // SAFETY: the caller's promise, and the test above.
+            unsafe { global::store_v4(address, bits) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { store_singly::<Self>(address, bits) }
+        }
     }
 }
 
@@ -69,6 +106,39 @@ impl Element for f16 {
         // SAFETY: the caller's promise.
         unsafe { global::store_u16(address, (value as f16).to_bits()) }
     }
+
+    #[inline(always)]
+    fn bits_of(value: f64) -> u32 {
+        u32::from((value as f16).to_bits())
+    }
+
+    #[inline(always)]
+    unsafe fn store_bits(address: u64, bits: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { global::store_u16(address, bits as u16) }
+    }
+
+    #[inline(always)]
+    unsafe fn store4(address: u64, bits: [u32; 4]) {
+        let [a, b, c, d] = bits;
+        if address % 8 == 0 {
+            // SAFETY: the caller's promise, and the test above.
+            unsafe { global::store_v2(address, [a | b << 16, c | d << 16]) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { store_singly::<Self>(address, bits) }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store_singly<T: Element>(address: u64, [a, b, c, d]: [u32; 4]) {
+    // SAFETY: the caller's promise, for all four; a loop over the array would put it in local memory.
+    let store = |number: u64, bits| unsafe { T::store_bits(address + number * u64::from(T::BYTES), bits) };
+    store(0, a);
+    store(1, b);
+    store(2, c);
+    store(3, d);
 }
 
 /// Some of a group of threads that share work: this one's number, and how many they are.

@@ -41,6 +41,19 @@ pub unsafe fn store_v4(address: u64, value: [u32; 4]) {
     }
 }
 
+/// Writes 8 bytes.
+///
+/// # Safety
+/// As [`store_v4`], with a multiple of 8.
+#[inline(always)]
+pub unsafe fn store_v2(address: u64, value: [u32; 2]) {
+    let [a, b] = value;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("st.global.v2.b32 [{}], {{{}, {}}};", in(reg64) address, in(reg32) a, in(reg32) b, options(nostack))
+    };
+}
+
 /// Writes 4 bytes.
 ///
 /// # Safety

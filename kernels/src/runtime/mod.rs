@@ -40,3 +40,10 @@ pub use tiles::Stripe;
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
     core::f32::math::mul_add(a, b, c)
 }
+
+/// Quotient and remainder; 0 and `a` for a division by zero, which must not become a panic.
+#[inline(always)]
+pub fn divide(a: u32, b: u32) -> (u32, u32) {
+    let quotient = a.checked_div(b).unwrap_or(0);
+    (quotient, a - quotient * b)
+}

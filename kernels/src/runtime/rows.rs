@@ -106,7 +106,8 @@ impl Rows {
         }
     }
 
-    /// Copies what the interiors leave out. The warp calls it together; all but the array's first and last rows have nothing.
+    /// Fills the units of 16 bytes that the interiors leave out: those that the array's ends cut, with zeros outside the array.
+    /// The warp calls it together; only rows at the array's ends have any.
     ///
     /// # Safety
     /// The stage is reserved, and the rows lie in the array.
@@ -118,19 +119,24 @@ impl Rows {
             return;
         }
         for row in 0..self.count {
-            let (begin, end) = (self.row(row), self.row(row) + u64::from(self.bytes));
-            // Lanes 0 to 15 take the bytes below `head`, the others those from `tail` on: never more than 15 each.
-            let lane = warp::lane();
-            let (from, to) = if lane < 16 {
-                (begin, end.min(head))
+            let (window, end) = (
+                align_down(self.row(row)),
+                align_up(self.row(row) + u64::from(self.bytes)),
+            );
+            // Lanes 0 to 15 take the unit that the array's begin cuts, the others the one that its end cuts.
+            let low = warp::lane() < 16;
+            let unit = if low { window } else { tail };
+            let byte = unit + u64::from(warp::lane() % 16);
+            if if low {
+                window < head
             } else {
-                (begin.max(tail), end)
-            };
-            let byte = from + u64::from(lane % 16);
-            if byte < to {
-                let offset = (byte - align_down(begin)) as u32;
-                // SAFETY: a byte of the row, and its place in the reserved stage.
-                unsafe { shared::store_u8(stage + self.slot(row) + offset, global::load_u8(byte)) };
+                window <= tail && tail < end
+            } {
+                let inside = byte >= self.array.begin && byte < self.array.end;
+                // SAFETY: a byte of the array.
+                let value = if inside { unsafe { global::load_u8(byte) } } else { 0 };
+                // SAFETY: its place in the row's window, in the reserved stage.
+                unsafe { shared::store_u8(stage + self.slot(row) + (byte - window) as u32, value) };
             }
         }
         engine::order_plain_stores();

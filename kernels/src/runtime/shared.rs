@@ -52,6 +52,32 @@ pub unsafe fn load_u16(address: u32) -> u16 {
     value
 }
 
+/// Reads one byte.
+///
+/// # Safety
+/// As [`load_v4`], at any address.
+#[inline(always)]
+pub unsafe fn load_u8(address: u32) -> u8 {
+    let value: u16;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.shared.u8 {}, [{}];", out(reg16) value, in(reg32) address, options(nostack)) };
+    value as u8
+}
+
+/// Writes 16 bytes.
+///
+/// # Safety
+/// As [`store_u8`], for an address that is a multiple of 16.
+#[inline(always)]
+pub unsafe fn store_v4(address: u32, value: [u32; 4]) {
+    let [a, b, c, d] = value;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("st.shared.v4.b32 [{}], {{{}, {}, {}, {}}};", in(reg32) address, in(reg32) a, in(reg32) b, in(reg32) c,
+             in(reg32) d, options(nostack));
+    }
+}
+
 /// Writes one byte.
 ///
 /// # Safety

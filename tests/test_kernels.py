@@ -1,0 +1,80 @@
+"""The bundled kernels as Python sees them: listed, named, described, and typed in kernels.pyi."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+import warpbridge as wb
+from warpbridge import kernels
+
+STUB = Path(kernels.__file__).with_suffix(".pyi")
+
+
+def test_dir_lists_what_is_not_hidden() -> None:
+    assert dir(wb.kernels) == ["image_prep", "scale"]
+    assert wb.kernels.deadlock_demo.__name__ == "deadlock_demo"
+
+
+def test_kernel_is_loaded_once() -> None:
+    assert wb.kernels.scale is wb.kernels.scale
+    from warpbridge.kernels import scale
+
+    assert scale is wb.kernels.scale
+
+
+def test_kernel_that_is_not_there() -> None:
+    with pytest.raises(AttributeError) as caught:
+        wb.kernels.sacle  # noqa: B018 - the look-up is the test
+    assert str(caught.value) == "warpbridge has no kernel 'sacle', expected one of: image_prep, scale"
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [
+        ("scale", "(x, a, b=0, *, out=None, timeout=None, stream=None, arch=None)"),
+        (
+            "image_prep",
+            "(x, mean, std, offsets=None, mirror=None, oh=h, ow=w, *, "
+            "out=None, dtype=None, timeout=None, stream=None, arch=None)",
+        ),
+    ],
+)
+def test_kernel_describes_itself(name: str, signature: str) -> None:
+    kernel = getattr(wb.kernels, name)
+    assert str(inspect.signature(kernel)) == signature
+    assert repr(kernel) == f"<Kernel {name}{signature}>"
+    assert kernel.__name__ == name
+    doc = inspect.getdoc(kernel)
+    assert doc.splitlines()[0] == kernel.summary != ""
+    for parameter in list(inspect.signature(kernel).parameters)[: signature.split("*", maxsplit=1)[0].count(",")]:
+        assert f"\n{parameter} : " in doc
+
+
+@pytest.mark.parametrize("name", ["scale", "image_prep", "deadlock_demo"])
+def test_every_array_and_scalar_is_documented_in_the_manifest(name: str) -> None:
+    for arg in getattr(wb.kernels, name).manifest["args"]:
+        if arg["kind"] in ("array", "scalar"):
+            assert arg["summary"], arg["name"]
+
+
+def test_stub_has_the_signatures_of_the_manifests() -> None:
+    tree = ast.parse(STUB.read_text())
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    typed = {n.target.id: n.annotation.id for n in tree.body if isinstance(n, ast.AnnAssign)}
+    assert set(typed) == {*dir(wb.kernels), "deadlock_demo"}
+    for name in dir(wb.kernels):
+        methods = {node.name: node.args for node in classes[typed[name]].body if isinstance(node, ast.FunctionDef)}
+        assert set(methods) == {"__call__", "submit", "launch", "bind"}
+        parameters = inspect.signature(getattr(wb.kernels, name)).parameters.values()
+        own = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        options = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        less = {"__call__": [], "submit": [], "launch": ["timeout"], "bind": ["timeout", "stream"]}
+        for method, args in methods.items():
+            assert [a.arg for a in args.args] == ["self", *own]
+            more = ["on_done"] if method == "submit" else []
+            assert [a.arg for a in args.kwonlyargs] == [o for o in options if o not in less[method]] + more
+            required = [p.name for p in parameters if p.default is p.empty]
+            assert len(args.args) - 1 - len(args.defaults) == len(required)

@@ -30,14 +30,19 @@ fn test_current_context_is_left_as_found() {
     let primary = gpu.primary_context();
     let foreign = foreign_context(&gpu);
     for context in [0, primary, foreign] {
-        gpu.make_current(context);
-        use_everything(&gpu);
-        assert_eq!(gpu.current_context(), context);
-        gpu.queue(&plan, StreamHandle(0));
-        assert_eq!(gpu.current_context(), context);
-        let ticket = gpu.submit(&plan, StreamHandle(0));
-        assert_eq!(ending_of(&ticket), "finished");
-        assert_eq!(gpu.current_context(), context);
+        // A thread of its own: this one's context stack holds more than its top, which setting null would uncover.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                gpu.make_current(context);
+                use_everything(&gpu);
+                assert_eq!(gpu.current_context(), context);
+                gpu.queue(&plan, StreamHandle(0));
+                assert_eq!(gpu.current_context(), context);
+                let ticket = gpu.submit(&plan, StreamHandle(0));
+                assert_eq!(ending_of(&ticket), "finished");
+                assert_eq!(gpu.current_context(), context);
+            });
+        });
     }
     gpu.make_current(primary);
     assert_eq!(gpu.download::<f32>(out, 1000), sum);

@@ -1,7 +1,7 @@
 """What a case is: one entry of one PTX file, launched once on seeded inputs, with the expected outputs.
 
-The cases stand in `cuda_cases.py`, `triton_cases.py` and `rust_cases.py`, the list of all in `cases.py`. Only NumPy
-here.
+The cases stand in `cuda_cases.py`, `arithmetic_cases.py`, `triton_cases.py` and `rust_cases.py`, the list of all
+in `cases.py`. Only NumPy here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Work:
     args: list[Any]
     expected: dict[int, np.ndarray]
     view: Callable[[np.ndarray], np.ndarray] = field(default=lambda array: array)  # before comparing, say from bfloat16
+    floor: float | None = None  # for `error()`
 
 
 @dataclass(frozen=True)
@@ -76,25 +77,25 @@ def registrar(cases: list[Case]) -> Callable[..., Callable[[Any], Any]]:
     return case
 
 
-def error(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative to the element plus the root mean square of all.
+def error(found: np.ndarray, expected: np.ndarray, floor: float | None = None) -> float:
+    """Return the largest difference, relative to the element plus `floor`; infinite where NaNs or infinities differ.
 
-    The second term keeps sums that happen to cancel from counting as wrong; a NaN or a wrong infinity is infinitely so.
+    The second term keeps sums that happen to cancel from counting as wrong. Not given, it is the root mean square of all.
     """
-    if np.array_equal(found, expected):
-        return 0.0
     if np.issubdtype(expected.dtype, np.integer):
-        return float("inf")
+        return 0.0 if np.array_equal(found, expected) else float("inf")
     wide, reference = found.astype(np.float64), expected.astype(np.float64)
-    if not np.isfinite(wide).all():
+    finite = np.isfinite(reference)
+    if not np.array_equal(wide[~finite], reference[~finite], equal_nan=True) or not np.isfinite(wide[finite]).all():
         return float("inf")
-    scale = np.abs(reference) + np.sqrt(np.mean(reference**2))
+    wide, reference = wide[finite], reference[finite]
+    scale = np.abs(reference) + (np.sqrt(np.mean(reference**2)) if floor is None else floor)
     return float(np.max(np.abs(wide - reference) / np.maximum(scale, np.finfo(np.float64).tiny)))
 
 
 def largest_error(work: Work, outputs: dict[int, np.ndarray]) -> float:
     """Return the largest `error()` over the outputs, given by argument position."""
-    return max(error(work.view(outputs[at]), expected) for at, expected in work.expected.items())
+    return max(error(work.view(outputs[at]), expected, work.floor) for at, expected in work.expected.items())
 
 
 def aligned_zeros(count: int, alignment: int) -> np.ndarray:

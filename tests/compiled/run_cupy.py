@@ -144,7 +144,8 @@ def run_apart(name: str) -> tuple[str, str, bool]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     except subprocess.TimeoutExpired:
         return name, f"no end within {DEADLINE_S} s", False
-    said = (done.stdout or done.stderr).strip().splitlines()
+    # Kernels may print too; in no fixed order with this process.
+    said = [line for line in done.stdout.splitlines() if line.startswith("error ")] or done.stderr.strip().splitlines()
     return name, said[-1] if said else f"status {done.returncode}", done.returncode == 0
 
 

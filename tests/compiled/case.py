@@ -80,7 +80,7 @@ def registrar(cases: list[Case]) -> Callable[..., Callable[[Any], Any]]:
 def error(found: np.ndarray, expected: np.ndarray, floor: float | None = None) -> float:
     """Return the largest difference, relative to the element plus `floor`; infinite where NaNs or infinities differ.
 
-    The second term keeps sums that happen to cancel from counting as wrong. By default it is the root mean square of all.
+    The floor keeps sums that happen to cancel from counting as wrong; by default it is the root mean square of all.
     """
     if np.issubdtype(expected.dtype, np.integer):
         return 0.0 if np.array_equal(found, expected) else float("inf")

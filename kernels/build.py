@@ -6,9 +6,10 @@ Usage::
     python kernels/build.py                      # build, gate, write kernels/ptx/
     python kernels/build.py --check              # gate the committed PTX, rebuild it and compare
     python kernels/build.py --check --no-rebuild # gate the committed PTX and compare the sources' hash
+    python kernels/build.py --check --rebuild=auto # rebuild if there is a suitable rustc
 
-Here: finding the tools, running rustc, and the order of the steps. What the PTX text must look like is in ``ptxtext.py``,
-what is refused in ``gates.py``. Needs Python 3.11, a rustc with the sources of ``core``, and ptxas.
+Here: finding the tools, running rustc, and the order of the steps. What the PTX text must look like is in
+``ptxtext.py``, what is refused in ``gates.py``. Needs Python 3.11, a rustc with the sources of ``core``, and ptxas.
 """
 
 from __future__ import annotations
@@ -50,15 +51,17 @@ CODEGEN_FLAGS = (
     *("-C", "opt-level=3", "-C", "panic=abort", "-C", "codegen-units=1"),
     *("-Z", "mir-enable-passes=-JumpThreading"),
 )
-# LLVM would peel the executor's first poll off, and with it a second copy of the role; and SimplifyCFG, which folds the state
-# machines (LLVM has no jump threading for divergent targets), would leave those of long roles.
+# LLVM would peel the executor's first poll off, and with it a second copy of the role; and SimplifyCFG, which folds the
+# state machines (LLVM has no jump threading for divergent targets), would leave those of long roles.
 KERNEL_FLAGS = (
     *("-C", "llvm-args=-unroll-peel-max-count=0"),
     *("-C", "llvm-args=-max-jump-threading-live-blocks=1000"),
     *("-D", "warnings", "-D", "unsafe_op_in_unsafe_fn"),
 )
 
-EMPTY_CRATE = "#![feature(compiler_builtins, no_core)]\n#![allow(internal_features)]\n#![compiler_builtins]\n#![no_core]\n"
+EMPTY_CRATE = (
+    "#![feature(compiler_builtins, no_core)]\n#![allow(internal_features)]\n#![compiler_builtins]\n#![no_core]\n"
+)
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,22 @@ class Rustc:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 a gate failed, 2 a tool is missing."""
+    """Run the command line; returns the exit code: 0 done, 1 a gate failed, 2 a tool or a declaration is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; gate and compare the committed PTX")
-    parser.add_argument("--no-rebuild", action="store_true", help="with --check: do not run rustc")
+    parser.add_argument("--check", action="store_true", help="write nothing; gate the committed PTX and compare it")
+    parser.add_argument(
+        "--rebuild", choices=("always", "auto", "never"), help="with --check: auto = if a suitable rustc is found"
+    )
+    parser.add_argument(
+        "--no-rebuild", dest="rebuild", action="store_const", const="never", help="the same as --rebuild=never"
+    )
     parser.add_argument("--kernel", choices=KERNELS, action="append", help="only this kernel (repeatable)")
     options = parser.parse_args(arguments)
-    if options.no_rebuild and not options.check:
-        parser.error("--no-rebuild goes with --check")
+    if options.rebuild and not options.check:
+        parser.error("--rebuild and --no-rebuild go with --check")
     kernels = tuple(options.kernel or KERNELS)
     try:
-        failures = check(kernels, not options.no_rebuild) if options.check else build(kernels)
+        failures = check(kernels, options.rebuild or "always") if options.check else build(kernels)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -105,26 +113,32 @@ def build(kernels: tuple[str, ...]) -> list[str]:
     return failures
 
 
-def check(kernels: tuple[str, ...], rebuild: bool) -> list[str]:
-    """Gate the committed PTX of these kernels, and compare it with its sources."""
+def check(kernels: tuple[str, ...], rebuild: str) -> list[str]:
+    """Gate the committed PTX of these kernels, and compare it with its sources and with a rebuild."""
     ptxas = gates.find_ptxas()
     failures: list[str] = []
-    committed: dict[tuple[str, Variant], str] = {}
     for kernel in kernels:
         for variant in VARIANTS:
             path = path_of(kernel, variant)
             if not path.is_file():
                 failures.append(f"{path.name} is missing: run python kernels/build.py")
                 continue
-            text = committed[kernel, variant] = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
             failures += gates.gate_hash(text, path.name, source_hash(kernel))
             failures += gates.gate(text, path.name, declared(kernel), variant.assembled_for, ptxas)
-    if rebuild:
-        for key, text in compile_all(find_rustc(), kernels).items():
-            name = path_of(*key).name
-            if key in committed:
-                failures += gates.gate_rebuilt(committed[key], text, name)
-                failures += gates.gate(text, f"{name} (rebuilt)", declared(key[0]), key[1].assembled_for, ptxas)
+    if rebuild == "never" or failures:
+        return failures
+    try:
+        rustc = find_rustc()
+    except BuildError as error:
+        if rebuild == "always":
+            raise
+        print(f"not rebuilt: {error}")
+        return failures
+    for (kernel, variant), text in compile_all(rustc, kernels).items():
+        path = path_of(kernel, variant)
+        failures += gates.gate_rebuilt(path.read_text(encoding="utf-8"), text, path.name)
+        failures += gates.gate(text, f"{path.name} (rebuilt)", declared(kernel), variant.assembled_for, ptxas)
     return failures
 
 
@@ -139,10 +153,12 @@ def declared(kernel: str) -> gates.Declared:
 
 
 def source_hash(kernel: str) -> str:
-    """SHA-256 of everything that decides a kernel's PTX: its sources, the runtime's, the manifest, this build's flags."""
-    sources = [HERE / "src" / "lib.rs", HERE / "src" / f"{kernel}.rs", HERE / f"{kernel}.toml"]
+    """SHA-256 of all that decides a kernel's PTX: its sources, the runtime's, this build's flags, its block."""
+    sources = [HERE / "src" / "lib.rs", HERE / "src" / f"{kernel}.rs"]
     sources += sorted((HERE / "src" / "runtime").rglob("*.rs")) + sorted((HERE / "src" / kernel).rglob("*.rs"))
-    digest = hashlib.sha256(repr((CODEGEN_FLAGS, KERNEL_FLAGS, VARIANTS, ptxtext.PTX_VERSION)).encode())
+    variants = [(variant.arch, variant.engine) for variant in VARIANTS]
+    settings = (CODEGEN_FLAGS, KERNEL_FLAGS, variants, ptxtext.PTX_VERSION, declared(kernel).block)
+    digest = hashlib.sha256(repr(settings).encode())
     for source in sources:
         digest.update(f"{source.relative_to(HERE).as_posix()}\0".encode())
         digest.update(source.read_bytes().replace(b"\r\n", b"\n") + b"\0")
@@ -161,7 +177,10 @@ def compile_core(rustc: Rustc, out: Path) -> None:
     """Compile ``core`` (metadata with all MIR: no code of it is linked) and an empty ``compiler_builtins``."""
     empty = out / "compiler_builtins.rs"
     empty.write_text(EMPTY_CRATE, encoding="utf-8")
-    run_rustc(rustc, [*CODEGEN_FLAGS, "--crate-name", "compiler_builtins", "--emit", "metadata", "--out-dir", str(out), str(empty)])
+    run_rustc(
+        rustc,
+        [*CODEGEN_FLAGS, "--crate-name", "compiler_builtins", "--emit", "metadata", "--out-dir", str(out), str(empty)],
+    )
     flags = ["--cap-lints", "allow", "-Z", "always-encode-mir", "--crate-name", "core", "--emit", "metadata"]
     run_rustc(rustc, [*CODEGEN_FLAGS, *flags, "--out-dir", str(out), str(rustc.core)])
 
@@ -177,17 +196,24 @@ def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> st
         *("--extern", f"compiler_builtins={out / 'libcompiler_builtins.rmeta'}"),
     ]
     run_rustc(rustc, [*CODEGEN_FLAGS, *KERNEL_FLAGS, *flags, str(HERE / "src" / "lib.rs")])
-    return ptxtext.finish(ptx.read_text(encoding="utf-8"), f"{kernel}, {variant.arch}", rustc.name, source_hash(kernel), declared(kernel).block)
+    return ptxtext.finish(
+        ptx.read_text(encoding="utf-8"),
+        f"{kernel}, {variant.arch}",
+        rustc.name,
+        source_hash(kernel),
+        declared(kernel).block,
+    )
 
 
 def find_rustc() -> Rustc:
     """Find a rustc that is new enough and comes with the sources of ``core``: $RUSTC, Debian's, the one on the path."""
     tried: list[str] = []
-    candidates = [os.environ.get("RUSTC"), "/usr/bin/rustc", "rustc", *rustup_nightlies()]
-    for candidate in dict.fromkeys(c for c in candidates if c):
+    for candidate in rustc_candidates():
         try:
             facts = rustc_facts(candidate)
-            sysroot = subprocess.run([candidate, "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+            sysroot = subprocess.run(
+                [candidate, "--print", "sysroot"], capture_output=True, text=True, check=True
+            ).stdout.strip()
         except (OSError, subprocess.CalledProcessError):
             continue
         release = facts["release"]
@@ -202,15 +228,18 @@ def find_rustc() -> Rustc:
             name = f"rustc {release} ({facts['commit-hash'][:9]}), LLVM {facts['LLVM version']}"
             return Rustc(candidate, core, name)
     raise BuildError(
-        f"no suitable rustc found ({'; '.join(tried) or 'none at all'}), expected 1.96 or later with the sources of core: "
-        "apt-get install rustc-web rust-web-src, or rustup toolchain install nightly --component rust-src, or set RUSTC"
+        f"no suitable rustc found ({'; '.join(tried) or 'none at all'}), expected 1.96 or later with the sources of "
+        "core: apt-get install rustc-web rust-web-src, or rustup toolchain install nightly --component rust-src, "
+        "or set RUSTC"
     )
 
 
-def rustup_nightlies() -> list[str]:
-    """Compilers of nightly toolchains that rustup has installed."""
+def rustc_candidates() -> list[str]:
+    """Return compilers to try, best first: $RUSTC, Debian's, the one on the path, rustup's nightlies."""
     home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
-    return [str(path) for path in sorted(home.glob("toolchains/nightly-*/bin/rustc"))]
+    nightlies = [str(path) for path in sorted(home.glob("toolchains/nightly-*/bin/rustc"))]
+    given = os.environ.get("RUSTC")
+    return list(dict.fromkeys([*([given] if given else []), "/usr/bin/rustc", "rustc", *nightlies]))
 
 
 def rustc_facts(rustc: str) -> dict[str, str]:

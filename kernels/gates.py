@@ -49,7 +49,9 @@ def declared(manifest: Path) -> Declared:
     source = manifest.parent / "src" / f"{manifest.stem}.rs"
     syncs = read_syncs(source.read_text(encoding="utf-8"))
     if not syncs:
-        raise BuildError(f"{source.name} declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'")
+        raise BuildError(
+            f"{source.name} declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'"
+        )
     names = {name: frozenset(found) for name, found in entries.items()}
     return Declared(names, tuple(block) if isinstance(block, list) else (block,), syncs)
 
@@ -65,7 +67,7 @@ def read_syncs(source: str) -> dict[str, Counter[str]]:
 
 def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...], ptxas: str) -> list[str]:
     """Run every gate that needs the PTX alone."""
-    file = name.split(" ")[0]
+    file = name.split(" ", maxsplit=1)[0]
     return [
         *gate_entries(text, name, kernel.entries.get(file, frozenset()), kernel.block),
         *gate_syncs(text, name, kernel),
@@ -75,7 +77,7 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
 
 
 def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[int, ...]) -> list[str]:
-    """The PTX has the manifest's entries, with the manifest's launch bounds."""
+    """Check that the PTX has the manifest's entries, with the manifest's launch bounds."""
     found = set(ptxtext.entries(text))
     complaints = [f"{name}: entry {e} is not in the manifest" for e in sorted(found - expected)]
     complaints += [f"{name}: entry {e} of the manifest is not in the PTX" for e in sorted(expected - found)]
@@ -87,15 +89,15 @@ def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[in
 
 
 def gate_syncs(text: str, name: str, kernel: Declared) -> list[str]:
-    """Each entry has as many synchronising operations as its source declares: a copy of one can hang a GPU."""
+    """Check that each entry has as many synchronising operations as declared: a copy can hang a GPU."""
     complaints = []
     for entry, body in ptxtext.entries(text).items():
         found, expected = sync_counts(body), kernel.syncs_of(entry)
         for mnemonic in sorted(found.keys() | expected.keys()):
             if found[mnemonic] != expected[mnemonic]:
                 complaints.append(
-                    f"{name}: entry {entry} has {found[mnemonic]} {mnemonic}, expected {expected[mnemonic]}: the compiler has "
-                    "copied or removed it, or the '//! sync:' line of the source is out of date"
+                    f"{name}: entry {entry} has {found[mnemonic]} {mnemonic}, expected {expected[mnemonic]}: the "
+                    "compiler has copied or removed it, or the '//! sync:' line of the source is out of date"
                 )
     return complaints
 
@@ -113,19 +115,21 @@ def sync_counts(body: str) -> Counter[str]:
 
 
 def gate_calls(text: str, name: str) -> list[str]:
-    """No device functions, calls or local memory: a state machine that was not folded away shows as one of these."""
+    """Check for device functions, calls and local memory: what a state machine that was not folded away leaves."""
     complaints = []
     if ".func" in text:
         complaints.append(f"{name}: has a .func, expected entries only")
     for entry, body in ptxtext.entries(text).items():
         for word, what in (("call", r"^\s*(?:@!?%\w+\s+)?call\b"), (".local", r"\.local\b")):
             if re.search(what, body, re.M):
-                complaints.append(f"{name}: entry {entry} has a {word}, expected none: a panic or a state machine is left in it")
+                complaints.append(
+                    f"{name}: entry {entry} has a {word}, expected none: a panic or a state machine is left in it"
+                )
     return complaints
 
 
 def gate_hash(text: str, name: str, expected: str) -> list[str]:
-    """The PTX was built from the sources beside it."""
+    """Check that the PTX was built from the sources beside it."""
     match = re.search(r"^// sources: sha256 (\w+)$", text, re.M)
     if match and match[1] == expected:
         return []
@@ -134,16 +138,19 @@ def gate_hash(text: str, name: str, expected: str) -> list[str]:
 
 
 def gate_rebuilt(committed: str, rebuilt: str, name: str) -> list[str]:
-    """The same compiler gives the same bytes; another compiler's output only has to pass the other gates."""
+    """Check that the same compiler gives the same bytes; another one's output only has to pass the other gates."""
     if committed == rebuilt or ptxtext.compiler(committed) != ptxtext.compiler(rebuilt):
         return []
     pairs = zip(committed.splitlines(), rebuilt.splitlines(), strict=False)
-    line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), min(committed.count("\n"), rebuilt.count("\n")) + 1)
+    line = next(
+        (number for number, (a, b) in enumerate(pairs, 1) if a != b),
+        min(committed.count("\n"), rebuilt.count("\n")) + 1,
+    )
     return [f"{name}: differs from a rebuild by the same compiler from line {line} on: run python kernels/build.py"]
 
 
 def gate_ptxas(text: str, name: str, arch: str, ptxas: str) -> list[str]:
-    """The PTX assembles for this architecture without a warning, a stack or a spill."""
+    """Check that the PTX assembles for this architecture without a warning, a stack or a spill."""
     with tempfile.TemporaryDirectory(prefix="warpbridge-ptxas-") as scratch:
         source = Path(scratch) / "kernel.ptx"
         source.write_text(text, encoding="utf-8")
@@ -152,13 +159,16 @@ def gate_ptxas(text: str, name: str, arch: str, ptxas: str) -> list[str]:
     output = (done.stdout + done.stderr).replace(str(source), name)
     if done.returncode != 0:
         return [f"{name}: ptxas refuses it for {arch}: {output.strip()}"]
-    complaints = [f"{name}: {arch}: {line.strip()}, expected no warning" for line in output.splitlines() if "warning" in line]
-    pattern = r"Function properties for (\w+)\s+(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
-    for entry, stack, stores, loads in re.findall(pattern, output):
-        if (stack, stores, loads) != ("0", "0", "0"):
-            complaints.append(
-                f"{name}: entry {entry} for {arch} has {stack} bytes of stack, {stores} of spill stores, {loads} of spill loads, expected 0"
-            )
+    complaints = [
+        f"{name}: {arch}: {line.strip()}, expected no warning" for line in output.splitlines() if "warning" in line
+    ]
+    pattern = (
+        r"Function properties for (\w+)\s+(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+    )
+    for entry, *found in re.findall(pattern, output):
+        if found != ["0", "0", "0"]:
+            what = "{} bytes of stack, {} of spill stores, {} of spill loads".format(*found)
+            complaints.append(f"{name}: entry {entry} for {arch} has {what}, expected none")
     return complaints
 
 

@@ -44,12 +44,12 @@ def finish(text: str, title: str, compiler: str, digest: str, block: tuple[int, 
 
 
 def entries(text: str) -> dict[str, str]:
-    """Bodies of the entries by name, braces included."""
+    """Return the bodies of the entries by name, braces included."""
     return {match[1]: match[3] for match in _ENTRY.finditer(text)}
 
 
 def headers(text: str) -> dict[str, str]:
-    """What stands between parameters and body of the entries, by name: the launch bounds."""
+    """Return what stands between parameters and body of the entries, by name: the launch bounds."""
     return {match[1]: match[2] for match in _ENTRY.finditer(text)}
 
 

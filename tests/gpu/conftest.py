@@ -1,4 +1,4 @@
-"""Array libraries on the GPU. Imported in fixtures only: without `-m gpu` nothing here may need a GPU, or its libraries."""
+"""Array libraries on the GPU, imported in fixtures only: without `-m gpu` nothing here may need a GPU or a library."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_a_rebuild_by_the_same_compiler_must_give_the_same_bytes() -> None:
     other = FINISHED.replace("\tret;", "\texit;")
     assert gates.gate_rebuilt(FINISHED, FINISHED, "twice.sm_90.ptx") == []
     assert gates.gate_rebuilt(FINISHED, other, "twice.sm_90.ptx") == [
-        "twice.sm_90.ptx: differs from a rebuild by the same compiler from line 16 on: run python kernels/build.py"
+        "twice.sm_90.ptx: differs from a rebuild by the same compiler from line 17 on: run python kernels/build.py"
     ]
     assert gates.gate_rebuilt(FINISHED, other.replace("1.96.0", "1.97.0"), "twice.sm_90.ptx") == []
 
@@ -223,22 +223,25 @@ def test_ptxas_accepts_plain_ptx(ptxas: str) -> None:
 
 def test_a_stack_is_refused(ptxas: str) -> None:
     assert gates.gate_ptxas(STACK, "twice.sm_90.ptx", "sm_90", ptxas) == [
-        "twice.sm_90.ptx: entry twice for sm_90 has 64 bytes of stack, 0 of spill stores, 0 of spill loads, expected none"
+        "twice.sm_90.ptx: entry twice for sm_90 has 64 bytes of stack, 0 of spill stores, 0 of spill loads, "
+        "expected none"
     ]
 
 
 def test_ptx_that_ptxas_rejects_is_refused(ptxas: str) -> None:
-    [complaint] = gates.gate_ptxas(FINISHED.replace("sm_90", "sm_120"), "twice.sm_120.ptx", "sm_90", ptxas)
-    assert complaint.startswith("twice.sm_120.ptx: ptxas refuses it for sm_90: ptxas twice.sm_120.ptx, line 5; fatal")
+    assert gates.gate_ptxas(FINISHED.replace("sm_90", "sm_120"), "twice.sm_120.ptx", "sm_90", ptxas) == [
+        "twice.sm_120.ptx: ptxas refuses it for sm_90: ptxas twice.sm_120.ptx, line 5; error   : "
+        "PTX .version 8.0 does not support .target sm_120\nptxas fatal   : Ptx assembly aborted due to errors"
+    ]
 
 
 def test_setmaxnreg_without_launch_bounds_is_refused(ptxas: str) -> None:
     text = FINISHED.replace("sm_90", "sm_90a").replace(".reqntid 64, 1, 1\n.minnctapersm 1\n", "")
     text = text.replace("\tbar.sync", "\tsetmaxnreg.inc.sync.aligned.u32 128;\n\tbar.sync")
-    [complaint] = gates.gate_ptxas(text, "twice.sm_90a.ptx", "sm_90a", ptxas)
-    assert complaint.startswith("twice.sm_90a.ptx: sm_90a: ptxas")
-    assert "(C7508)" in complaint
-    assert complaint.endswith(", expected no warning")
+    assert gates.gate_ptxas(text, "twice.sm_90a.ptx", "sm_90a", ptxas) == [
+        "twice.sm_90a.ptx: sm_90a: ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored; "
+        "unable to determine register count at entry., expected no such remark"
+    ]
 
 
 def test_check_names_every_stale_file(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

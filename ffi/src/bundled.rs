@@ -16,10 +16,12 @@ macro_rules! embed {
     };
 }
 
-const MANIFESTS: &[(&str, &str)] = embed!["scale.toml", "deadlock_demo.toml"];
+const MANIFESTS: &[(&str, &str)] = embed!["scale.toml", "image_prep.toml", "deadlock_demo.toml"];
 const PTX: &[(&str, &str)] = embed![
     "ptx/scale.sm_80.ptx",
     "ptx/scale.sm_90.ptx",
+    "ptx/image_prep.sm_80.ptx",
+    "ptx/image_prep.sm_90.ptx",
     "ptx/deadlock_demo.sm_80.ptx",
     "ptx/deadlock_demo.sm_90.ptx",
 ];

@@ -98,6 +98,9 @@ impl Pending {
     /// When `poll` next has something to do although the kernel has not ended.
     #[must_use]
     pub fn next_event(&self) -> Option<Instant> {
+        if self.outcome.get().is_some() {
+            return None;
+        }
         let asked_at = *self.stop_asked_at.lock().unwrap_or_else(PoisonError::into_inner);
         asked_at.map(|at| at + GRACE).or(self.deadline)
     }

@@ -70,20 +70,22 @@ pub fn read(text: &str, origin: &str) -> Result<Manifest> {
 }
 
 fn syntax(text: &str, origin: &str) -> Result<Value> {
-    let failed = |what: String| Error::new(Kind::Manifest, format!("{origin}: {what}")).with("file", origin);
+    let failed = |line: usize, column: usize, what: &str| {
+        let text = format!("{origin}: line {line}, column {column}: {what}");
+        let error = Error::new(Kind::Manifest, text).with("file", origin);
+        error.with("line", line).with("column", column)
+    };
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|e| failed(e.to_string()));
+        return serde_json::from_str(text).map_err(|e: serde_json::Error| {
+            let whole = e.to_string();
+            let what = whole.split(" at line ").next().unwrap_or(&whole);
+            failed(e.line(), e.column(), what)
+        });
     }
     toml::from_str(text).map_err(|e: toml::de::Error| {
-        let Some(span) = e.span() else {
-            return failed(e.message().to_owned());
-        };
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count() + 1;
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or("");
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        failed(format!("line {line}, column {column}: {}", e.message()))
-            .with("line", line)
-            .with("column", column)
+        failed(before.matches('\n').count() + 1, column, e.message())
     })
 }
 

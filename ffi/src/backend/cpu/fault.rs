@@ -33,11 +33,11 @@ fn deadlock(error: Error, report: &DeadlockReport) -> Error {
 
 fn wait(wait: &Wait) -> Value {
     let (on, more) = match &wait.on {
-        WaitKind::Mbarrier { address, parity } => ("mbarrier", json!({"address": address, "parity": parity})),
-        WaitKind::Barrier { id } => ("barrier", json!({"id": id})),
-        WaitKind::Warp { missing } => ("warp", json!({"missing": missing})),
-        WaitKind::Copies => ("copies", json!({})),
-        WaitKind::Spin => ("spin", json!({})),
+        WaitKind::Mbarrier { address, parity } => ("mbarrier".into(), json!({"address": address, "parity": parity})),
+        WaitKind::Barrier { id } => ("barrier".into(), json!({"id": id})),
+        WaitKind::Warp { missing } => ("warp".into(), json!({"missing": missing})),
+        // The kinds without numbers go by their names.
+        other => (format!("{other:?}").to_lowercase(), json!({})),
     };
     let state = wait.state.as_ref().map(|s| {
         json!({

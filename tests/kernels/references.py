@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 def scale(x: NDArray[np.floating], a: float, b: float = 0.0) -> NDArray[np.floating]:
     """Return ``a*x + b`` with `a` and `b` as float32, in the type of `x`.
 
-    float32: exact in float64 (the product has at most 48 bits) but for the sum's rounding there, then rounded once more; the
-    kernel's fused multiply-add rounds once, so allow one ulp where the two roundings meet a tie. float16: as the kernel,
-    in float32 first.
+    float32: the product is exact in float64, the sum is rounded there and then once more; the kernel's fused
+    multiply-add rounds once, so allow one ulp where the two roundings meet a tie. float16: in float32 first, as the
+    kernel.
 
     Parameters
     ----------

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from . import atomics, cluster, conversions, copies, floats, integer, logic, matrix, memory, tensor, warp, wgmma
+from . import (
+    atomics,
+    cluster,
+    control,
+    conversions,
+    copies,
+    floats,
+    integer,
+    logic,
+    matrix,
+    memory,
+    tensor,
+    warp,
+    wgmma,
+)
 from .form import Form
 
 BATCH = 128
@@ -13,7 +27,21 @@ BATCH = 128
 
 def _collect() -> dict[str, Form]:
     found: dict[str, Form] = {}
-    for family in (integer, logic, floats, conversions, warp, atomics, memory, matrix, wgmma, copies, cluster, tensor):
+    for family in (
+        integer,
+        logic,
+        floats,
+        conversions,
+        control,
+        warp,
+        atomics,
+        memory,
+        matrix,
+        wgmma,
+        copies,
+        cluster,
+        tensor,
+    ):
         for form in family.rows():
             if form.name in found:
                 raise ValueError(f"two rows are named {form.name}")

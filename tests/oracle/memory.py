@@ -172,6 +172,20 @@ def spaces() -> list[Form]:
     return rows
 
 
+def hints() -> list[Form]:
+    """Return instructions that may change no value: prefetches, priorities, policies."""
+    lines = [f"prefetch.global.{level} [%addr];" for level in ("L1", "L2", "L2::evict_last", "L2::evict_normal")]
+    lines += ["prefetchu.L1 [%addr];", "applypriority.global.L2::evict_normal [%addr], 128;"]
+    lines += ["createpolicy.fractional.L2::evict_first.L2::evict_unchanged.b64 %policy, 0.5;"]
+    lines += ["createpolicy.range.L2::evict_last.L2::evict_first.b64 %policy, [%addr], 64, 128;"]
+    rows = []
+    for line in lines:
+        place = "mov.u64 %addr, %ptr0;\n" + ("cvta.global.u64 %addr, %addr;\n" if line.startswith("prefetchu") else "")
+        body = place + line + "\nmov.b32 %d0, %a0;"
+        rows.append(_row(line.split(" ", maxsplit=1)[0], "b32", "b32", body, registers=".reg .b64 %policy;"))
+    return rows
+
+
 def rows() -> list[Form]:
     """Return all rows of this file."""
-    return [*loads(), *stores(), *spaces()]
+    return [*loads(), *stores(), *spaces(), *hints()]

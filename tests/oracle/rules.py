@@ -24,11 +24,13 @@ class Rule:
     relative: float = 0.0
     absolute: float = 0.0
 
+    def lanes(self, words: np.ndarray) -> np.ndarray:
+        """Return the float lanes of packed words; words that are not packed unchanged."""
+        return words.view(f"u{(sum(FLOATS[self.type]) + 1) // 8}") if self.type else words
+
     def mismatches(self, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return the indices of elements (of float lanes, for packed types) that disagree."""
-        if self.type:
-            width = np.dtype(f"u{(sum(FLOATS[self.type]) + 1) // 8}")
-            found, expected = found.view(width), expected.view(width)
+        found, expected = self.lanes(found), self.lanes(expected)
         wrong = found != expected
         if not self.type or not wrong.any():
             return np.flatnonzero(wrong)

@@ -6,7 +6,7 @@ cuTensorMapEncodeTiled; boxes start outside the tensor in the `_out` forms. The 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from .copies import BARRIER, WAIT
@@ -129,6 +129,43 @@ def store(t: str, box: Box, op: str = "", swizzle: int = 0) -> Form:
     return _entry(name, spelled, body, (tensor_map(2, t, box, swizzle),), inputs, Output(32, WORDS))
 
 
+GLOBAL_MAP = ".global .align 128 .b8 oracle_map[128];"
+
+REPLACED = {
+    "global_address": ("global_address.shared::cta.b1024.b64 [map], %ptr0;", "add.u64 %ptr0, %ptr0, 512;"),
+    "box_dim": ("box_dim.shared::cta.b1024.b32 [map], 1, %word;", "mov.u32 %word, 4;"),
+    "global_dim": ("global_dim.shared::cta.b1024.b32 [map], 1, %word;", "mov.u32 %word, 9;"),
+    "global_stride": ("global_stride.shared::cta.b1024.b64 [map], 0, %addr;", "mov.u64 %addr, 64;"),
+    "swizzle_mode": ("swizzle_mode.shared::cta.b1024.b32 [map], 2;", ""),
+    "fill_mode": ("fill_mode.shared::cta.b1024.b32 [map], 1;", ""),
+}
+"""Fields of tensormap.replace, and the code that makes the new value."""
+
+
+def replaced(field: str) -> Form:
+    """Return a load through a map whose field was replaced in shared memory, then copied to global memory."""
+    operation, value = REPLACED[field]
+    box = Box((32, 64), (16, 8), (24 if field == "fill_mode" else 8, 5))
+    spelled = f"tensormap.replace.tile.{operation.split(' ', maxsplit=1)[0]}"
+    total = 256 if field == "box_dim" else 512
+    body = ".shared .align 128 .b8 map[128];\n.reg .b64 %copy;\n" + CLEAR
+    body += "setp.gt.u32 %first, %me, 31;\n@%first bra COPIED_MAP;\nmad.wide.u32 %addr, %me, 4, %map;\n"
+    body += "ld.b32 %w0, [%addr];\nmov.u32 %word, map;\nmad.lo.u32 %word, %me, 4, %word;\nst.shared.b32 [%word], %w0;\n"
+    body += "bar.warp.sync 0xffffffff;\nsetp.ne.u32 %first, %me, 0;\n@%first bra REPLACED;\n"
+    body += f"{value}\ntensormap.replace.tile.{operation}\nREPLACED:\nbar.warp.sync 0xffffffff;\n"
+    body += "mov.u64 %copy, oracle_map;\ncvta.global.u64 %copy, %copy;\n"
+    body += "tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.gpu.sync.aligned "
+    body += "[oracle_map], [map], 128;\n"
+    body += "fence.proxy.tensormap::generic.acquire.gpu [%copy], 128;\nCOPIED_MAP:\n" + BARRIER
+    body += "mov.u64 %copy, oracle_map;\ncvta.global.u64 %copy, %copy;\n"
+    body += f"@!%first bra COPIED;\nmbarrier.arrive.expect_tx.shared::cta.b64 %addr, [barrier], {total};\n"
+    body += "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+    body += f"[tile], [%copy, {_coordinates(box)}], [barrier];\nCOPIED:\n" + WAIT + SAVE
+    maps, inputs = (tensor_map(0, "f32", box),), (Input("b32", WORDS),)
+    form = _entry(f"tensormap_replace_{field}", spelled, body, maps, inputs, Output(32, TILE // 4))
+    return replace(form, target="sm_90a", prelude=GLOBAL_MAP)
+
+
 REDUCTIONS = (
     *(("add", t) for t in ("u32", "s32", "u64", "f16", "bf16", "f32")),
     *(("min", t) for t in ("s32", "f16", "u64")),
@@ -174,4 +211,4 @@ def rows() -> list[Form]:
                       "cp.async.bulk.prefetch.tensor.2d.L2.global.tile [%map, {8, 5}];\nprefetch.tensormap [%map];\n"
                       "mov.u32 %word, 7;\nmad.wide.u32 %addr, %me, 4, %ptr1;\nst.global.b32 [%addr], %word;",
                       (tensor_map(0, "f32", FLAT[2]),), (Input("b32", WORDS),), Output(32, 128))  # fmt: skip
-    return [*forms, prefetch]
+    return [*forms, prefetch, *map(replaced, REPLACED)]

@@ -32,6 +32,7 @@ class Product:
     scale_d: int = 1
     tail: str = ""
     real: bool = False
+    meta: int = 0
 
 
 def _descriptor(register: str, area: str, layout: tuple[int, int, int, int]) -> str:
@@ -65,13 +66,14 @@ def _kind(style: str, t: str) -> str:
 
 def _spelling(p: Product) -> str:
     types = f"{p.d}.{p.a}.{p.b}"
-    return f"wgmma.mma_async.sync.aligned.m64n{p.n}k{K[p.a]}.{types}{p.tail}"
+    sparse, k = (".sp", 2 * K[p.a]) if p.meta else ("", K[p.a])
+    return f"wgmma.mma_async{sparse}.sync.aligned.m64n{p.n}k{k}.{types}{p.tail}"
 
 
 def _operands(p: Product, count: int) -> str:
     d = "{" + ", ".join(f"%d{i}" for i in range(count)) + "}"
     a = "{%a0, %a1, %a2, %a3}" if p.registers_a else "%da"
-    text = f"{d}, {a}, %db, %scale"
+    text = f"{d}, {a}, %db, {'%word, 0, ' if p.meta else ''}%scale"
     if p.a in {"f16", "bf16"}:
         text += f", {p.scales[0]}, {p.scales[1]}, " + (
             f"{p.transposed[1]}" if p.registers_a else f"{p.transposed[0]}, {p.transposed[1]}"
@@ -117,7 +119,12 @@ def form(p: Product) -> Form:
     lines += ["mad.wide.u32 %addr, %index, 16, %ptr0;", "ld.global.v4.b32 {%a0, %a1, %a2, %a3}, [%addr];"]
     lines += ["fence.proxy.async.shared::cta;", "bar.sync 0;"]
     lines += (_descriptor("%da", "area_a", p.layout) + _descriptor("%db", "area_b", p.layout)).splitlines()
-    lines += [f"setp.ne.u32 %scale, {p.scale_d}, 0;", "wgmma.fence.sync.aligned;", f"{spelled} {_operands(p, count)};"]
+    lines += [
+        f"setp.ne.u32 %scale, {p.scale_d}, 0;",
+        f"mov.b32 %word, {p.meta:#x};",
+        "wgmma.fence.sync.aligned;",
+        f"{spelled} {_operands(p, count)};",
+    ]
     lines += [
         "wgmma.commit_group.sync.aligned;",
         "wgmma.wait_group.sync.aligned 0;",
@@ -157,6 +164,10 @@ def types() -> list[Product]:
         Product("s32", "b1", "b1", 8, tail=".and.popc"),
         Product("s32", "b1", "b1", 8, tail=".and.popc", registers_a=True),
     ]
+    metas = (("f16", 0x44444444), ("bf16", 0xEE44EE44), ("tf32", 0x4E4E4E4E), ("e4m3", 0x44EE44EE), ("s8", 0xE4E4E4E4))
+    for t, meta in metas:
+        d = "s32" if t == "s8" else "f32"
+        rows += [Product(d, t, t, 8, meta=meta), Product(d, t, t, 8, meta=meta, registers_a=True)]
     return rows
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
-from .copies import WAIT, block_of, own, registers
+from .copies import WAIT as BLOCK_WAIT
+from .copies import block_of, own, registers
 from .form import Form, elementwise, entry_name
 
 PAIR = ".explicitcluster\n.reqnctapercluster 2, 1, 1\n"
 SYNC = "barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;\n"
 REGISTERS = registers(8) + "\n.reg .b32 %rank, %peer, %remote, %remote_barrier, %local;"
+WAIT = BLOCK_WAIT.replace("try_wait.parity", "try_wait.parity.acquire.cluster")
 PEER = "mov.u32 %rank, %cluster_ctarank;\nxor.b32 %peer, %rank, 1;\nmov.u32 %me, %tid.x;\nsetp.eq.u32 %first, %me, 0;\n"
 
 

@@ -20,7 +20,8 @@ RESTRICTED = {
     "pred": 8, "shift": 32, "small": 32, "lane": 32, "mask": 32, "angle": 32, "posf32": 32, "selector": 32,
     "tiny": 32, "fnsoff": 32, "unit_f16x2": 32, "unit_bf16x2": 32, "unit_f32": 32, "unit_tf32": 32, "unit_f64": 64,
     "int_f16x2": 32, "int_bf16x2": 32, "int_f32": 32, "int_tf32": 32, "int_f64": 64, "int_e4m3x4": 32, "int_e5m2x4": 32,
-    "unit_e4m3x4": 32, "unit_e5m2x4": 32, "bound_f32": 32, "bound_f64": 64, "bound_f16": 16, "bound_bf16": 16,
+    "cell": 32, "unit_e4m3x4": 32, "unit_e5m2x4": 32, "bound_f32": 32, "bound_f64": 64, "bound_f16": 16,
+    "bound_bf16": 16,
 }  # fmt: skip
 """Kinds that are no PTX type, with their width."""
 
@@ -246,6 +247,9 @@ def tuples(kinds: tuple[str, ...], count: int) -> list[np.ndarray]:
 def array(kind: str, count: int, number: int = 0) -> np.ndarray:
     """Return one array on its own: matrix elements, or random patterns of a kind."""
     seed = (zlib.crc32(kind.encode()) + number * 7907) & 0xFFFFFF
+    if kind == "cell":  # every word tells its place, and a file of them compresses
+        place = np.arange(count, dtype=np.uint32) + np.uint32(5 * number)
+        return place | (place * np.uint32(7) + np.uint32(3) & np.uint32(0xFF)) << np.uint32(16) | np.uint32(0x3D000000)
     if kind in RESTRICTED and kind.split("_", maxsplit=1)[0] in {"int", "unit"}:
         return _matrix_elements(kind, seed, count)
     return _unsigned(_random(kind, stream(seed, count), np.ones(count, np.uint64)), bits_of(kind))

@@ -96,7 +96,7 @@ def load(t: str, box: Box, swizzle: int = 0, fill_nan: bool = False) -> Form:
     )
     body += f"{spelled} [tile], [%map, {_coordinates(box)}], [barrier];\nCOPIED:\n" + WAIT + SAVE
     return _entry(
-        name, spelled, body, (tensor_map(0, t, box, swizzle, fill_nan),), (Input("b32", WORDS),), Output(32, TILE // 4)
+        name, spelled, body, (tensor_map(0, t, box, swizzle, fill_nan),), (Input("cell", WORDS),), Output(32, TILE // 4)
     )
 
 
@@ -123,8 +123,8 @@ def store(t: str, box: Box, op: str = "", swizzle: int = 0) -> Form:
     body += "st.shared.v4.b32 [%word], {%w0, %w1, %w2, %w3};\nfence.proxy.async;\n" + BARRIER
     body += f"@!%first bra COPIED;\n{spelled} [%map, {_coordinates(box)}], [tile];\n"
     body += "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 0;\nCOPIED:"
-    kind = t if op and t in {"f16", "bf16", "f32"} else "b32"
-    words = {2: 2, 4: 1}[BYTES[t]] if kind != "b32" else 1
+    kind = t if op and t in {"f16", "bf16", "f32"} else "cell"
+    words = {2: 2, 4: 1}[BYTES[t]] if kind != "cell" else 1
     inputs = (Input(kind, TILE // 4 * words, 0), Input(kind, WORDS * words, 1))
     return _entry(name, spelled, body, (tensor_map(2, t, box, swizzle),), inputs, Output(32, WORDS))
 
@@ -161,7 +161,7 @@ def replaced(field: str) -> Form:
     body += f"@!%first bra COPIED;\nmbarrier.arrive.expect_tx.shared::cta.b64 %addr, [barrier], {total};\n"
     body += "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
     body += f"[tile], [%copy, {_coordinates(box)}], [barrier];\nCOPIED:\n" + WAIT + SAVE
-    maps, inputs = (tensor_map(0, "f32", box),), (Input("b32", WORDS),)
+    maps, inputs = (tensor_map(0, "f32", box),), (Input("cell", WORDS),)
     form = _entry(f"tensormap_replace_{field}", spelled, body, maps, inputs, Output(32, TILE // 4))
     return replace(form, target="sm_90a", prelude=GLOBAL_MAP)
 
@@ -210,5 +210,5 @@ def rows() -> list[Form]:
     prefetch = _entry("tensor_prefetch_2d", "cp.async.bulk.prefetch.tensor.2d.L2.global.tile",
                       "cp.async.bulk.prefetch.tensor.2d.L2.global.tile [%map, {8, 5}];\nprefetch.tensormap [%map];\n"
                       "mov.u32 %word, 7;\nmad.wide.u32 %addr, %me, 4, %ptr1;\nst.global.b32 [%addr], %word;",
-                      (tensor_map(0, "f32", FLAT[2]),), (Input("b32", WORDS),), Output(32, 128))  # fmt: skip
+                      (tensor_map(0, "f32", FLAT[2]),), (Input("cell", WORDS),), Output(32, 128))  # fmt: skip
     return [*forms, prefetch, *map(replaced, REPLACED)]

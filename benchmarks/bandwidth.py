@@ -2,8 +2,9 @@
 
 Needs an NVIDIA GPU and CuPy:  python benchmarks/bandwidth.py [--markdown FILE]
 
-Method: fresh random inputs, outputs poisoned with NaN and checked before anything is timed, CUDA events around bursts of launches,
-each case and the copy in turn (so that drift hits both), medians. Bytes counted: each input read once, each output written once.
+Method: fresh random inputs, outputs poisoned with NaN and checked before anything is timed, CUDA events around bursts
+of launches, each case and the copy in turn (so that drift hits both), medians. Bytes counted: each input read once,
+each output written once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any
 
 import cupy as cp
 import numpy as np
-
 import warpbridge as wb
 
 GIB = 1 << 30
@@ -30,7 +30,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: ``run`` queues one launch on CuPy's current stream and ``check`` raises on a wrong result."""
+    """One row: ``run`` queues one launch on CuPy's current stream, ``check`` raises on a wrong result."""
 
     name: str
     moved_bytes: int
@@ -87,7 +87,8 @@ def image_case(dtype: str) -> Case:
             cp.testing.assert_allclose(y[i].astype(np.float64), exact, rtol=2e-3, atol=1e-5)
 
     moved = n * size * size * 3 * (1 + np.dtype(dtype).itemsize)
-    return Case(f"image_prep to {dtype}, {n} x {size}^2", moved, lambda: bound.launch(cp.cuda.get_current_stream()), check)
+    name = f"image_prep to {dtype}, {n} x {size}^2"
+    return Case(name, moved, lambda: bound.launch(cp.cuda.get_current_stream()), check)
 
 
 def peer_case() -> Case:
@@ -97,16 +98,19 @@ def peer_case() -> Case:
     def check() -> None:
         assert not bool(cp.isnan(y).any())
 
-    return Case("cupy.multiply float32, 1 GiB (peer)", 2 * x.nbytes, lambda: cp.multiply(x, np.float32(1.5), out=y), check)
+    name = "cupy.multiply float32, 1 GiB (peer)"
+    return Case(name, 2 * x.nbytes, lambda: cp.multiply(x, np.float32(1.5), out=y), check)
 
 
 def copy_case() -> Case:
     x = cp.random.standard_normal(GIB // 4, dtype=np.float32)
     y = cp.empty_like(x)
     stream = cp.cuda.get_current_stream
-    return Case(
-        "device-to-device copy, 1 GiB", 2 * x.nbytes, lambda: y.data.copy_from_device_async(x.data, x.nbytes, stream()), lambda: None
-    )
+
+    def run() -> None:
+        y.data.copy_from_device_async(x.data, x.nbytes, stream())
+
+    return Case("device-to-device copy, 1 GiB", 2 * x.nbytes, run, lambda: None)
 
 
 def burst_s(run: Callable[[], Any]) -> float:
@@ -134,7 +138,8 @@ def table(cases: list[Case]) -> str:
         ratios = [r / f for r, f in zip(rate, floor, strict=True)]
         lines.append(
             f"| {case.name} | {statistics.median(times) * 1e6:.1f} us | {statistics.median(rate) / 1e12:.3f} | "
-            f"{statistics.median(floor) / 1e12:.3f} | {statistics.median(ratios):.3f} ({min(ratios):.3f} .. {max(ratios):.3f}) |"
+            f"{statistics.median(floor) / 1e12:.3f} | "
+            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} .. {max(ratios):.3f}) |"
         )
     return "\n".join(lines) + "\n"
 
@@ -144,8 +149,8 @@ def header() -> str:
     properties = cp.cuda.runtime.getDeviceProperties(device.ordinal)
     return (
         f"Measured {datetime.date.today().isoformat()} on {properties['name'].decode()}, CUDA driver "
-        f"{cp.cuda.runtime.driverGetVersion()}, Python {sys.version.split()[0]}, CuPy {cp.__version__}, NumPy {np.__version__}, "
-        f"warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches, events.\n\n"
+        f"{cp.cuda.runtime.driverGetVersion()}, Python {sys.version.split()[0]}, CuPy {cp.__version__}, "
+        f"NumPy {np.__version__}, warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches, events.\n\n"
     )
 
 

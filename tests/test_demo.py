@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-
 from warpbridge.demo.pictures import gather, scene
 from warpbridge.demo.reference import image_prep, worst_ulp
 
@@ -37,7 +36,9 @@ def test_demo_runs_in_all_three_styles_without_a_compiler(finished: tuple) -> No
     process, _ = finished
     assert process.returncode == 0, process.stdout + process.stderr
     for style in ("blocking", "callback", "stream-ordered"):
-        assert re.search(rf"^{style} +[\d.]+ ms +[\d,]+ pictures/s   right: at most 0\.\d\d ulp off NumPy$", process.stdout, re.M)
+        assert re.search(
+            rf"^{style} +[\d.]+ ms +[\d,]+ pictures/s   right: at most 0\.\d\d ulp off NumPy$", process.stdout, re.M
+        )
     assert process.stdout.endswith("\nall results agree with NumPy\n")
 
 
@@ -83,7 +84,9 @@ def test_gather_falls_back_to_a_scene_and_says_so(monkeypatch: pytest.MonkeyPatc
 
 def test_reference_mirrors_and_crops() -> None:
     x = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
-    y = image_prep(x, (0.0, 0.5, 0.0), (1.0, 1.0, 0.5), np.array([[1, 2], [0, 0]], np.int32), np.array([0, 1], np.uint8), (2, 2))
+    y = image_prep(
+        x, (0.0, 0.5, 0.0), (1.0, 1.0, 0.5), np.array([[1, 2], [0, 0]], np.int32), np.array([0, 1], np.uint8), (2, 2)
+    )
     assert y[0, 0, 0, 0] == x[0, 1, 2, 0] / 255
     assert y[1, 1, 1, 0] == x[1, 1, 1, 1] / 255 - 0.5
     assert y[1, 2, 0, 1] == x[1, 0, 0, 2] / 255 * 2

@@ -1,7 +1,7 @@
 """``warpbridge demo``: the main job on real photographs, in all three call styles, checked, timed and drawn.
 
-``pictures.py`` finds the photographs, ``place.py`` the device, ``reference.py`` checks, ``sheet.py`` draws; this file tells the story.
-Uses the public API only, as a reader would.
+``pictures.py`` finds the photographs, ``place.py`` the device, ``reference.py`` checks, ``sheet.py`` draws; this file
+tells the story. Uses the public API only, as a reader would.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _cuda(device: Device, *, required: bool) -> Place:
             return Place(device, "PyTorch", lambda a: torch.from_numpy(a).to(where), lambda t: t.cpu().numpy())
     if required:
         raise wb.DeviceError(
-            f"{device.kind}:{device.ordinal} ({device.name}) is there, but neither CuPy nor PyTorch is installed to make "
-            "arrays on it; install one, or run the demo with --device cpu"
+            f"{device.kind}:{device.ordinal} ({device.name}) is there, but neither CuPy nor PyTorch is installed to "
+            "make arrays on it; install one, or run the demo with --device cpu"
         )
     return _cpu(wb.device("cpu"))

@@ -1,4 +1,4 @@
-"""The contact sheet: each photograph with its crop marked, and under it what the kernel made of it. Knows nothing of kernels."""
+"""The contact sheet: each photograph with its crop marked, under it what the kernel made of it. Knows no kernels."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def header() -> str:
     return (
         f"Measured {datetime.date.today().isoformat()} on {properties['name'].decode()}, CUDA driver "
         f"{cp.cuda.runtime.driverGetVersion()}, Python {sys.version.split()[0]}, CuPy {cp.__version__}, "
-        f"NumPy {np.__version__}, warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches, events.\n\n"
+        f"NumPy {np.__version__}, warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches.\n\n"
     )
 
 

@@ -1,7 +1,6 @@
 """What a kernel whose roles wait for each other looks like from outside: an error, not a hang."""
 
 import numpy as np
-
 import warpbridge as wb
 
 x = np.ones(1024, dtype=np.float32)

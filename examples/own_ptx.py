@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 import warpbridge as wb
 
 saxpy = wb.load(Path(__file__).with_name("saxpy.ptx")).kernels["saxpy"]

@@ -3,7 +3,6 @@
 import threading
 
 import numpy as np
-
 import warpbridge as wb
 
 rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: in a process of its own, with no compiler on the path, judged by what it prints and draws."""
+"""The demo as a user runs it: in a process of its own, with no compiler on the path, judged by what it prints."""
 
 from __future__ import annotations
 

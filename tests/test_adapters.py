@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 
 import numpy as np
@@ -144,3 +145,18 @@ def test_no_adapter_of_an_absent_library_is_loaded() -> None:
     assert "warpbridge.adapters.numpy" in sys.modules
     if "cupy" not in sys.modules:
         assert "warpbridge.adapters.cupy" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "int8", "bool"])
+def test_jax_array_is_read_through_dlpack(name: str) -> None:
+    jnp = importlib.import_module("jax.numpy")
+    buffer = claim(jnp.ones((2, 3), name))
+    assert buffer is not None
+    assert (buffer.dtype.name, buffer.shape, buffer.device_name) == (name, (2, 3), "cpu")
+
+
+def test_jax_array_is_an_input() -> None:
+    jnp = importlib.import_module("jax.numpy")
+    y = np.empty((2, 3), np.float32)
+    wb.kernels.scale(jnp.ones((2, 3), jnp.float32), 2.0, 1.0, out=y)
+    assert (y == 3).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pydoc
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def test_kernel_describes_itself(name: str, signature: str) -> None:
     assert doc.splitlines()[0] == kernel.summary != ""
     for parameter in list(inspect.signature(kernel).parameters)[: signature.split("*", maxsplit=1)[0].count(",")]:
         assert f"\n{parameter} : " in doc
+
+
+def test_help_shows_the_kernels_own_documentation() -> None:
+    text = pydoc.render_doc(wb.kernels.scale, renderer=pydoc.plaintext)
+    assert wb.kernels.scale.summary in text
+    assert "values to scale" in text
 
 
 @pytest.mark.parametrize("name", ["scale", "image_prep", "deadlock_demo"])

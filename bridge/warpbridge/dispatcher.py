@@ -58,8 +58,10 @@ class Dispatcher:
     def hold_for_stream(self, place: Place, owners: Any) -> None:
         """Keep `owners` until all that is queued on the stream now is done."""
         with self._lock:
+            is_first = not self._on_streams
             self._on_streams.setdefault(place, []).append(owners)
-        _ffi.queue_wake(self._queue)
+        if is_first:  # else the thread is already looking at streams every few milliseconds
+            _ffi.queue_wake(self._queue)
 
     def take_failure(self, place: Place) -> WarpbridgeError | None:
         """Return how a stream-ordered launch failed, once."""

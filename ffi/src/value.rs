@@ -48,7 +48,7 @@ impl Value<'_> {
             Self::None => "missing".into(),
             Self::Int(v) => format!("the integer {v}"),
             Self::UInt(v) => format!("the integer {v}"),
-            Self::Float(v) => format!("the float {v}"),
+            Self::Float(v) => format!("the float {}", float_text(*v)),
             Self::Bool(v) => format!("the bool {v}"),
             Self::Tensor(_) => "an array".into(),
             Self::Bytes(v) => format!("{} bytes", v.len()),
@@ -112,6 +112,12 @@ impl Tensor<'_> {
         let length = high.checked_sub(low)?.checked_add(1)?.checked_mul(item)?;
         Some((low.checked_mul(item)?, u64::try_from(length).ok()?))
     }
+}
+
+/// A float as Python prints it, nearly: `2.0`, `1e39`, `inf`, `nan`.
+#[must_use]
+pub fn float_text(value: f64) -> String {
+    format!("{value:?}").to_lowercase()
 }
 
 /// A shape or strides as Python writes a tuple.

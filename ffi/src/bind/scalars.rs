@@ -4,7 +4,7 @@ use super::call::{Call, Number, Problem};
 use crate::dtype::{Class, DType};
 use crate::error::{Error, Result};
 use crate::manifest::{Arg, Limit, ScalarArg};
-use crate::value::Value;
+use crate::value::{float_text, Value};
 
 impl Call<'_> {
     /// Reads the scalars that are given, and binds those that are symbols.
@@ -181,8 +181,7 @@ fn as_f64(number: Number) -> f64 {
 pub fn show(number: Number) -> String {
     match number {
         Number::Integer(value) => value.to_string(),
-        Number::Float(value) if value.is_finite() => format!("{value:?}"),
-        Number::Float(value) => value.to_string().to_lowercase(),
+        Number::Float(value) => float_text(value),
     }
 }
 

@@ -1,5 +1,11 @@
 //! The native core without a GPU: manifests, argument checks, launches on the CPU device, the C ABI end to end.
 //! One binary, so that it links once.
 
+mod abi;
+mod arguments;
+mod entries;
+mod expressions;
+mod launches;
 mod manifests;
 mod schema;
+mod support;

@@ -80,6 +80,8 @@ pub enum WaitKind {
         /// Barrier number, 0 to 15.
         id: u32,
     },
+    /// `barrier.cluster`.
+    Cluster,
     /// A warp-synchronous operation whose other lanes have not come.
     Warp {
         /// Lanes that are missing.

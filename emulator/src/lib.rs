@@ -4,9 +4,13 @@
 //! of manifests or of Python; `ffi/src/backend/cpu.rs` is its only caller inside the project.
 //! Start reading at `ptx/` (text to typed instructions), then `exec/` (warps, memory, scheduling), then `fault.rs`.
 
+mod decode;
+mod exec;
 mod fault;
 mod launch;
 mod module;
+mod num;
+mod ptx;
 
 pub use fault::{BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Space, Wait, WaitKind};
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
@@ -14,6 +18,5 @@ pub use module::{Entry, LoadError, Module, Param};
 
 /// Runs one entry to its end, or to its first fault. Blocks; uses `settings.threads` host threads.
 pub fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {
-    let _ = (module, entry, launch);
-    Err(Fault::BadLaunch("not implemented".into()))
+    exec::run(module, entry, launch)
 }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::decode;
+use crate::exec::program::Program;
+use crate::ptx::tree::Pos;
+
 /// PTX that cannot be loaded: where and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {
@@ -11,6 +15,13 @@ pub struct LoadError {
     pub column: u32,
     /// Found, then expected.
     pub message: String,
+}
+
+impl LoadError {
+    pub(crate) fn at(pos: Pos, message: String) -> Self {
+        let Pos { line, column } = pos;
+        Self { line, column, message }
+    }
 }
 
 impl fmt::Display for LoadError {
@@ -59,6 +70,9 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Module {
     entries: Vec<Entry>,
+    /// For each entry, its function in the program.
+    functions: Vec<u32>,
+    program: Program,
     version: (u32, u32),
     target: String,
 }
@@ -66,13 +80,26 @@ pub struct Module {
 impl Module {
     /// Reads PTX text. An unknown instruction fails here, by name, with its line.
     pub fn parse(text: &str) -> Result<Self, LoadError> {
-        let _ = text;
-        Err(LoadError {
-            line: 0,
-            column: 0,
-            message: "not implemented".into(),
+        let decoded = decode::module(text)?;
+        Ok(Self {
+            entries: decoded.entries,
+            functions: decoded.functions,
+            program: decoded.program,
+            version: decoded.version,
+            target: decoded.target,
         })
     }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// An entry and its function in the program.
+    pub(crate) fn resolved(&self, name: &str) -> Option<(&Entry, u32)> {
+        let number = self.entries.iter().position(|e| e.name == name)?;
+        Some((&self.entries[number], self.functions[number]))
+    }
+
     /// All entries, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {

@@ -1,0 +1,486 @@
+//! Where variables are: module variables in memory of their own, shared variables by entry, functions by number.
+//!
+//! A `.shared` variable that one entry uses alone lies behind those that several use, so that an entry pays only
+//! for what it can reach. Dynamic shared memory begins behind the static one.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::lower::Lowered;
+use crate::exec::block::Block;
+use crate::exec::memory::window;
+use crate::exec::program::End;
+use crate::module::LoadError;
+use crate::ptx::tree::{File, Function, Init, Literal, Operand, OperandKind, Signature, Statement, VarSpace, Variable};
+use crate::ptx::types::Ty;
+
+/// Most memory that module variables may take.
+const MAX_GLOBAL: u64 = 256 << 20;
+/// Most static shared memory: offsets in a cluster have 24 bits.
+const MAX_SHARED: u64 = 1 << 24;
+/// The bank of `.const`.
+const MAX_CONST: u64 = 64 << 10;
+
+/// What a module-level name means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Symbol {
+    /// An address of a space; functions are in the window of functions.
+    At(u64, VarSpace),
+    /// `.extern .shared`: behind the static shared memory of the entry.
+    DynamicShared,
+}
+
+/// See the module.
+pub(crate) struct Layout<'t> {
+    symbols: HashMap<&'t str, Symbol>,
+    signatures: HashMap<&'t str, Signature<'t>>,
+    defined: Vec<bool>,
+    /// Variables declared inside each function, in order.
+    pub inner: Vec<Vec<Symbol>>,
+    /// Static shared bytes in front of dynamic memory, by function.
+    pub dynamic_shared: Vec<u32>,
+    pub globals: Vec<(String, Block, u64)>,
+    pub constants: Block,
+    pub constant_bytes: u32,
+}
+
+/// The frame ends of a function's parameters and results, with their types: the same for callers and callee.
+pub(crate) type Ends = Vec<(End, Ty)>;
+
+/// Lays out parameters, then results, from the start of the callee's frame.
+pub(crate) fn ends(signature: &Signature<'_>) -> (Ends, Ends) {
+    let (mut slot, mut local) = (0u32, 0u32);
+    let mut place = |variable: &Variable<'_>| {
+        if variable.in_register {
+            let bytes = variable.ty.lane_bytes() * 32;
+            let at = slot.next_multiple_of(64);
+            slot = at + bytes;
+            return (End::Register(at, variable.ty.lane_bytes()), variable.ty);
+        }
+        let at = local.next_multiple_of(variable.align.max(1));
+        local = at.saturating_add(variable.bytes as u32);
+        (End::Local(at), variable.ty)
+    };
+    let params = signature.params.iter().map(&mut place).collect();
+    let results = signature.results.iter().map(&mut place).collect();
+    (params, results)
+}
+
+/// Shared variables and functions that a function names.
+#[derive(Default)]
+struct Uses<'t> {
+    shared: BTreeSet<Var<'t>>,
+    functions: BTreeSet<usize>,
+    dynamic: bool,
+}
+
+/// A shared variable: function (or `usize::MAX`), name, which of that name.
+type Var<'t> = (usize, &'t str, usize);
+
+impl<'t> Layout<'t> {
+    pub(crate) fn new(file: &File<'t>) -> Lowered<Self> {
+        let mut layout = Layout {
+            symbols: HashMap::new(),
+            signatures: HashMap::new(),
+            defined: Vec::new(),
+            inner: vec![Vec::new(); file.functions.len()],
+            dynamic_shared: vec![0; file.functions.len()],
+            globals: Vec::new(),
+            constants: Block::new(1),
+            constant_bytes: 0,
+        };
+        layout.functions(file)?;
+        let mut memory = Memory::default();
+        for variable in &file.variables {
+            if let Some(symbol) = memory.place(variable)? {
+                layout.symbols.insert(variable.name.text, symbol);
+            }
+        }
+        layout.shared(file, &mut memory)?;
+        layout.constant_bytes = memory.constant_bytes;
+        layout.constants = Block::new(memory.constant_bytes as usize);
+        layout.globals = std::mem::take(&mut memory.globals);
+        layout.initialise(file)?;
+        Ok(layout)
+    }
+
+    pub(crate) fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.symbols.get(name).copied()
+    }
+
+    pub(crate) fn signature(&self, name: &str) -> Option<&Signature<'t>> {
+        self.signatures.get(name)
+    }
+
+    pub(crate) fn is_defined(&self, function: u32) -> bool {
+        self.defined.get(function as usize).copied().unwrap_or(false)
+    }
+
+    /// Numbers functions; a definition wins over its declarations.
+    fn functions(&mut self, file: &File<'t>) -> Lowered<()> {
+        for (number, function) in file.functions.iter().enumerate() {
+            let name = function.name.text;
+            self.defined.push(function.body.is_some());
+            let before = self.symbols.get(name).copied();
+            if let Some(Symbol::At(address, _)) = before {
+                let earlier = (address ^ window::FUNCTION) as usize;
+                if self.defined[earlier] && function.body.is_some() {
+                    return Err(LoadError::at(function.name.pos, format!("\"{name}\" is defined twice")));
+                }
+                if self.defined[earlier] {
+                    continue;
+                }
+            }
+            let address = window::FUNCTION | number as u64;
+            self.symbols.insert(name, Symbol::At(address, VarSpace::Global));
+            self.signatures.insert(name, function.signature.clone());
+        }
+        for (new, old) in &file.aliases {
+            let Some(symbol) = self.symbol(old.text) else {
+                return Err(LoadError::at(old.pos, format!("\"{}\" is not declared", old.text)));
+            };
+            self.symbols.insert(new.text, symbol);
+            if let Some(signature) = self.signatures.get(old.text).cloned() {
+                self.signatures.insert(new.text, signature);
+            }
+        }
+        Ok(())
+    }
+
+    fn shared(&mut self, file: &File<'t>, memory: &mut Memory) -> Lowered<()> {
+        let uses: Vec<Uses<'t>> = file
+            .functions
+            .iter()
+            .enumerate()
+            .map(|(n, f)| self.uses(file, n, f))
+            .collect();
+        let reach: Vec<BTreeSet<usize>> = (0..uses.len()).map(|n| reachable(&uses, n)).collect();
+        let entries: Vec<usize> = (0..uses.len()).filter(|n| file.functions[*n].is_entry).collect();
+        let mut users: HashMap<Var<'t>, BTreeSet<usize>> = HashMap::new();
+        for entry in &entries {
+            for function in &reach[*entry] {
+                for variable in &uses[*function].shared {
+                    users.entry(*variable).or_default().insert(*entry);
+                }
+            }
+        }
+        let mut placed: HashMap<Var<'t>, u64> = HashMap::new();
+        let variables = shared_variables(file);
+        let mut common = 0u64;
+        for (key, variable) in &variables {
+            if users.get(key).map_or(0, BTreeSet::len) != 1 {
+                placed.insert(*key, take(&mut common, variable)?);
+            }
+        }
+        let mut ends: HashMap<usize, u64> = entries.iter().map(|e| (*e, 0)).collect();
+        for (key, variable) in &variables {
+            let Some(list) = users.get(key) else { continue };
+            if let (1, Some(entry)) = (list.len(), list.first()) {
+                let end = ends.entry(*entry).or_insert(0);
+                *end = (*end).max(common);
+                placed.insert(*key, take(end, variable)?);
+            } else {
+                for entry in list {
+                    let end = ends.entry(*entry).or_insert(0);
+                    *end = (*end).max(common);
+                }
+            }
+        }
+        self.place_dynamic(file, &uses, &reach, &ends);
+        self.name_shared(file, &placed, memory)
+    }
+
+    /// Dynamic memory begins at one offset in all entries that share a function which names it.
+    fn place_dynamic(
+        &mut self,
+        file: &File<'t>,
+        uses: &[Uses<'t>],
+        reach: &[BTreeSet<usize>],
+        ends: &HashMap<usize, u64>,
+    ) {
+        let all = file.variables.iter().chain(inner_variables(file).map(|(_, v)| v));
+        let align = all
+            .filter(|v| is_dynamic(v))
+            .map(|v| u64::from(v.align))
+            .max()
+            .unwrap_or(1);
+        let most = ends.values().copied().max().unwrap_or(0).next_multiple_of(align);
+        let helpers: BTreeSet<usize> = (0..uses.len())
+            .filter(|n| uses[*n].dynamic && !file.functions[*n].is_entry)
+            .collect();
+        for (number, slot) in self.dynamic_shared.iter_mut().enumerate() {
+            let end = ends.get(&number).map_or(most, |end| end.next_multiple_of(align));
+            let sharing = !helpers.is_disjoint(&reach[number]);
+            let plain = ends.get(&number).copied().unwrap_or(0);
+            let dynamic = reach[number].iter().any(|f| uses[*f].dynamic);
+            *slot = if sharing {
+                most
+            } else if dynamic {
+                end
+            } else {
+                plain
+            } as u32;
+        }
+    }
+
+    /// Gives module-level shared variables their symbol, and inner variables their list.
+    fn name_shared(&mut self, file: &File<'t>, placed: &HashMap<Var<'t>, u64>, memory: &mut Memory) -> Lowered<()> {
+        for variable in file.variables.iter().filter(|v| v.space == VarSpace::Shared) {
+            let key = (usize::MAX, variable.name.text, 0);
+            let symbol = match placed.get(&key) {
+                Some(offset) if !is_dynamic(variable) => Symbol::At(*offset, VarSpace::Shared),
+                _ => Symbol::DynamicShared,
+            };
+            self.symbols.insert(variable.name.text, symbol);
+        }
+        let mut counts: HashMap<(usize, &str), usize> = HashMap::new();
+        for (function, variable) in inner_variables(file) {
+            let symbol = if variable.space == VarSpace::Shared {
+                let count = counts.entry((function, variable.name.text)).or_insert(0);
+                let key = (function, variable.name.text, *count);
+                *count += 1;
+                match placed.get(&key) {
+                    Some(offset) if !is_dynamic(variable) => Symbol::At(*offset, VarSpace::Shared),
+                    _ => Symbol::DynamicShared,
+                }
+            } else {
+                memory.place(variable)?.unwrap_or(Symbol::At(0, VarSpace::Global))
+            };
+            self.inner[function].push(symbol);
+        }
+        Ok(())
+    }
+
+    /// Names that a function uses; everything that looks like a shared variable or a function counts.
+    fn uses(&self, file: &File<'t>, number: usize, function: &Function<'t>) -> Uses<'t> {
+        let mut uses = Uses::default();
+        let mut inner: HashMap<&'t str, usize> = HashMap::new();
+        let module: HashMap<&str, &Variable<'t>> = file
+            .variables
+            .iter()
+            .filter(|v| v.space == VarSpace::Shared)
+            .map(|v| (v.name.text, v))
+            .collect();
+        for statement in function.body.iter().flatten() {
+            match statement {
+                Statement::Variable(variable) if variable.space == VarSpace::Shared => {
+                    if is_dynamic(variable) {
+                        uses.dynamic = true;
+                        continue;
+                    }
+                    let count = inner.entry(variable.name.text).or_insert(0);
+                    uses.shared.insert((number, variable.name.text, *count));
+                    *count += 1;
+                }
+                Statement::Instruction(instruction) => {
+                    let mut stack: Vec<&Operand<'t>> = instruction.operands.iter().collect();
+                    while let Some(operand) = stack.pop() {
+                        if let Some(name) = named(operand, &mut stack) {
+                            self.note(name, &module, &mut uses);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        uses
+    }
+
+    fn note(&self, name: &'t str, module: &HashMap<&str, &Variable<'t>>, uses: &mut Uses<'t>) {
+        match (module.get(name), self.symbol(name)) {
+            (Some(variable), _) if is_dynamic(variable) => uses.dynamic = true,
+            (Some(_), _) => {
+                uses.shared.insert((usize::MAX, name, 0));
+            }
+            (None, Some(Symbol::At(address, _))) if address & window::TAG == window::FUNCTION => {
+                uses.functions.insert((address ^ window::FUNCTION) as usize);
+            }
+            _ => {}
+        }
+    }
+
+    fn initialise(&mut self, file: &File<'t>) -> Lowered<()> {
+        for variable in &file.variables {
+            if let Some(symbol) = self.symbol(variable.name.text) {
+                self.fill(variable, symbol)?;
+            }
+        }
+        let mut seen = vec![0usize; file.functions.len()];
+        for (function, variable) in inner_variables(file) {
+            let symbol = self.inner[function][seen[function]];
+            seen[function] += 1;
+            self.fill(variable, symbol)?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, variable: &Variable<'t>, symbol: Symbol) -> Lowered<()> {
+        let Symbol::At(address, space) = symbol else {
+            return Ok(());
+        };
+        let size = u64::from(variable.ty.bytes());
+        let base = match space {
+            VarSpace::Global if address & window::TAG != window::FUNCTION => address as usize,
+            VarSpace::Const => self.constants.start() as usize + address as usize,
+            _ => return Ok(()),
+        };
+        if variable.init.len() as u64 * size > variable.bytes {
+            let text = format!("\"{}\" has more initial values than elements", variable.name.text);
+            return Err(LoadError::at(variable.name.pos, text));
+        }
+        for (number, value) in variable.init.iter().enumerate() {
+            let bits = self.initial(value, variable.ty)?.to_le_bytes();
+            let target = base + number * size as usize;
+            // SAFETY: the variable's memory was allocated for `bytes`, and the count was compared above.
+            unsafe { std::ptr::copy_nonoverlapping(bytes_of(&bits), target as *mut u8, size.min(8) as usize) };
+        }
+        Ok(())
+    }
+
+    fn initial(&self, value: &Init<'t>, ty: Ty) -> Lowered<u64> {
+        Ok(match value {
+            Init::Value(Literal::Int(bits)) if ty == Ty::F32 => u64::from((*bits as i64 as f32).to_bits()),
+            Init::Value(Literal::Int(bits)) if ty == Ty::F64 => (*bits as i64 as f64).to_bits(),
+            Init::Value(Literal::Int(bits)) => *bits,
+            Init::Value(Literal::Single(x)) if ty.bytes() == 8 => f64::from(*x).to_bits(),
+            Init::Value(Literal::Single(x)) => u64::from(x.to_bits()),
+            Init::Value(Literal::Double(x)) if ty.bytes() == 4 => u64::from((*x as f32).to_bits()),
+            Init::Value(Literal::Double(x)) => x.to_bits(),
+            Init::Address(name, offset) => match self.symbol(name.text) {
+                // Addresses in initialisers are generic where the window is not the variable's own.
+                Some(Symbol::At(address, VarSpace::Const)) => (window::CONST | address).wrapping_add(*offset as u64),
+                Some(Symbol::At(address, _)) => address.wrapping_add(*offset as u64),
+                _ => return Err(LoadError::at(name.pos, format!("\"{}\" is not declared", name.text))),
+            },
+        })
+    }
+}
+
+fn bytes_of(bits: &[u8; 8]) -> *const u8 {
+    bits.as_ptr()
+}
+
+/// The name in an operand; operands inside it go onto the stack.
+fn named<'a, 't>(operand: &'a Operand<'t>, stack: &mut Vec<&'a Operand<'t>>) -> Option<&'t str> {
+    match &operand.kind {
+        OperandKind::Name(name) | OperandKind::Offset(name, _) | OperandKind::Not(name) => Some(name),
+        OperandKind::Address(base, _) => *base,
+        OperandKind::Vector(list) | OperandKind::List(list) | OperandKind::Tensor(list) => {
+            stack.extend(list);
+            None
+        }
+        OperandKind::Pair(a, b) => {
+            stack.push(a);
+            stack.push(b);
+            None
+        }
+        OperandKind::Literal(_) | OperandKind::Sink => None,
+    }
+}
+
+fn is_dynamic(variable: &Variable<'_>) -> bool {
+    variable.space == VarSpace::Shared && (variable.external || variable.bytes == 0)
+}
+
+/// Module-like variables that stand inside functions, with their function.
+fn inner_variables<'a, 't>(file: &'a File<'t>) -> impl Iterator<Item = (usize, &'a Variable<'t>)> {
+    file.functions.iter().enumerate().flat_map(|(number, function)| {
+        function
+            .body
+            .iter()
+            .flatten()
+            .filter_map(move |statement| match statement {
+                Statement::Variable(v) if !matches!(v.space, VarSpace::Local | VarSpace::Param) => Some((number, v)),
+                _ => None,
+            })
+    })
+}
+
+/// All shared variables that take room, in order.
+fn shared_variables<'a, 't>(file: &'a File<'t>) -> Vec<(Var<'t>, &'a Variable<'t>)> {
+    let module = file.variables.iter().map(|v| ((usize::MAX, v.name.text, 0), v));
+    let mut counts: HashMap<(usize, &str), usize> = HashMap::new();
+    let inner = inner_variables(file)
+        .filter(|(_, v)| v.space == VarSpace::Shared && !is_dynamic(v))
+        .map(|(function, v)| {
+            let count = counts.entry((function, v.name.text)).or_insert(0);
+            *count += 1;
+            ((function, v.name.text, *count - 1), v)
+        });
+    module
+        .chain(inner)
+        .filter(|(_, v)| v.space == VarSpace::Shared && !is_dynamic(v))
+        .collect()
+}
+
+fn take(end: &mut u64, variable: &Variable<'_>) -> Lowered<u64> {
+    let offset = end.next_multiple_of(u64::from(variable.align.max(1)));
+    match offset.checked_add(variable.bytes).filter(|e| *e <= MAX_SHARED) {
+        Some(e) => {
+            *end = e;
+            Ok(offset)
+        }
+        None => {
+            let text = format!(
+                "\"{}\" takes static shared memory beyond {MAX_SHARED} bytes",
+                variable.name.text
+            );
+            Err(LoadError::at(variable.name.pos, text))
+        }
+    }
+}
+
+/// Functions that a function can call, itself included.
+fn reachable(uses: &[Uses<'_>], from: usize) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(function) = open.pop() {
+        for next in &uses[function].functions {
+            if seen.insert(*next) {
+                open.push(*next);
+            }
+        }
+    }
+    seen
+}
+
+/// Module variables being placed.
+#[derive(Default)]
+struct Memory {
+    globals: Vec<(String, Block, u64)>,
+    global_bytes: u64,
+    constant_bytes: u32,
+}
+
+impl Memory {
+    /// `None` for variables that other modules define, and for shared ones, which `Layout::shared` places.
+    fn place(&mut self, variable: &Variable<'_>) -> Lowered<Option<Symbol>> {
+        let too_large = |most: u64| {
+            let text = format!("\"{}\" takes module variables beyond {most} bytes", variable.name.text);
+            Err(LoadError::at(variable.name.pos, text))
+        };
+        match variable.space {
+            VarSpace::Global if !variable.external => {
+                self.global_bytes = self.global_bytes.saturating_add(variable.bytes.max(64));
+                if self.global_bytes > MAX_GLOBAL {
+                    return too_large(MAX_GLOBAL);
+                }
+                let block = Block::new(variable.bytes as usize);
+                let address = block.start() as u64;
+                self.globals
+                    .push((variable.name.text.to_owned(), block, variable.bytes));
+                Ok(Some(Symbol::At(address, VarSpace::Global)))
+            }
+            VarSpace::Const if !variable.external => {
+                let offset = u64::from(self.constant_bytes).next_multiple_of(u64::from(variable.align.max(1)));
+                match offset.checked_add(variable.bytes).filter(|end| *end <= MAX_CONST) {
+                    Some(end) => {
+                        self.constant_bytes = end as u32;
+                        Ok(Some(Symbol::At(offset, VarSpace::Const)))
+                    }
+                    None => too_large(MAX_CONST),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+}

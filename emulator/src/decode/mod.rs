@@ -1,0 +1,228 @@
+//! From the syntax tree to a program: `layout` places variables, `lower` resolves one function's names and operands,
+//! `table` (with `pattern`) says which forms exist, `build/` makes instructions of them.
+
+pub(crate) mod build;
+mod layout;
+pub(crate) mod lower;
+mod pattern;
+mod pool;
+mod table;
+
+use std::collections::HashMap;
+
+use crate::exec::control;
+use crate::exec::inst::Inst;
+use crate::exec::program::{Code, End, Program};
+use crate::module::{Entry, LoadError, Param};
+use crate::ptx::parse;
+use crate::ptx::tree::{Function, Instruction, Statement, VarSpace, Variable};
+use layout::{ends, Layout};
+use lower::{blank, Local, Lower, Lowered, Output};
+use pool::Pool;
+use table::{Form, FORMS};
+
+/// A module, ready to run.
+pub(crate) struct Decoded {
+    pub entries: Vec<Entry>,
+    pub functions: Vec<u32>,
+    pub program: Program,
+    pub version: (u32, u32),
+    pub target: String,
+}
+
+/// Rows of the table by opcode.
+type Forms = HashMap<&'static str, Vec<&'static Form>>;
+
+/// Parses and decodes PTX text.
+pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
+    let file = parse(text)?;
+    let mut layout = Layout::new(&file)?;
+    let mut forms = Forms::new();
+    for form in FORMS {
+        forms.entry(pattern::opcode(form.pattern)).or_default().push(form);
+    }
+    let mut out = Output {
+        code: Vec::new(),
+        places: Vec::new(),
+        pool: Pool::default(),
+        calls: Vec::new(),
+        lists: Vec::new(),
+    };
+    let (mut codes, mut entries, mut functions) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, function) in file.functions.iter().enumerate() {
+        codes.push(decode_function(&mut out, &layout, &forms, number, function)?);
+        if function.is_entry && function.body.is_some() {
+            entries.push(entry(function, layout.dynamic_shared[number])?);
+            functions.push(number as u32);
+        }
+    }
+    let program = Program {
+        text: text.to_owned(),
+        code: out.code,
+        places: out.places,
+        pool: out.pool.block(),
+        functions: codes,
+        calls: out.calls,
+        lists: out.lists,
+        sources: file.sources,
+        globals: std::mem::take(&mut layout.globals),
+        constant_bytes: layout.constant_bytes,
+        constants: layout.constants,
+    };
+    Ok(Decoded {
+        entries,
+        functions,
+        program,
+        version: file.version,
+        target: file.target.to_owned(),
+    })
+}
+
+/// Parameter offsets as the ABI lays them out.
+fn parameters(function: &Function<'_>) -> Result<(Vec<Param>, usize), LoadError> {
+    let mut list = Vec::new();
+    let mut end = 0usize;
+    for variable in &function.signature.params {
+        let align = variable.align.max(1) as usize;
+        let offset = end.next_multiple_of(align);
+        let fits = usize::try_from(variable.bytes).ok().filter(|b| offset + b <= 32764);
+        let Some(bytes) = fits else {
+            return Err(LoadError::at(
+                variable.name.pos,
+                "parameters take more than 32764 bytes".into(),
+            ));
+        };
+        end = offset + bytes;
+        list.push(Param {
+            name: variable.name.text.to_owned(),
+            type_name: variable.ty.name().to_owned(),
+            bytes,
+            align,
+            offset,
+        });
+    }
+    Ok((list, end))
+}
+
+fn entry(function: &Function<'_>, static_shared_bytes: u32) -> Result<Entry, LoadError> {
+    let (params, param_bytes) = parameters(function)?;
+    Ok(Entry {
+        name: function.name.text.to_owned(),
+        params,
+        param_bytes,
+        required_block: function.required_block,
+        max_block: function.max_block,
+        required_cluster: function.required_cluster,
+        static_shared_bytes,
+    })
+}
+
+fn decode_function<'t>(
+    out: &mut Output,
+    layout: &Layout<'t>,
+    forms: &Forms,
+    number: usize,
+    function: &Function<'t>,
+) -> Lowered<Code> {
+    let start = out.code.len() as u32;
+    let mut code = Code {
+        name: function.name.text.to_owned(),
+        start,
+        ..Code::default()
+    };
+    let Some(body) = &function.body else { return Ok(code) };
+    let mut l = Lower::new(out, layout, function.is_entry, layout.dynamic_shared[number]);
+    declare_parameters(&mut l, function)?;
+    let mut inner = layout.inner[number].iter();
+    for statement in body {
+        match statement {
+            Statement::Open => l.open(),
+            Statement::Close => l.close(),
+            Statement::Label(name) => l.label(*name)?,
+            Statement::Source { file, line } => l.source = (*file, *line),
+            Statement::Targets(name, list) => l.declare(*name, Local::Targets(list.clone()))?,
+            Statement::Prototype(name, signature) => l.declare(*name, Local::Prototype(signature.clone()))?,
+            Statement::Registers { ty, vector, names } => {
+                for register in names {
+                    match register.count {
+                        Some(count) => l.declare_family(register.name.text, count, *ty),
+                        None => {
+                            l.declare_register(register.name, *ty, *vector)?;
+                        }
+                    }
+                }
+            }
+            Statement::Variable(variable) => declare_variable(&mut l, variable, &mut inner)?,
+            Statement::Instruction(instruction) => decode(&mut l, forms, instruction)?,
+        }
+    }
+    // Running off the end is a return.
+    l.begin_implicit();
+    l.emit(Inst { ..blank(control::ret) });
+    l.finish()?;
+    code.frame_bytes = l.frame_bytes.next_multiple_of(64);
+    code.local_bytes = l.local_bytes.next_multiple_of(16);
+    code.defined = true;
+    Ok(code)
+}
+
+/// Branch lists and prototypes may stand behind their use; declaring them first would need two passes, and no compiler
+/// emits them so.
+fn declare_variable<'t, 'a>(
+    l: &mut Lower<'_, 't>,
+    variable: &Variable<'t>,
+    inner: &mut impl Iterator<Item = &'a layout::Symbol>,
+) -> Lowered<()> {
+    if matches!(variable.space, VarSpace::Local | VarSpace::Param) {
+        l.declare_frame(variable)?;
+        return Ok(());
+    }
+    match inner.next() {
+        Some(symbol) => l.declare(variable.name, Local::Symbol(*symbol)),
+        None => Ok(()),
+    }
+}
+
+fn declare_parameters<'t>(l: &mut Lower<'_, 't>, function: &Function<'t>) -> Lowered<()> {
+    if function.is_entry {
+        let (list, bytes) = parameters(function)?;
+        l.param_bytes = bytes as u32;
+        for (variable, param) in function.signature.params.iter().zip(list) {
+            let offset = param.offset as u32;
+            l.declare(variable.name, Local::Param { offset })?;
+        }
+        return Ok(());
+    }
+    let (params, results) = ends(&function.signature);
+    let formals = function
+        .signature
+        .params
+        .iter()
+        .zip(params)
+        .chain(function.signature.results.iter().zip(results));
+    for (variable, (end, _)) in formals {
+        match end {
+            End::Register(slot, _) => {
+                let made = l.declare_register(variable.name, variable.ty, 1)?;
+                debug_assert_eq!(made[0].slot, slot, "callers compute the same slots");
+            }
+            End::Local(offset) => {
+                let made = l.declare_frame(variable)?;
+                debug_assert_eq!(made, offset, "callers compute the same offsets");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn decode<'t>(l: &mut Lower<'_, 't>, forms: &Forms, instruction: &Instruction<'t>) -> Lowered<()> {
+    let rows = forms.get(instruction.opcode).map_or(&[][..], Vec::as_slice);
+    let row = rows
+        .iter()
+        .find(|row| pattern::matches(row.pattern, &instruction.modifiers));
+    let Some(row) = row else {
+        return Err(build::unsupported(instruction));
+    };
+    l.begin(instruction)?;
+    (row.build)(l, instruction)
+}

@@ -1,0 +1,311 @@
+//! The state of the thread blocks that run together: warps with their splits, shared memory, barriers.
+//! What changes it is in the handlers; who runs when is in `schedule`.
+
+use super::block::Block;
+use super::copies::{BulkCopy, LaneCopies};
+use super::env::Env;
+use super::mbarrier::Mbarrier;
+use super::memory::Shared;
+use super::program::Program;
+
+/// Why a split does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    No,
+    /// `bar`/`barrier` with this number.
+    Barrier(u32),
+    /// A warp-synchronous operation: these lanes are missing.
+    Lanes(u32),
+    /// `bar.warp.sync`: these lanes are missing.
+    Sync(u32),
+    /// An mbarrier at a shared offset.
+    Mbarrier {
+        address: u32,
+        parity: Option<u32>,
+    },
+    /// `barrier.cluster`.
+    Cluster,
+}
+
+/// Where a call returns to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Return {
+    pub pc: u32,
+    pub frame: u32,
+    pub local: u32,
+    /// The call, for its results.
+    pub call: u32,
+}
+
+/// Lanes of a warp that are at one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    pub pc: u32,
+    pub mask: u32,
+    /// Byte offset of the frame in the register file.
+    pub frame: u32,
+    /// Byte offset of the frame in each lane's local memory.
+    pub local: u32,
+    /// The function that runs.
+    pub function: u32,
+    pub calls: Vec<Return>,
+    pub waiting: Waiting,
+    pub resumed: bool,
+    pub timed_out: bool,
+    /// Who has yielded more often goes later.
+    pub turn: u32,
+    /// This round it polled an mbarrier in vain.
+    pub idle: bool,
+    /// The last `test_wait` in vain: instruction and what it asked for.
+    pub polled: Option<(u32, Waiting)>,
+    /// This round it slept or polled memory.
+    pub paused: bool,
+}
+
+/// 32 threads.
+#[derive(Debug)]
+pub(crate) struct Warp {
+    pub regs: Block,
+    pub local: Block,
+    /// Of each lane.
+    pub local_bytes: u32,
+    pub splits: Vec<Split>,
+    /// Lanes that exist and have not exited.
+    pub live: u32,
+    pub carry: u32,
+    /// `%tid`, by axis.
+    pub tid: [[u32; 32]; 3],
+    pub copies: LaneCopies,
+    /// The phase of `barrier.cluster` that each lane has arrived in.
+    pub cluster_phase: [u32; 32],
+}
+
+/// One of the 16 barriers of a CTA.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Barrier {
+    /// Warps that have arrived in this phase.
+    pub warps: u32,
+    /// Lanes that have arrived.
+    pub exact: u32,
+    /// Arrivals counted as the ISA does: a complete warp counts 32.
+    pub threads: u32,
+    /// The count given with the first arrival; 0 for all threads.
+    pub expected: u32,
+    /// Reduction of this phase: and, or, popcount.
+    pub all: bool,
+    pub any: bool,
+    pub count: u32,
+    /// Results of the last complete phase.
+    pub done: (bool, bool, u32),
+    pub phase: u64,
+    /// Warp and pc of the last arrival.
+    pub last: Option<(u32, u32)>,
+}
+
+/// One thread block.
+#[derive(Debug)]
+pub(crate) struct Cta {
+    pub index: [u32; 3],
+    /// Rank in its cluster.
+    pub rank: u32,
+    pub memory: Block,
+    pub shared_bytes: u32,
+    pub warps: Vec<Warp>,
+    pub barriers: Vec<Barrier>,
+    /// Sorted by address.
+    pub mbarriers: Vec<Mbarrier>,
+}
+
+/// CTAs that run together: one, unless the launch has clusters.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    /// Which cluster of the grid.
+    pub number: u64,
+    pub ctas: Vec<Cta>,
+    /// Copies in flight, oldest first.
+    pub bulk: Vec<BulkCopy>,
+    /// Numbers asynchronous operations in the order of their issue.
+    pub issued: u64,
+    /// Rounds in a row in which every role was blocked or polled in vain: all of them, and those without any change.
+    pub quiet_rounds: u32,
+    pub idle_rounds: u32,
+    /// Counts changes that another role can see.
+    pub epoch: u64,
+    /// Once nothing has changed for a while, stores are compared with what is there.
+    pub watch: bool,
+    pub instructions: u64,
+    /// State of the random schedule.
+    pub random: u64,
+    /// Lanes (of all CTAs) that have arrived at `barrier.cluster`, and its phase.
+    pub arrived: u32,
+    pub phase: u32,
+}
+
+impl Cta {
+    pub(crate) fn shared(&self) -> Shared {
+        Shared {
+            start: self.memory.start(),
+            bytes: self.shared_bytes,
+        }
+    }
+
+    /// Lanes that have not exited.
+    pub(crate) fn live_threads(&self) -> u32 {
+        self.warps.iter().map(|w| w.live.count_ones()).sum()
+    }
+}
+
+/// Lanes that exist in warp `number` of a block of `threads`.
+fn lanes_of(threads: u32, number: u32) -> u32 {
+    match threads.saturating_sub(number * 32) {
+        0 => 0,
+        rest if rest >= 32 => u32::MAX,
+        rest => (1 << rest) - 1,
+    }
+}
+
+impl Warp {
+    /// Local memory of one lane.
+    pub(crate) fn local_bytes(&self) -> u32 {
+        self.local_bytes
+    }
+
+    /// Ends of the frames of all splits: where the next one may begin.
+    pub(crate) fn top(&self, program: &Program) -> (u32, u32) {
+        let end = |s: &Split| {
+            let code = &program.functions[s.function as usize];
+            (s.frame + code.frame_bytes, s.local + code.local_bytes)
+        };
+        let ends = self.splits.iter().map(end);
+        ends.fold((0, 0), |top, end| (top.0.max(end.0), top.1.max(end.1)))
+    }
+
+    /// Makes room for frames up to these ends; what is there keeps its value.
+    pub(crate) fn reserve(&mut self, frame_end: u32, local_end: u32) {
+        if frame_end as usize > self.regs.bytes() {
+            self.regs = self.regs.grown(frame_end as usize * 2);
+        }
+        if local_end > self.local_bytes {
+            let larger = (local_end * 2).next_multiple_of(16);
+            let block = Block::new(larger as usize * 32);
+            for lane in 0..32usize {
+                let from = self.local.start().wrapping_add(lane * self.local_bytes as usize);
+                let to = block.start().wrapping_add(lane * larger as usize);
+                // SAFETY: both are inside their blocks, which are different memory.
+                unsafe { std::ptr::copy_nonoverlapping(from, to, self.local_bytes as usize) };
+            }
+            self.local = block;
+            self.local_bytes = larger;
+        }
+    }
+
+    fn new(env: &Env<'_>, number: u32) -> Self {
+        let block = env.launch.block;
+        let mut tid = [[0; 32]; 3];
+        for lane in 0..32 {
+            let linear = number * 32 + lane;
+            let lane = lane as usize;
+            tid[0][lane] = linear % block[0];
+            tid[1][lane] = linear / block[0] % block[1];
+            tid[2][lane] = linear / block[0] / block[1];
+        }
+        let function = &env.program.functions[env.function as usize];
+        Warp {
+            regs: Block::new(function.frame_bytes as usize),
+            local: Block::new(function.local_bytes as usize * 32),
+            local_bytes: function.local_bytes,
+            splits: Vec::new(),
+            live: 0,
+            carry: 0,
+            tid,
+            copies: LaneCopies::default(),
+            cluster_phase: [u32::MAX; 32],
+        }
+    }
+
+    fn reset(&mut self, env: &Env<'_>, number: u32) {
+        let function = &env.program.functions[env.function as usize];
+        self.live = lanes_of(env.threads, number);
+        self.carry = 0;
+        self.regs.clear(function.frame_bytes as usize);
+        self.copies.clear();
+        self.cluster_phase = [u32::MAX; 32];
+        self.splits.clear();
+        self.splits.push(Split {
+            pc: function.start,
+            mask: self.live,
+            frame: 0,
+            local: 0,
+            function: env.function,
+            calls: Vec::new(),
+            waiting: Waiting::No,
+            resumed: false,
+            timed_out: false,
+            turn: 0,
+            idle: false,
+            paused: false,
+            polled: None,
+        });
+    }
+}
+
+impl Cluster {
+    pub(crate) fn new(env: &Env<'_>) -> Self {
+        let size = env.launch.cluster.iter().product::<u32>();
+        let warps = env.threads.div_ceil(32);
+        let cta = |rank| Cta {
+            index: [0; 3],
+            rank,
+            memory: Block::new(env.shared_bytes as usize),
+            shared_bytes: env.shared_bytes,
+            warps: (0..warps).map(|number| Warp::new(env, number)).collect(),
+            barriers: vec![Barrier::default(); 16],
+            mbarriers: Vec::new(),
+        };
+        Cluster {
+            number: 0,
+            ctas: (0..size).map(cta).collect(),
+            bulk: Vec::new(),
+            issued: 0,
+            quiet_rounds: 0,
+            idle_rounds: 0,
+            epoch: 0,
+            watch: false,
+            instructions: 0,
+            random: 0,
+            arrived: 0,
+            phase: 0,
+        }
+    }
+
+    /// Starts cluster `number` of the grid in the memory of an earlier one.
+    pub(crate) fn reset(&mut self, env: &Env<'_>, number: u64) {
+        self.number = number;
+        self.bulk.clear();
+        self.watch = false;
+        self.quiet_rounds = 0;
+        self.idle_rounds = 0;
+        self.arrived = 0;
+        self.phase = 0;
+        self.random = env.launch.settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
+        for (rank, cta) in self.ctas.iter_mut().enumerate() {
+            cta.index = env.cta_index(number, rank as u32);
+            cta.memory.clear(cta.shared_bytes as usize);
+            cta.mbarriers.clear();
+            cta.barriers.iter_mut().for_each(|b| *b = Barrier::default());
+            for (number, warp) in cta.warps.iter_mut().enumerate() {
+                warp.reset(env, number as u32);
+            }
+        }
+    }
+
+    /// The next number of a xorshift sequence.
+    pub(crate) fn draw(&mut self) -> u64 {
+        let mut x = self.random | 1;
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random = x;
+        x
+    }
+}

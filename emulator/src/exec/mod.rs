@@ -1,0 +1,120 @@
+//! Execution of a decoded program: `inst` and `lanes` (what an instruction is), `memory` (what it may touch),
+//! `cluster` (what exists), `schedule` (who runs when), `workers` (host threads), `report` (what went wrong).
+
+pub(crate) mod access;
+pub(crate) mod atomic;
+pub(crate) mod barrier;
+pub(crate) mod block;
+pub(crate) mod cluster;
+pub(crate) mod control;
+pub(crate) mod convert;
+pub(crate) mod copies;
+pub(crate) mod ctx;
+mod env;
+mod host_calls;
+pub(crate) mod inst;
+pub(crate) mod lanes;
+pub(crate) mod mbarrier;
+pub(crate) mod memory;
+pub(crate) mod program;
+mod ranges;
+mod report;
+mod schedule;
+pub(crate) mod simple;
+pub(crate) mod special;
+pub(crate) mod warp_ops;
+mod workers;
+
+use std::time::Instant;
+
+use crate::fault::Fault;
+use crate::launch::{Launch, Outcome};
+use crate::module::Module;
+use env::Env;
+use ranges::{HostRange, Ranges};
+
+/// Most shared memory of a thread block: offsets of CTAs in a cluster have 24 bits.
+const MAX_SHARED: u64 = 1 << 24;
+
+/// See [`crate::run`].
+pub(crate) fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {
+    let env = prepare(module, entry, launch).map_err(Fault::BadLaunch)?;
+    workers::run(&env)
+}
+
+fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Result<Env<'a>, String> {
+    let Some((known, function)) = module.resolved(entry) else {
+        let names: Vec<_> = module.entries().iter().map(|e| e.name.as_str()).collect();
+        return Err(format!(
+            "found no entry \"{entry}\", expected one of: {}",
+            names.join(", ")
+        ));
+    };
+    let threads = launch
+        .block
+        .iter()
+        .try_fold(1u32, |n, axis| n.checked_mul(*axis))
+        .unwrap_or(u32::MAX);
+    if threads == 0 || threads > 1024 {
+        return Err(format!(
+            "{entry}: block is {:?}, expected 1 to 1024 threads",
+            launch.block
+        ));
+    }
+    if launch.grid.contains(&0) {
+        return Err(format!(
+            "{entry}: grid is {:?}, expected at least 1 per axis",
+            launch.grid
+        ));
+    }
+    let divides = (0..3).all(|axis| launch.cluster[axis] > 0 && launch.grid[axis] % launch.cluster[axis] == 0);
+    let size = launch
+        .cluster
+        .iter()
+        .try_fold(1u32, |n, axis| n.checked_mul(*axis))
+        .unwrap_or(u32::MAX);
+    if !divides || size > 16 {
+        return Err(format!(
+            "{entry}: cluster is {:?}, expected a divisor of the grid {:?} with at most 16 thread blocks",
+            launch.cluster, launch.grid
+        ));
+    }
+    if launch.params.len() != known.param_bytes {
+        let (found, expected) = (launch.params.len(), known.param_bytes);
+        return Err(format!("{entry}: {found} parameter bytes, expected {expected}"));
+    }
+    if let Some(required) = known.required_block.filter(|r| *r != launch.block) {
+        return Err(format!(
+            "{entry}: block is {:?}, expected {required:?} (.reqntid)",
+            launch.block
+        ));
+    }
+    let most = known.max_block.map_or(1024, |m| m.iter().product::<u32>());
+    if threads > most {
+        return Err(format!(
+            "{entry}: block has {threads} threads, expected at most {most} (.maxntid)"
+        ));
+    }
+    let shared = u64::from(known.static_shared_bytes) + u64::from(launch.shared_bytes);
+    if shared > MAX_SHARED {
+        return Err(format!("{entry}: {shared} shared bytes, expected at most {MAX_SHARED}"));
+    }
+    let mut ranges: Vec<HostRange> = launch.ranges.iter().map(HostRange::from).collect();
+    ranges.extend(module.program().globals.iter().map(|(name, block, bytes)| HostRange {
+        start: block.start() as u64,
+        end: block.start() as u64 + bytes,
+        writable: true,
+        name: name.clone(),
+    }));
+    Ok(Env {
+        program: module.program(),
+        launch,
+        function,
+        entry,
+        ranges: Ranges::new(ranges),
+        threads,
+        shared_bytes: shared as u32,
+        dynamic_shared: launch.shared_bytes,
+        started: Instant::now(),
+    })
+}

@@ -1,0 +1,105 @@
+//! A decoded module: instructions, constants, tables, module variables. Made by `decode/`, read by everything here.
+
+use super::block::Block;
+use super::inst::Inst;
+
+/// Where an instruction stands in the text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    pub line: u32,
+    pub start: u32,
+    pub end: u32,
+    /// `.loc`: file number and line; line 0 for none.
+    pub source: (u32, u32),
+}
+
+/// A function or entry.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Code {
+    pub name: String,
+    pub start: u32,
+    /// Registers of one frame, for a whole warp.
+    pub frame_bytes: u32,
+    /// Local memory of one frame, per lane: `.local` variables, parameters and results.
+    pub local_bytes: u32,
+    /// Whether there is a body.
+    pub defined: bool,
+}
+
+/// One end of a parameter's way into or out of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A register slot (or pool constant) and its bytes per lane.
+    Register(u32, u32),
+    /// Offset in the frame's local memory.
+    Local(u32),
+}
+
+/// A parameter or result: from, to, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Move {
+    pub from: End,
+    pub to: End,
+    pub bytes: u32,
+}
+
+/// Who is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Callee {
+    Function(u32),
+    /// A 64-bit register with the function's address.
+    Register(u32),
+    Print,
+    AssertFail,
+}
+
+/// One call instruction.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub callee: Callee,
+    pub arguments: Vec<Move>,
+    pub results: Vec<Move>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub text: String,
+    pub code: Vec<Inst>,
+    pub places: Vec<Place>,
+    /// Constants, 32 lanes each.
+    pub pool: Block,
+    pub functions: Vec<Code>,
+    pub calls: Vec<Call>,
+    /// Operand lists that do not fit an instruction, and branch tables.
+    pub lists: Vec<Vec<u32>>,
+    pub sources: Vec<(u32, String)>,
+    /// `.global` variables: one block each, so that running off an end is seen.
+    pub globals: Vec<(String, Block, u64)>,
+    /// `.const` variables.
+    pub constants: Block,
+    pub constant_bytes: u32,
+}
+
+impl Program {
+    pub(crate) fn place(&self, pc: u32) -> Place {
+        self.places.get(pc as usize).copied().unwrap_or_default()
+    }
+
+    /// As written, with blanks squeezed.
+    pub(crate) fn instruction_text(&self, pc: u32) -> String {
+        let place = self.place(pc);
+        let text = self.text.get(place.start as usize..place.end as usize).unwrap_or("");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// `file:line` of the `.loc` in force.
+    pub(crate) fn source(&self, place: Place) -> Option<String> {
+        let (file, line) = place.source;
+        if line == 0 {
+            return None;
+        }
+        let name = self.sources.iter().find(|s| s.0 == file).map_or("?", |s| s.1.as_str());
+        Some(format!("{name}:{line}"))
+    }
+}

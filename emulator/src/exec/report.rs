@@ -1,0 +1,113 @@
+//! Who waits for what: the deadlock report, from the state of a cluster in which nothing can change.
+
+use super::cluster::{Cluster, Cta, Split, Waiting};
+use super::env::Env;
+use super::mbarrier::Mbarrier;
+use crate::fault::{BarrierState, DeadlockReport, Fault, Wait, WaitKind};
+
+/// The report about the first CTA of a cluster in which somebody waits.
+pub(super) fn deadlock(cluster: &Cluster, env: &Env<'_>, clusters: u32) -> Fault {
+    let waits = |cta: &Cta| -> Vec<Wait> {
+        let warps = cta.warps.iter().enumerate();
+        let splits = warps.flat_map(|(number, warp)| warp.splits.iter().map(move |s| (number as u32, s)));
+        splits
+            .map(|(number, split)| wait(cluster, cta, env, number, split))
+            .collect()
+    };
+    let blocked = cluster.ctas.iter().filter(|c| c.live_threads() > 0).count() as u32;
+    let first = cluster
+        .ctas
+        .iter()
+        .find(|c| c.live_threads() > 0)
+        .unwrap_or(&cluster.ctas[0]);
+    Fault::Deadlock(Box::new(DeadlockReport {
+        entry: env.entry.to_owned(),
+        cta: first.index,
+        blocked_ctas: blocked * clusters,
+        waits: waits(first),
+    }))
+}
+
+fn wait(cluster: &Cluster, cta: &Cta, env: &Env<'_>, warp: u32, split: &Split) -> Wait {
+    // A `test_wait` in vain has moved on already: what it asked for is remembered.
+    let (pc, waiting) = match (split.waiting, split.polled) {
+        (Waiting::No, Some((pc, polled))) => (pc, polled),
+        (waiting, _) => (split.pc, waiting),
+    };
+    let (on, state) = match waiting {
+        Waiting::Mbarrier { address, parity } => {
+            let barrier = cta.mbarriers.iter().find(|b| b.address == address);
+            let state = barrier.map(|b| mbarrier_state(cluster, env, b));
+            (WaitKind::Mbarrier { address, parity }, state)
+        }
+        Waiting::Barrier(id) => (WaitKind::Barrier { id }, Some(barrier_state(cta, env, id))),
+        Waiting::Lanes(missing) | Waiting::Sync(missing) => (WaitKind::Warp { missing }, None),
+        Waiting::Cluster => (WaitKind::Cluster, Some(cluster_state(cluster))),
+        Waiting::No => (WaitKind::Spin, None),
+    };
+    Wait {
+        location: env.location(cta.index, warp, None, pc),
+        lanes: split.mask,
+        on,
+        state,
+    }
+}
+
+fn mbarrier_state(cluster: &Cluster, env: &Env<'_>, barrier: &Mbarrier) -> BarrierState {
+    BarrierState {
+        phase: barrier.phase,
+        pending: barrier.pending,
+        expected: barrier.expected,
+        tx_bytes: barrier.tx,
+        last_arrival: barrier.last.map(|(rank, warp, pc)| {
+            let foreign = if cluster.ctas.len() > 1 {
+                format!(" of cluster rank {rank}")
+            } else {
+                String::new()
+            };
+            format!("{}{foreign}, line {}", who(env, warp), env.program.place(pc).line)
+        }),
+    }
+}
+
+fn barrier_state(cta: &Cta, env: &Env<'_>, id: u32) -> BarrierState {
+    let barrier = &cta.barriers[id as usize];
+    let expected = if barrier.expected == 0 {
+        cta.live_threads()
+    } else {
+        barrier.expected
+    };
+    let arrived = if barrier.expected == 0 {
+        barrier.exact
+    } else {
+        barrier.threads
+    };
+    BarrierState {
+        phase: barrier.phase,
+        pending: expected.saturating_sub(arrived),
+        expected,
+        tx_bytes: 0,
+        last_arrival: barrier
+            .last
+            .map(|(warp, pc)| format!("{}, line {}", who(env, warp), env.program.place(pc).line)),
+    }
+}
+
+fn cluster_state(cluster: &Cluster) -> BarrierState {
+    let expected: u32 = cluster.ctas.iter().map(Cta::live_threads).sum();
+    BarrierState {
+        phase: u64::from(cluster.phase),
+        pending: expected.saturating_sub(cluster.arrived),
+        expected,
+        tx_bytes: 0,
+        last_arrival: None,
+    }
+}
+
+/// `role producer (warp 0)`, or `warp 0` where the launch names no roles.
+fn who(env: &Env<'_>, warp: u32) -> String {
+    match env.role(warp) {
+        Some(role) => format!("role {role} (warp {warp})"),
+        None => format!("warp {warp}"),
+    }
+}

@@ -1,0 +1,333 @@
+//! Who runs when: splits inside a warp (lowest instruction first), warps inside a cluster (round by round).
+//! A round in which nobody got anywhere completes a copy in flight; if there is none either, `stuck` judges.
+
+use super::cluster::{Cluster, Split, Waiting};
+use super::copies;
+use super::ctx::Ctx;
+use super::env::Env;
+use super::inst::Flow;
+use crate::fault::Fault;
+use crate::launch::Schedule;
+
+/// Instructions of one warp before others get their turn.
+const TURN: u32 = 8192;
+/// Instructions between two looks at [`crate::Stop`].
+const SLICE: u64 = 1 << 16;
+/// Memory polls in one turn before others get theirs.
+const POLLS: u32 = 32;
+/// Rounds without any change until a cluster counts as stuck: executors that look at a control word every so many
+/// pending polls get there several times.
+const IDLE_ROUNDS: u32 = 4096;
+/// Idle rounds until stores are compared with what is there.
+const WATCH_AFTER: u32 = 64;
+/// Rounds in which everybody polled memory, until other clusters get their turn.
+const POLLING_ROUNDS: u32 = 16;
+/// Rounds after which a `try_wait` times out although others run.
+const PATIENCE: u32 = 256;
+
+/// How a slice of a cluster's execution ended.
+#[derive(Debug)]
+pub(crate) enum Slice {
+    /// All threads have exited.
+    Finished,
+    /// Time is up.
+    Running,
+    /// It polls memory that someone else must change.
+    Polling,
+    /// Nothing changes any more unless someone outside changes memory that it polls.
+    Stuck,
+    /// Nothing can ever run again.
+    Dead,
+}
+
+enum End {
+    Budget,
+    Yield,
+    Pause,
+    Switch,
+    Block,
+    Exit,
+}
+
+/// Runs a cluster for about `SLICE` instructions.
+pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<Fault>> {
+    let before = cluster.instructions;
+    let mut polling = 0u32;
+    let mut rounds = 0u32;
+    loop {
+        let epoch = cluster.epoch;
+        let ran = round(cluster, env)?;
+        if cluster.ctas.iter().all(|c| c.warps.iter().all(|w| w.splits.is_empty())) {
+            copies::complete_all(cluster);
+            return Ok(Slice::Finished);
+        }
+        rounds += 1;
+        let splits = || cluster.ctas.iter().flat_map(|c| &c.warps).flat_map(|w| &w.splits);
+        let idle = splits().all(|s| s.waiting != Waiting::No || s.idle);
+        let quiet = splits().all(|s| s.waiting != Waiting::No || s.idle || s.paused);
+        let changed = cluster.epoch != epoch;
+        if idle {
+            if let Some(end) = nobody_got_anywhere(cluster, env, ran, changed) {
+                return Ok(end);
+            }
+        } else {
+            cluster.idle_rounds = 0;
+            cluster.quiet_rounds = 0;
+            cluster.watch = false;
+            if rounds % PATIENCE == 0 {
+                time_out(cluster);
+            }
+            if env.launch.settings.schedule == Schedule::Seeded && cluster.draw() % 4 == 0 {
+                copies::complete_one(cluster, true);
+            }
+            polling = if quiet && !changed { polling + 1 } else { 0 };
+            if polling == POLLING_ROUNDS && !copies::complete_one(cluster, false) {
+                return Ok(Slice::Polling);
+            }
+        }
+        if cluster.instructions - before > SLICE {
+            return Ok(Slice::Running);
+        }
+    }
+}
+
+/// After a round in which every live split was blocked or polled in vain.
+fn nobody_got_anywhere(cluster: &mut Cluster, env: &Env<'_>, ran: bool, changed: bool) -> Option<Slice> {
+    if ran && changed && !cluster.watch {
+        // Somebody may be able to run now; a store of the same value again and again is found out by watching.
+        cluster.quiet_rounds += 1;
+        cluster.watch = cluster.quiet_rounds > WATCH_AFTER;
+    }
+    if changed {
+        cluster.idle_rounds = 0;
+    }
+    let runnable = |cluster: &Cluster| {
+        let mut splits = cluster.ctas.iter().flat_map(|c| &c.warps).flat_map(|w| &w.splits);
+        splits.any(|s| s.waiting == Waiting::No && !s.idle)
+    };
+    if runnable(cluster) {
+        return None;
+    }
+    if copies::complete_one(cluster, env.launch.settings.schedule == Schedule::Seeded) {
+        cluster.idle_rounds = 0;
+        return None;
+    }
+    cluster.idle_rounds += 1;
+    if cluster.idle_rounds > IDLE_ROUNDS {
+        // Before anything times out, so that a report sees the waits.
+        cluster.idle_rounds = 0;
+        return Some(Slice::Stuck);
+    }
+    if time_out(cluster) {
+        return None;
+    }
+    Some(Slice::Dead)
+}
+
+/// Every `try_wait` in vain answers false. False when nobody polls.
+fn time_out(cluster: &mut Cluster) -> bool {
+    let mut any = false;
+    for split in cluster
+        .ctas
+        .iter_mut()
+        .flat_map(|c| &mut c.warps)
+        .flat_map(|w| &mut w.splits)
+    {
+        if matches!(split.waiting, Waiting::Mbarrier { .. }) {
+            split.waiting = Waiting::No;
+            split.timed_out = true;
+        }
+        any |= split.waiting == Waiting::No;
+    }
+    any
+}
+
+/// Every warp of every CTA gets one turn. False when no split could run.
+fn round(cluster: &mut Cluster, env: &Env<'_>) -> Result<bool, Box<Fault>> {
+    let warps = cluster.ctas[0].warps.len();
+    let total = warps * cluster.ctas.len();
+    let seeded = env.launch.settings.schedule == Schedule::Seeded;
+    let (first, turn) = if seeded {
+        (cluster.draw() as usize % total, 1 + (cluster.draw() % 256) as u32)
+    } else {
+        (0, TURN)
+    };
+    let mut ran = false;
+    for step in 0..total {
+        let number = (first + step) % total;
+        ran |= run_warp(cluster, number / warps, number % warps, env, turn)?;
+    }
+    Ok(ran)
+}
+
+fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn: u32) -> Result<bool, Box<Fault>> {
+    let splits = &mut cluster.ctas[cta].warps[warp].splits;
+    for split in splits.iter_mut() {
+        split.idle = false;
+        split.paused = false;
+    }
+    if pick(splits).is_none() {
+        return Ok(false);
+    }
+    let mut x = Ctx::new(cluster, cta, warp, env);
+    let mut budget = turn;
+    while let Some(split) = pick(&x.warp().splits) {
+        x.enter(split);
+        x.polls = 0;
+        let end = run_split(&mut x, &mut budget)?;
+        settle(&mut x, &end);
+        if budget == 0 {
+            break;
+        }
+    }
+    let used = u64::from(turn - budget);
+    cluster.instructions += used;
+    Ok(true)
+}
+
+/// The runnable split that has yielded least, then the one that stands first in the text.
+fn pick(splits: &[Split]) -> Option<usize> {
+    if let [only] = splits {
+        return (only.waiting == Waiting::No && !only.idle && !only.paused).then_some(0);
+    }
+    let runnable = splits
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.waiting == Waiting::No && !s.idle && !s.paused);
+    runnable.min_by_key(|(_, s)| (s.turn, s.pc)).map(|(number, _)| number)
+}
+
+/// Writes back where a split has come to.
+fn settle(x: &mut Ctx<'_>, end: &End) {
+    if matches!(end, End::Exit) {
+        let split = x.split;
+        x.warp_mut().splits.swap_remove(split);
+        return;
+    }
+    let (pc, mask, block) = (x.pc, x.active, x.block);
+    let (resumed, timed_out) = (x.resumed, x.timed_out);
+    let alone = x.alone;
+    let split = x.split_mut();
+    split.pc = pc;
+    split.mask = mask;
+    split.resumed = resumed;
+    split.timed_out = timed_out;
+    match end {
+        End::Block => {
+            split.waiting = block;
+            split.resumed = false;
+            split.timed_out = false;
+        }
+        End::Yield => {
+            split.polled = Some((pc - 1, block));
+            split.idle = true;
+            split.turn += 1;
+        }
+        End::Pause => {
+            split.paused = true;
+            split.turn += 1;
+        }
+        End::Budget if !alone => split.turn += 1,
+        _ => {}
+    }
+    if alone {
+        split.turn = 0;
+    }
+}
+
+/// Runs one split until it must stop.
+fn run_split(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
+    let code: &[super::inst::Inst] = &x.env.program.code;
+    loop {
+        if *budget == 0 {
+            return Ok(End::Budget);
+        }
+        *budget -= 1;
+        let inst = &code[x.pc as usize];
+        let mask = x.guarded(inst.guard);
+        if mask == 0 {
+            x.pc += 1;
+        } else {
+            // SAFETY: `decode/` made the instruction, see `Handler`; `enter` pointed x at the split's frame.
+            let flow = unsafe { (inst.run)(x, inst, mask) };
+            match flow {
+                Flow::Next => x.pc += 1,
+                Flow::Jump => {}
+                _ => return special_end(x, flow, mask),
+            }
+            if x.resumed || x.timed_out {
+                x.resumed = false;
+                x.timed_out = false;
+            }
+            if x.polls >= POLLS {
+                return Ok(End::Pause);
+            }
+        }
+        if !x.alone && regroup(x) {
+            return Ok(End::Switch);
+        }
+    }
+}
+
+#[cold]
+fn special_end(x: &mut Ctx<'_>, flow: Flow, mask: u32) -> Result<End, Box<Fault>> {
+    match flow {
+        Flow::Block => {
+            if mask != x.active {
+                let (next, rest) = (x.pc + 1, x.active & !mask);
+                x.fork(next, rest);
+            }
+            Ok(End::Block)
+        }
+        Flow::Exit => Ok(End::Exit),
+        Flow::Fault => match x.fault.take() {
+            Some(fault) => Err(fault),
+            None => Err(Box::new(x.env.trap(
+                x.cta().index,
+                x.warp as u32,
+                x.pc,
+                "failed without a reason".into(),
+            ))),
+        },
+        Flow::Yield | Flow::Pause | Flow::Next | Flow::Jump => {
+            x.pc += 1;
+            x.resumed = false;
+            x.timed_out = false;
+            Ok(if flow == Flow::Yield { End::Yield } else { End::Pause })
+        }
+    }
+}
+
+/// Merges the running split with others that have come to the same place. True when another one should run instead.
+fn regroup(x: &mut Ctx<'_>) -> bool {
+    let (pc, current) = (x.pc, x.split);
+    let (frame, turn) = (x.split_mut().frame, x.split_mut().turn);
+    let mut number = 0;
+    let mut behind = false;
+    while number < x.warp().splits.len() {
+        let other = &x.warp().splits[number];
+        let open = matches!(other.waiting, Waiting::No | Waiting::Lanes(_)) && !other.resumed && !other.timed_out;
+        if number == x.split || !open {
+            number += 1;
+            continue;
+        }
+        if other.pc == pc && other.frame == frame && other.calls == x.warp().splits[x.split].calls {
+            let mask = other.mask;
+            x.active |= mask;
+            let last = x.warp().splits.len() - 1;
+            x.warp_mut().splits.swap_remove(number);
+            if x.split == last {
+                x.split = number;
+            }
+            let active = x.active;
+            x.split_mut().mask = active;
+            continue;
+        }
+        let runnable = other.waiting == Waiting::No && !other.idle && !other.paused;
+        behind |= runnable && (other.turn, other.pc) < (turn, pc);
+        number += 1;
+    }
+    let _ = current;
+    x.alone = x.warp().splits.len() == 1;
+    behind
+}

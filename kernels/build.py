@@ -56,7 +56,7 @@ CODEGEN_FLAGS = (
 KERNEL_FLAGS = (
     *("-C", "llvm-args=-unroll-peel-max-count=0"),
     *("-C", "llvm-args=-max-jump-threading-live-blocks=1000"),
-    *("-D", "warnings", "-D", "unsafe_op_in_unsafe_fn"),
+    *("-D", "warnings"),
 )
 
 EMPTY_CRATE = (

@@ -6,10 +6,11 @@
 //! `x/255 - mean` cancels, where float32 arithmetic is not.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
+mod pixels;
+
+use self::pixels::{Triple, convert, fill_table};
 use crate::runtime::element::{Element, Share};
-use crate::runtime::{
-    Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, block, divide, global, run, shared, warp,
-};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, divide, global, run, shared, warp};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `pitch` make a tile fit
 const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
@@ -210,113 +211,6 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u
             }
         }
         ring.release();
-    }
-}
-
-/// Four pixels, or what is left of them at the end of a row.
-#[inline(always)]
-fn convert<T: Element>(job: &Job, note: &Note, stage: u32, at: Quad, table: u32) {
-    let column = at.number * 4;
-    let width = note.columns.saturating_sub(column).min(4);
-    let skew = (note.first.wrapping_add(at.row * job.width * CHANNELS)) % 16;
-    let source = if note.mirrored {
-        note.columns.saturating_sub(column + width)
-    } else {
-        column
-    };
-    let from = stage + at.row * job.pitch() + skew + source * CHANNELS;
-    let plane = u64::from(job.out_height) * u64::from(job.out_width) * u64::from(T::BYTES);
-    let target = note.target + u64::from(at.row) * u64::from(job.out_width) + u64::from(column);
-    let to = job.y + target * u64::from(T::BYTES);
-    if width == 4 {
-        let pixels = load_pixels(from);
-        let pixels = if note.mirrored { mirror(pixels) } else { pixels };
-        for channel in 0..CHANNELS {
-            let value = |pixel: u32| {
-                let byte = pixel * CHANNELS + channel;
-                look_up(table, channel, pixels[byte as usize / 4] >> (byte % 4 * 8) & 0xff)
-            };
-            // SAFETY: four elements of a row of y.
-            unsafe {
-                T::store4(
-                    to + plane * u64::from(channel),
-                    [value(0), value(1), value(2), value(3)],
-                )
-            };
-        }
-        return;
-    }
-    for pixel in 0..width {
-        let pixel_of_x = if note.mirrored { width - 1 - pixel } else { pixel };
-        for channel in 0..CHANNELS {
-            // SAFETY: a byte of the tile, and an element of y.
-            unsafe {
-                let byte = shared::load_u8(from + pixel_of_x * CHANNELS + channel);
-                T::store_bits(
-                    to + plane * u64::from(channel) + u64::from(pixel * T::BYTES),
-                    look_up(table, channel, byte.into()),
-                );
-            }
-        }
-    }
-}
-
-/// Twelve bytes from any address, as three words. Reads no word that holds none of them.
-#[inline(always)]
-fn load_pixels(from: u32) -> [u32; 3] {
-    let (word, shift) = (from & !3, from % 4 * 8);
-    // SAFETY: words with bytes of a filled stage; windows are whole units of 16 bytes.
-    let load = |number: u32| unsafe { shared::load_u32(word + number * 4) };
-    let (a, b, c, d) = (load(0), load(1), load(2), if shift == 0 { 0 } else { load(3) });
-    let join = |low: u32, high: u32| ((u64::from(high) << 32 | u64::from(low)) >> shift) as u32;
-    [join(a, b), join(b, c), join(c, d)]
-}
-
-/// The same four pixels from right to left: bytes 9 10 11 6, 7 8 3 4, 5 0 1 2.
-#[inline(always)]
-fn mirror([a, b, c]: [u32; 3]) -> [u32; 3] {
-    [
-        c >> 8 | (b >> 16 & 0xff) << 24,
-        b >> 24 | (c & 0xff) << 8 | (a >> 24) << 16 | (b & 0xff) << 24,
-        (b >> 8 & 0xff) | a << 8,
-    ]
-}
-
-#[inline(always)]
-fn look_up(table: u32, channel: u32, value: u32) -> u32 {
-    // SAFETY: `fill_table` wrote an entry for every value of every channel.
-    unsafe { shared::load_u32(table + (channel * VALUES + value) * 4) }
-}
-
-/// Writes the table. Every thread of the block calls it, before the ring's setup syncs the block.
-#[inline(always)]
-fn fill_table<T: Element>(table: u32, mean: Triple, std: Triple, threads: u32) {
-    let mut entry = block::thread();
-    while entry < CHANNELS * VALUES {
-        let (channel, value) = (entry / VALUES, entry % VALUES);
-        let result = (f64::from(value) / 255.0 - f64::from(mean.get(channel))) / f64::from(std.get(channel));
-        // SAFETY: an entry of the table.
-        unsafe { shared::store_u32(table + entry * 4, T::bits_of(result)) };
-        entry += threads;
-    }
-}
-
-/// Three numbers per channel: at an address, or (where that is null) as given.
-#[derive(Clone, Copy)]
-struct Triple(u64, f32, f32, f32);
-
-impl Triple {
-    #[inline(always)]
-    fn get(self, channel: u32) -> f32 {
-        if self.0 != 0 {
-            // SAFETY: one of the array's three numbers.
-            return f32::from_bits(unsafe { global::load_u32(self.0 + u64::from(channel) * 4) });
-        }
-        match channel {
-            0 => self.1,
-            1 => self.2,
-            _ => self.3,
-        }
     }
 }
 

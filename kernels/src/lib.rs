@@ -17,7 +17,7 @@
 )]
 // The features above are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
 #![allow(internal_features)]
-#![deny(clippy::undocumented_unsafe_blocks)]
+#![deny(clippy::undocumented_unsafe_blocks, missing_docs, unsafe_op_in_unsafe_fn)]
 
 pub mod runtime;
 

@@ -1,4 +1,4 @@
-//! A ring of stages in shared memory between one loader warp and any number of reader warps.
+//! A ring of stages in shared memory between one loader warp (warp 0) and any number of reader warps (from warp 1 on).
 //!
 //! Each stage has two mbarriers: `full` completes when the loader's 32 lanes have arrived and the copies have landed, `empty`
 //! when every reader warp has let go. Both sides go round in the same order; the parity to wait for flips with each round.

@@ -126,6 +126,18 @@ typedef struct {
 // Called once, on warpbridge's dispatcher thread. It may call warpbridge, but must not wait for another launch.
 typedef void (*wb_callback)(void *user, const wb_outcome *outcome);
 
+// The layout of DLPack 1.x's `DLTensor`.
+typedef struct {
+  void *data;
+  wb_dl_device device;
+  int32_t ndim;
+  wb_dl_dtype dtype;
+  int64_t *shape;
+  // In elements; NULL: C-contiguous.
+  int64_t *strides;
+  uint64_t byte_offset;
+} wb_tensor;
+
 // Number of devices: index 0 is always the CPU device; CUDA devices follow.
 int32_t wb_device_count(uint32_t *count);
 

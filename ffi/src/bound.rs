@@ -57,8 +57,9 @@ impl Bound {
     }
     /// Queues a tracked launch.
     pub fn submit(self: &Arc<Self>, mode: &Mode) -> Result<Arc<Pending>> {
+        let started = Instant::now();
         // A limit beyond what the clock can say is none.
-        let deadline = mode.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
         let launch = LaunchMode {
             stream: mode.stream,
             tracked: true,
@@ -69,7 +70,8 @@ impl Bound {
             None => None,
             Some(plan) => self.device.backend.launch(plan, &launch)?,
         };
-        Ok(Arc::new(Pending::new(Arc::clone(self), ticket, mode.stream, deadline)))
+        let bound = Arc::clone(self);
+        Ok(Arc::new(Pending::new(bound, ticket, mode.stream, started, deadline)))
     }
     /// For `wb_bound_json`.
     #[must_use]

@@ -40,13 +40,14 @@ impl Pending {
         bound: Arc<Bound>,
         ticket: Option<Arc<dyn Ticket>>,
         stream: StreamHandle,
+        started: Instant,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             bound,
             ticket,
             stream,
-            started: Instant::now(),
+            started,
             deadline,
             asked: AtomicU8::new(ASKED_NOT),
             stop_asked_at: Mutex::new(None),

@@ -214,7 +214,7 @@ fn entry_runs_and_its_queue_and_callback_hear_of_it() {
 fn cancelled_kernel_reports_its_status_to_the_callback() {
     let manifest = std::ffi::CString::new(PAUSE.replace("uint32", "float32")).expect("no NUL");
     let module = load(Some(&manifest));
-    let (mut kernel, mut bound, mut pending) = (null_mut(), null_mut(), null_mut());
+    let (mut kernel, mut bound, mut queue, mut pending) = (null_mut(), null_mut(), null_mut(), null_mut());
     // SAFETY: all pointers are to locals that outlive the calls, here and below.
     ok(unsafe { wb_kernel_get(module, c"pause".as_ptr(), &mut kernel) });
     // SAFETY: freed once; its kernel lives on.
@@ -229,8 +229,10 @@ fn cancelled_kernel_reports_its_status_to_the_callback() {
     ok(unsafe { wb_kernel_bind(kernel, args.as_ptr(), 1, null(), &mut bound) });
     let (sender, receiver) = mpsc::channel::<(i32, String)>();
     let user = (&raw const sender).cast_mut().cast();
-    // SAFETY: as above; the sender outlives the launch, which is waited for.
-    ok(unsafe { wb_bound_submit(bound, &MODE, Some(tell), user, null_mut(), 0, &mut pending) });
+    // SAFETY: as above.
+    ok(unsafe { wb_queue_new(&mut queue) });
+    // SAFETY: as above; the token comes after the callback, and the sender outlives it.
+    ok(unsafe { wb_bound_submit(bound, &MODE, Some(tell), user, queue, 0, &mut pending) });
     // SAFETY: as above.
     assert_eq!(unsafe { wb_pending_result(pending) }, 4);
     assert_eq!(
@@ -239,6 +241,10 @@ fn cancelled_kernel_reports_its_status_to_the_callback() {
     );
     // SAFETY: as above.
     ok(unsafe { wb_pending_cancel(pending) });
+    let (mut token, mut got) = (0, 0);
+    // SAFETY: as above.
+    ok(unsafe { wb_queue_next(queue, 60.0, &mut token, &mut got) });
+    assert_eq!(got, 1);
     let (status, message) = receiver.recv().expect("the callback");
     assert_eq!(status, 6);
     // SAFETY: as above.
@@ -248,6 +254,7 @@ fn cancelled_kernel_reports_its_status_to_the_callback() {
     // SAFETY: freed once each, and not used again.
     unsafe {
         wb_pending_free(pending);
+        wb_queue_free(queue);
         wb_bound_free(bound);
         wb_kernel_free(kernel);
     }

@@ -83,8 +83,8 @@ def test_load_of_something_else() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "text", "line", "column"),
     [
-        ("ld.param.u64 %rd0, [y];", "ld.param.u64 %rd0 [y];", 'found "[", expected "," or ";"', 17, 23),
-        ("mov.u64 %rd4, 0;", "mvo.u64 %rd4, 0;", "UNKNOWN", 24, 5),
+        ("ld.param.u64 %rd0, [y];", "ld.param.u64 %rd0 [y];", 'found "[", expected "," or ";"', 12, 23),
+        ("mov.u64 %rd4, 0;", "mvo.u64 %rd4, 0;", 'instruction "mvo.u64" is not supported', 19, 5),
     ],
     ids=["missing comma", "unknown instruction"],
 )

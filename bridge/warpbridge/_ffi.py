@@ -231,8 +231,9 @@ def _tensor(buffer: Buffer, keep: list[Any]) -> Any:
     tensor.ndim, tensor.shape = len(buffer.shape), shape
     tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes = buffer.dtype
     if buffer.strides is not None:
-        tensor.strides = _ffi.new("int64_t[]", buffer.strides)
-        keep.append(tensor.strides)
+        strides = _ffi.new("int64_t[]", buffer.strides)
+        tensor.strides = strides
+        keep.append(strides)  # not `tensor.strides`: what is read back from a struct owns nothing
     return tensor
 
 

@@ -76,6 +76,7 @@ impl Iterator for Watched {
         const PERIOD: u32 = 16;
         const READ_AT: u32 = 8;
         const LOOK_AT: u32 = 12;
+        let tile = self.tiles.next()?;
         self.tick += 1;
         if self.tick % PERIOD == READ_AT {
             self.seen = self.control.cancel_word();
@@ -84,6 +85,6 @@ impl Iterator for Watched {
             self.control.mark_stopped();
             return None;
         }
-        self.tiles.next()
+        Some(tile)
     }
 }

@@ -1,4 +1,4 @@
-# Signatures of the bundled kernels for type checkers and editors; tests/test_kernels.py compares them with the manifests.
+# Signatures of the bundled kernels, for type checkers; tests/test_kernels.py compares them with the manifests.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

@@ -72,7 +72,7 @@ def test_demo_says_which_file_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "not-a-picture.png").write_text("hello")
     process = run_demo(tmp_path, "not-a-picture.png", "--device", "cpu")
     assert process.returncode == 2
-    assert process.stderr == "warpbridge demo: cannot read not-a-picture.png as an image: cannot identify image file\n"
+    assert process.stderr == "warpbridge demo: cannot identify image file 'not-a-picture.png'\n"
 
 
 def test_gather_falls_back_to_a_scene_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

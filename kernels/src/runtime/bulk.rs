@@ -11,8 +11,8 @@ use super::warp;
 /// Arrivals per fill and loader lane: the plain one; copies count as bytes.
 pub const ARRIVALS_PER_LANE: u32 = 1;
 
-/// Pending polls between two looks at the cancel word: try_wait suspends the warp for microseconds.
-pub const POLLS_PER_LOOK: u32 = 256;
+/// Pending polls between two looks at the cancel word: a poll that fails has suspended the warp for some 4 us (H200).
+pub const POLLS_PER_LOOK: u32 = 32;
 
 /// Makes initialised barriers known to the async proxy. The initialising thread calls it before the block syncs.
 #[inline(always)]

@@ -7,7 +7,7 @@ call styles themselves are `bound.py`'s.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _ffi
@@ -232,22 +232,23 @@ def _free_dtypes(visible: list[Argument], variables: Mapping[str, Any]) -> list[
 
 def _documentation(shape: CallShape, manifest: Mapping[str, Any]) -> str:
     """Write the docstring, NumPy style."""
+    dtypes: Mapping[str, Sequence[str]] = manifest.get("dtypes") or {}
     lines = [str(manifest.get("summary", shape.name)), ""]
     doc = str(manifest.get("doc") or "").strip()
     if doc:
         lines += [doc, ""]
-    lines += ["Parameters", "----------"]
-    for argument in shape.inputs:
-        lines += [f"{argument.name} : {_kind(argument)}", f"    {argument.summary}"]
-    if shape.outputs:
-        lines += ["", "Returns", "-------"]
-        for argument in shape.outputs:
-            lines += [f"{argument.name} : {_kind(argument)}", f"    {argument.summary}"]
+    for title, arguments in (("Parameters", shape.inputs), ("Returns", shape.outputs)):
+        if arguments:
+            lines += [title, "-" * len(title)]
+        for argument in arguments:
+            lines += [f"{argument.name} : {_kind(argument, dtypes)}", f"    {argument.summary}"]
+        lines.append("")
     return inspect.cleandoc("\n".join(lines))
 
 
-def _kind(argument: Argument) -> str:
-    kind = f"{'array' if argument.is_array else 'scalar'} of {argument.dtype}"
-    if argument.required or argument.is_output:
-        return kind
-    return f"{kind}, optional" if argument.default is None else f"{kind}, default {argument.default!r}"
+def _kind(argument: Argument, dtypes: Mapping[str, Sequence[str]]) -> str:
+    dtype = " or ".join(dtypes.get(argument.dtype, [argument.dtype]))
+    if not argument.is_array:
+        return dtype if argument.required else f"{dtype}, default {argument.default!r}"
+    kind = f"array of {dtype}" + (" or a sequence of numbers" if argument.inline else "")
+    return kind if argument.required or argument.is_output else f"{kind}, optional"

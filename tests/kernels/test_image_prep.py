@@ -1,4 +1,4 @@
-"""`image_prep` against NumPy in float64, to one unit in the last place: random sizes, crops, mirrors, odd widths too."""
+"""`image_prep` against NumPy in float64, to one unit in the last place: random sizes, crops, mirrors, odd widths."""
 
 from __future__ import annotations
 

@@ -377,3 +377,43 @@ fn reported_timeout_overtakes_a_launch_that_does_not_end() {
     first.cancel();
     assert_eq!(receive.recv_timeout(LONG), Ok(("first", Some(Kind::Cancelled))));
 }
+
+#[test]
+fn threads_may_submit_cancel_and_wait_at_once() {
+    let ends = std::thread::scope(|scope| {
+        let one = |seed: usize| {
+            let (mut counter, mut y) = (vec![0u32; 1], vec![0f32; 4]);
+            let values = [
+                over(&mut y, FLOAT, &[4]),
+                over(&mut y, FLOAT, &[4]),
+                Value::Int(4),
+                Value::Float(1.0),
+            ];
+            let (add, pause) = (
+                entry("add", 32, &values),
+                bound(PAUSE, &[over(&mut counter, UINT, &[1])]),
+            );
+            let stream = device::all()[0].backend.stream_new().expect("a stream");
+            for round in 0..20 {
+                let pausing = submit(&pause, &on(stream));
+                let adding = submit(&add, &on(stream));
+                if (seed + round) % 2 == 0 {
+                    pausing.cancel();
+                }
+                std::thread::spawn({
+                    let pausing = Arc::clone(&pausing);
+                    move || pausing.cancel()
+                });
+                outcome(&adding).expect("finishes");
+                assert_eq!(outcome(&pausing).expect_err("cancelled").kind, Kind::Cancelled);
+            }
+            y[0]
+        };
+        let threads: Vec<_> = (0..6).map(|seed| scope.spawn(move || one(seed))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(ends, [20.0; 6]);
+}

@@ -7,5 +7,6 @@ mod entries;
 mod expressions;
 mod launches;
 mod manifests;
+mod modules;
 mod schema;
 mod support;

@@ -62,8 +62,11 @@ class Library(Protocol):
         """As in error texts: ``numpy``, ``cupy``, ``torch``."""
         ...
 
-    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
         """Return a new C-contiguous array of the library on that device.
+
+        The memory is first used by work queued on `stream` (None: the library's current stream); a library that
+        recycles memory in stream order must take it from that stream's.
 
         Raises
         ------
@@ -124,9 +127,9 @@ class Buffer:
         """``cpu``, ``cuda:0`` and so on."""
         return device_name(self.device_type, self.device_id)
 
-    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
-        """Return a new array of the same library on the same device."""
-        return self.library.empty(shape, dtype, self.device_type, self.device_id)
+    def empty(self, shape: tuple[int, ...], dtype: DType, stream: int | None = None) -> Any:
+        """Return a new array of the same library on the same device, to be used first on `stream`."""
+        return self.library.empty(shape, dtype, self.device_type, self.device_id, stream)
 
     def current_stream(self) -> int:
         """Return the library's current stream on the array's device."""

@@ -13,10 +13,11 @@ from typing import Any
 from . import _ffi
 from .arguments import as_array, as_inline, as_scalar
 from .bound import Bound
-from .buffer import CPU, Buffer
+from .buffer import CPU, CUDA, Buffer
 from .errors import ArgumentError
 from .pending import Pending
 from .signature import Argument, Call, CallShape
+from .stream import handle_of
 
 _BIND_OPTIONS = ("out", "dtype", "arch")
 _LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
@@ -132,7 +133,7 @@ class Kernel:
             values[argument.name] = None if obj is None else self._array(argument, obj)
         choices = self._choices(call)
         if any(obj is None for obj in given):
-            given = self._allocate(values, buffers, choices, given)
+            given = self._allocate(values, buffers, choices, given, call.stream)
         outputs = [value for a in self._shape.outputs if isinstance(value := values[a.name], Buffer)]
         handle = _ffi.kernel_bind(self._handle, [values[a.name] for a in self._shape.visible], choices)
         result = None if not given else given[0] if len(given) == 1 else tuple(given)
@@ -176,7 +177,7 @@ class Kernel:
         return given
 
     def _allocate(
-        self, values: dict[str, _ffi.Value], buffers: list[Buffer], choices: str | None, given: list[Any]
+        self, values: dict[str, _ffi.Value], buffers: list[Buffer], choices: str | None, given: list[Any], stream: Any
     ) -> list[Any]:
         """Make the missing outputs in the first array's library; `values` gets their claims."""
         if not buffers:
@@ -187,12 +188,16 @@ class Kernel:
             )
         ordered = [values[a.name] for a in self._shape.visible]
         specs = _ffi.kernel_infer(self._handle, ordered, choices, len(given))
+        first = buffers[0]
+        handle = None
+        if stream is not None and first.device_type == CUDA:
+            handle = handle_of(stream, "cuda", first.device_name, self.__name__)
         made = []
         for argument, obj, spec in zip(self._shape.outputs, given, specs, strict=True):
             array = obj
             if obj is None:
                 try:
-                    array = buffers[0].empty(spec.shape, spec.dtype)
+                    array = first.empty(spec.shape, spec.dtype, handle)
                 except ArgumentError as error:
                     raise ArgumentError(f"{self.__name__}: {error}", **self._fields(argument)) from None
                 values[argument.name] = self._array(argument, array)

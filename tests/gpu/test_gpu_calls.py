@@ -245,3 +245,15 @@ def test_interpreter_exits_cleanly_with_a_deadlocked_kernel_in_flight(run_python
     )
     assert (process.returncode, process.stdout) == (0, "leaving\n"), process.stderr
     assert time.monotonic() - start < 30
+
+
+def test_output_comes_from_the_pool_of_the_stream_it_is_launched_on(library, host: np.ndarray) -> None:
+    x = library.array(host)
+    stream = library.stream()
+    wb.device("cuda:0").synchronize()
+    for _ in range(50):  # a recycled block that another stream still uses would show as a wrong value
+        y = wb.kernels.scale.launch(x, 2.0, stream=stream)
+        z = wb.kernels.scale.launch(y, 1.0, 1.0, stream=stream)
+        del y
+    library.synchronize(stream)
+    np.testing.assert_array_equal(library.numpy(z), 2 * host + 1)

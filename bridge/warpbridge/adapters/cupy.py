@@ -18,13 +18,21 @@ class _CuPy:
 
     name = "cupy"
 
-    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
-        """Return `cupy.empty` on that device."""
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
+        """Return `cupy.empty` on that device, from the memory pool of that stream."""
         cupy = sys.modules["cupy"]
         if dtype.name == "bfloat16":
             raise ArgumentError("cupy cannot make a bfloat16 array; pass the output as out=")
         with cupy.cuda.Device(device_id):
-            return cupy.empty(shape, dtype.name)
+            if stream is None or stream == self.current_stream(device_type, device_id):
+                return cupy.empty(shape, dtype.name)
+            with self._stream(cupy, stream, device_id):
+                return cupy.empty(shape, dtype.name)
+
+    def _stream(self, cupy: Any, stream: int, device_id: int) -> Any:
+        if stream in (0, 1):
+            return cupy.cuda.Stream.null
+        return cupy.cuda.Stream.ptds if stream == 2 else cupy.cuda.ExternalStream(stream, device_id)
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return CuPy's current stream on that device."""

@@ -64,7 +64,7 @@ class _Producer:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
         """DLPack cannot make arrays."""
         raise ArgumentError(
             f"outputs cannot be made in the library of {self.name}, which is known only by __dlpack__; "

@@ -18,7 +18,7 @@ class _NumPy:
 
     name = "numpy"
 
-    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
         """Return `numpy.empty`; bfloat16 exists only through ml_dtypes."""
         numpy = sys.modules["numpy"]
         if dtype.name != "bfloat16":

@@ -20,14 +20,24 @@ class _Torch:
 
     name = "torch"
 
-    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
-        """Return `torch.empty` on that device."""
+    def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
+        """Return `torch.empty` on that device, from the memory pool of that stream."""
         torch = sys.modules["torch"]
         device = "cpu" if device_type == CPU else f"cuda:{device_id}"
         kind = getattr(torch, dtype.name, None)
         if kind is None:
             raise ArgumentError(f"torch has no dtype {dtype.name}; pass the output as out=")
-        return torch.empty(shape, dtype=kind, device=device)
+        if device_type == CPU or stream is None or stream == self.current_stream(device_type, device_id):
+            return torch.empty(shape, dtype=kind, device=device)
+        with torch.cuda.stream(self._stream(torch, stream, device)):
+            return torch.empty(shape, dtype=kind, device=device)
+
+    def _stream(self, torch: Any, stream: int, device: str) -> Any:
+        if stream in (0, 1):
+            return torch.cuda.default_stream(device)
+        if stream == 2:
+            raise ArgumentError("torch has no pool for the per-thread default stream; pass the output as out=")
+        return torch.cuda.ExternalStream(stream, device=device)
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return PyTorch's current stream on that device; the default stream of the CPU device."""

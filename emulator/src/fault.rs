@@ -1,7 +1,7 @@
 //! Everything that ends a launch badly, as values; `Display` gives the whole report a user reads.
-//! Found first, then expected. No execution here.
+//! Found first, then expected. The texts are made in `text`; no execution here.
 
-use std::fmt;
+mod text;
 
 /// Where a fault was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,8 @@ pub struct BarrierState {
     pub expected: u32,
     /// Bytes still to come (negative: came before they were expected).
     pub tx_bytes: i64,
+    /// Who has not arrived, where that is known: warps of a `bar`.
+    pub missing: Vec<String>,
     /// Who arrived last, as text (`role consumer (warp 2), line 17`), where known.
     pub last_arrival: Option<String>,
 }
@@ -150,13 +152,3 @@ pub enum Fault {
 }
 
 impl std::error::Error for Fault {}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadLaunch(text) => f.write_str(text),
-            Self::Stopped => f.write_str("stopped from outside"),
-            other => write!(f, "{other:?}"),
-        }
-    }
-}

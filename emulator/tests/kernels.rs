@@ -1,5 +1,6 @@
 //! Whole small kernels: vector add, shuffled reduction, divergence, atomics, calls, tables.
 
+#![allow(missing_docs)]
 mod common;
 use common::{entry, parse, Args, Run};
 

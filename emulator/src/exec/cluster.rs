@@ -33,6 +33,8 @@ pub(crate) struct Return {
     pub pc: u32,
     pub frame: u32,
     pub local: u32,
+    /// The function that called.
+    pub function: u32,
     /// The call, for its results.
     pub call: u32,
 }
@@ -56,6 +58,10 @@ pub(crate) struct Split {
     pub turn: u32,
     /// This round it polled an mbarrier in vain.
     pub idle: bool,
+    /// mbarrier polls in vain since `Cluster::epoch` was `vain_epoch`; the round of the last one.
+    pub vain_polls: u32,
+    pub vain_epoch: u64,
+    pub vain_round: u64,
     /// The last `test_wait` in vain: instruction and what it asked for.
     pub polled: Option<(u32, Waiting)>,
     /// This round it slept or polled memory.
@@ -126,9 +132,9 @@ pub(crate) struct Cluster {
     pub bulk: Vec<BulkCopy>,
     /// Numbers asynchronous operations in the order of their issue.
     pub issued: u64,
-    /// Rounds in a row in which every role was blocked or polled in vain: all of them, and those without any change.
+    /// Rounds so far, and those in a row in which every role was blocked or had polled in vain.
+    pub rounds: u64,
     pub quiet_rounds: u32,
-    pub idle_rounds: u32,
     /// Counts changes that another role can see.
     pub epoch: u64,
     /// Once nothing has changed for a while, stores are compared with what is there.
@@ -245,6 +251,9 @@ impl Warp {
             idle: false,
             paused: false,
             polled: None,
+            vain_polls: 0,
+            vain_epoch: 0,
+            vain_round: 0,
         });
     }
 }
@@ -268,7 +277,7 @@ impl Cluster {
             bulk: Vec::new(),
             issued: 0,
             quiet_rounds: 0,
-            idle_rounds: 0,
+            rounds: 0,
             epoch: 0,
             watch: false,
             instructions: 0,
@@ -284,7 +293,7 @@ impl Cluster {
         self.bulk.clear();
         self.watch = false;
         self.quiet_rounds = 0;
-        self.idle_rounds = 0;
+        self.rounds = 0;
         self.arrived = 0;
         self.phase = 0;
         self.random = env.launch.settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;

@@ -105,11 +105,12 @@ pub(crate) unsafe fn call(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     if split.calls.len() >= MAX_CALLS {
         return x.trap(None, format!("calls are nested more than {MAX_CALLS} deep"));
     }
-    let (frame, local) = (split.frame, split.local);
+    let (frame, local, caller) = (split.frame, split.local, split.function);
     let back = Return {
         pc: x.pc + 1,
         frame,
         local,
+        function: caller,
         call: i.extra,
     };
     let (new_frame, new_local) = x.warp().top(program);
@@ -174,6 +175,7 @@ pub(crate) unsafe fn ret(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
     let from = (split.frame, split.local);
     split.frame = back.frame;
     split.local = back.local;
+    split.function = back.function;
     x.refresh_frame();
     let call = &program.calls[back.call as usize];
     transfer(x, &call.results, from, (back.frame, back.local), x.active);

@@ -178,6 +178,19 @@ impl<'a> Ctx<'a> {
         self.cluster.epoch += 1;
     }
 
+    /// An mbarrier poll found nothing: enough of them in a row, and nothing will ever change.
+    pub(crate) fn note_vain_poll(&mut self) {
+        let (epoch, round) = (self.cluster.epoch, self.cluster.rounds);
+        let split = self.split_mut();
+        split.vain_polls = if split.vain_epoch == epoch {
+            split.vain_polls + 1
+        } else {
+            1
+        };
+        split.vain_epoch = epoch;
+        split.vain_round = round + 1;
+    }
+
     /// Where the running instruction stands, for a report.
     pub(crate) fn location(&self, lane: Option<u32>) -> Location {
         self.env.location(self.cta().index, self.warp as u32, lane, self.pc)

@@ -318,6 +318,9 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         return Flow::Block;
     }
     x.put_pred(i.dst, hits, mask);
+    if hits == 0 {
+        x.note_vain_poll();
+    }
     if hits == 0 && !blocking {
         x.block = first.unwrap_or(Waiting::No);
         return Flow::Yield;

@@ -10,9 +10,11 @@ pub(super) fn deadlock(cluster: &Cluster, env: &Env<'_>, clusters: u32) -> Fault
     let waits = |cta: &Cta| -> Vec<Wait> {
         let warps = cta.warps.iter().enumerate();
         let splits = warps.flat_map(|(number, warp)| warp.splits.iter().map(move |s| (number as u32, s)));
-        splits
+        let mut list: Vec<Wait> = splits
             .map(|(number, split)| wait(cluster, cta, env, number, split))
-            .collect()
+            .collect();
+        list.sort_by_key(|w| (w.location.warp, w.location.line));
+        list
     };
     let blocked = cluster.ctas.iter().filter(|c| c.live_threads() > 0).count() as u32;
     let first = cluster
@@ -59,6 +61,7 @@ fn mbarrier_state(cluster: &Cluster, env: &Env<'_>, barrier: &Mbarrier) -> Barri
         pending: barrier.pending,
         expected: barrier.expected,
         tx_bytes: barrier.tx,
+        missing: Vec::new(),
         last_arrival: barrier.last.map(|(rank, warp, pc)| {
             let foreign = if cluster.ctas.len() > 1 {
                 format!(" of cluster rank {rank}")
@@ -87,10 +90,18 @@ fn barrier_state(cta: &Cta, env: &Env<'_>, id: u32) -> BarrierState {
         pending: expected.saturating_sub(arrived),
         expected,
         tx_bytes: 0,
+        missing: absent(cta, env, barrier.warps),
         last_arrival: barrier
             .last
             .map(|(warp, pc)| format!("{}, line {}", who(env, warp), env.program.place(pc).line)),
     }
+}
+
+/// Live warps that have not arrived.
+fn absent(cta: &Cta, env: &Env<'_>, arrived: u32) -> Vec<String> {
+    let warps = cta.warps.iter().enumerate();
+    let late = warps.filter(|(number, warp)| warp.live != 0 && arrived >> number & 1 == 0);
+    late.map(|(number, _)| who(env, number as u32)).collect()
 }
 
 fn cluster_state(cluster: &Cluster) -> BarrierState {
@@ -100,6 +111,7 @@ fn cluster_state(cluster: &Cluster) -> BarrierState {
         pending: expected.saturating_sub(cluster.arrived),
         expected,
         tx_bytes: 0,
+        missing: Vec::new(),
         last_arrival: None,
     }
 }

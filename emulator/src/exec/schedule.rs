@@ -15,15 +15,18 @@ const TURN: u32 = 8192;
 const SLICE: u64 = 1 << 16;
 /// Memory polls in one turn before others get theirs.
 const POLLS: u32 = 32;
-/// Rounds without any change until a cluster counts as stuck: executors that look at a control word every so many
-/// pending polls get there several times.
-const IDLE_ROUNDS: u32 = 4096;
-/// Idle rounds until stores are compared with what is there.
+/// Polls in vain of every role, without any change in between, until a cluster counts as stuck: executors that look at
+/// a control word every so many pending polls get there several times.
+const VAIN_POLLS: u32 = 4096;
+/// Rounds full of polls in vain until stores are compared with what is there: a role that writes the same value again
+/// and again changes nothing.
 const WATCH_AFTER: u32 = 64;
+/// A poll in vain is recent for so many rounds.
+const RECENT: u64 = 32;
 /// Rounds in which everybody polled memory, until other clusters get their turn.
 const POLLING_ROUNDS: u32 = 16;
 /// Rounds after which a `try_wait` times out although others run.
-const PATIENCE: u32 = 256;
+const PATIENCE: u64 = 256;
 
 /// How a slice of a cluster's execution ended.
 #[derive(Debug)]
@@ -52,35 +55,34 @@ enum End {
 /// Runs a cluster for about `SLICE` instructions.
 pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<Fault>> {
     let before = cluster.instructions;
+    let seeded = env.launch.settings.schedule == Schedule::Seeded;
     let mut polling = 0u32;
-    let mut rounds = 0u32;
     loop {
         let epoch = cluster.epoch;
-        let ran = round(cluster, env)?;
-        if cluster.ctas.iter().all(|c| c.warps.iter().all(|w| w.splits.is_empty())) {
+        round(cluster, env)?;
+        if live_splits(cluster).next().is_none() {
             copies::complete_all(cluster);
             return Ok(Slice::Finished);
         }
-        rounds += 1;
-        let splits = || cluster.ctas.iter().flat_map(|c| &c.warps).flat_map(|w| &w.splits);
-        let idle = splits().all(|s| s.waiting != Waiting::No || s.idle);
-        let quiet = splits().all(|s| s.waiting != Waiting::No || s.idle || s.paused);
-        let changed = cluster.epoch != epoch;
-        if idle {
-            if let Some(end) = nobody_got_anywhere(cluster, env, ran, changed) {
+        cluster.rounds += 1;
+        watch(cluster);
+        if live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle) {
+            if let Some(end) = nobody_got_anywhere(cluster, seeded) {
                 return Ok(end);
             }
         } else {
-            cluster.idle_rounds = 0;
-            cluster.quiet_rounds = 0;
-            cluster.watch = false;
-            if rounds % PATIENCE == 0 {
+            if cluster.rounds % PATIENCE == 0 {
                 time_out(cluster);
             }
-            if env.launch.settings.schedule == Schedule::Seeded && cluster.draw() % 4 == 0 {
+            if seeded && cluster.draw() % 4 == 0 {
                 copies::complete_one(cluster, true);
             }
-            polling = if quiet && !changed { polling + 1 } else { 0 };
+            let quiet = live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle || s.paused);
+            polling = if quiet && cluster.epoch == epoch {
+                polling + 1
+            } else {
+                0
+            };
             if polling == POLLING_ROUNDS && !copies::complete_one(cluster, false) {
                 return Ok(Slice::Polling);
             }
@@ -91,59 +93,70 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
     }
 }
 
-/// After a round in which every live split was blocked or polled in vain.
-fn nobody_got_anywhere(cluster: &mut Cluster, env: &Env<'_>, ran: bool, changed: bool) -> Option<Slice> {
-    if ran && changed && !cluster.watch {
-        // Somebody may be able to run now; a store of the same value again and again is found out by watching.
-        cluster.quiet_rounds += 1;
-        cluster.watch = cluster.quiet_rounds > WATCH_AFTER;
-    }
-    if changed {
-        cluster.idle_rounds = 0;
-    }
-    let runnable = |cluster: &Cluster| {
-        let mut splits = cluster.ctas.iter().flat_map(|c| &c.warps).flat_map(|w| &w.splits);
-        splits.any(|s| s.waiting == Waiting::No && !s.idle)
-    };
-    if runnable(cluster) {
-        return None;
-    }
-    if copies::complete_one(cluster, env.launch.settings.schedule == Schedule::Seeded) {
-        cluster.idle_rounds = 0;
-        return None;
-    }
-    cluster.idle_rounds += 1;
-    if cluster.idle_rounds > IDLE_ROUNDS {
-        // Before anything times out, so that a report sees the waits.
-        cluster.idle_rounds = 0;
-        return Some(Slice::Stuck);
-    }
-    if time_out(cluster) {
-        return None;
-    }
-    Some(Slice::Dead)
+fn live_splits(cluster: &Cluster) -> impl Iterator<Item = &Split> {
+    cluster.ctas.iter().flat_map(|c| &c.warps).flat_map(|w| &w.splits)
 }
 
-/// Every `try_wait` in vain answers false. False when nobody polls.
-fn time_out(cluster: &mut Cluster) -> bool {
-    let mut any = false;
-    for split in cluster
+fn every_split(cluster: &mut Cluster) -> impl Iterator<Item = &mut Split> {
+    cluster
         .ctas
         .iter_mut()
         .flat_map(|c| &mut c.warps)
         .flat_map(|w| &mut w.splits)
-    {
+}
+
+/// Turns the comparison of stores on once everybody has polled in vain for a while.
+fn watch(cluster: &mut Cluster) {
+    let recently = cluster.rounds.saturating_sub(RECENT);
+    let quiet = live_splits(cluster).all(|s| match s.waiting {
+        Waiting::No | Waiting::Mbarrier { .. } => s.vain_round > recently,
+        _ => true,
+    });
+    cluster.quiet_rounds = if quiet {
+        cluster.quiet_rounds.saturating_add(1)
+    } else {
+        0
+    };
+    cluster.watch = cluster.quiet_rounds > WATCH_AFTER;
+}
+
+/// After a round in which every live split was blocked or polled in vain.
+fn nobody_got_anywhere(cluster: &mut Cluster, seeded: bool) -> Option<Slice> {
+    if copies::complete_one(cluster, seeded) {
+        return None;
+    }
+    let epoch = cluster.epoch;
+    let stuck = live_splits(cluster).all(|s| match s.waiting {
+        Waiting::No | Waiting::Mbarrier { .. } => s.vain_epoch == epoch && s.vain_polls >= VAIN_POLLS,
+        _ => true,
+    });
+    let polls = live_splits(cluster).any(|s| matches!(s.waiting, Waiting::No | Waiting::Mbarrier { .. }));
+    match (polls, stuck) {
+        (false, _) => Some(Slice::Dead),
+        (true, true) => {
+            // Before anything times out, so that a report sees the waits. Whoever looks again starts to count again.
+            every_split(cluster).for_each(|s| s.vain_polls = 0);
+            Some(Slice::Stuck)
+        }
+        (true, false) => {
+            time_out(cluster);
+            None
+        }
+    }
+}
+
+/// Every `try_wait` in vain answers false.
+fn time_out(cluster: &mut Cluster) {
+    for split in every_split(cluster) {
         if matches!(split.waiting, Waiting::Mbarrier { .. }) {
             split.waiting = Waiting::No;
             split.timed_out = true;
         }
-        any |= split.waiting == Waiting::No;
     }
-    any
 }
 
-/// Every warp of every CTA gets one turn. False when no split could run.
-fn round(cluster: &mut Cluster, env: &Env<'_>) -> Result<bool, Box<Fault>> {
+/// Every warp of every CTA gets one turn.
+fn round(cluster: &mut Cluster, env: &Env<'_>) -> Result<(), Box<Fault>> {
     let warps = cluster.ctas[0].warps.len();
     let total = warps * cluster.ctas.len();
     let seeded = env.launch.settings.schedule == Schedule::Seeded;
@@ -152,22 +165,21 @@ fn round(cluster: &mut Cluster, env: &Env<'_>) -> Result<bool, Box<Fault>> {
     } else {
         (0, TURN)
     };
-    let mut ran = false;
     for step in 0..total {
         let number = (first + step) % total;
-        ran |= run_warp(cluster, number / warps, number % warps, env, turn)?;
+        run_warp(cluster, number / warps, number % warps, env, turn)?;
     }
-    Ok(ran)
+    Ok(())
 }
 
-fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn: u32) -> Result<bool, Box<Fault>> {
+fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn: u32) -> Result<(), Box<Fault>> {
     let splits = &mut cluster.ctas[cta].warps[warp].splits;
     for split in splits.iter_mut() {
         split.idle = false;
         split.paused = false;
     }
     if pick(splits).is_none() {
-        return Ok(false);
+        return Ok(());
     }
     let mut x = Ctx::new(cluster, cta, warp, env);
     let mut budget = turn;
@@ -182,7 +194,7 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
     }
     let used = u64::from(turn - budget);
     cluster.instructions += used;
-    Ok(true)
+    Ok(())
 }
 
 /// The runnable split that has yielded least, then the one that stands first in the text.

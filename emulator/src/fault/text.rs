@@ -1,0 +1,218 @@
+//! What a user reads of a fault: one line that says what happened, then who, where and in which state, line by line.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Space, Wait, WaitKind};
+
+/// Beyond this distance an address has nothing to do with the nearest array.
+const FAR: i64 = 1 << 20;
+/// Waits in a deadlock report before the rest is only counted.
+const SHOWN: usize = 40;
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadlock(report) => write!(f, "{report}"),
+            Self::Memory(fault) => write!(f, "{fault}"),
+            Self::Trap(location, text) => {
+                write!(f, "fault in \"{}\": {text}\n  {}", location.entry, Place(location))
+            }
+            Self::BadLaunch(text) => f.write_str(text),
+            Self::Stopped => f.write_str("stopped from outside"),
+        }
+    }
+}
+
+/// `(x, y, z)`.
+struct Index([u32; 3]);
+
+impl Display for Index {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {}, {})", self.0[0], self.0[1], self.0[2])
+    }
+}
+
+/// `role loader (warp 3), lane 5, thread block (1, 0, 0), line 17: ld.global.f32 %f1, [%rd1] (kernel.rs:12)`.
+struct Place<'a>(&'a Location);
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let at = self.0;
+        write!(f, "{}", who(at.role.as_deref(), at.warp, at.warp))?;
+        if let Some(lane) = at.lane {
+            write!(f, ", lane {lane}")?;
+        }
+        write!(f, ", thread block {}, {}", Index(at.cta), Line(at))
+    }
+}
+
+/// `line 17: ld.global.f32 %f1, [%rd1] (kernel.rs:12)`.
+struct Line<'a>(&'a Location);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.0.line, self.0.instruction)?;
+        match &self.0.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn who(role: Option<&str>, first: u32, last: u32) -> String {
+    let warps = if first == last {
+        format!("warp {first}")
+    } else {
+        format!("warps {first} to {last}")
+    };
+    match role {
+        Some(role) => format!("role {role} ({warps})"),
+        None => warps,
+    }
+}
+
+impl Display for MemoryFault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let access = if self.write { "write" } else { "read" };
+        let entry = &self.location.entry;
+        match self.kind {
+            MemoryFaultKind::OutOfBounds => write!(f, "out-of-bounds {access} in \"{entry}\": ")?,
+            MemoryFaultKind::Misaligned => write!(f, "misaligned {access} in \"{entry}\": ")?,
+            MemoryFaultKind::ReadOnly => write!(f, "write to read-only memory in \"{entry}\": ")?,
+        }
+        write!(f, "{} bytes at {}", self.size, self.target())?;
+        match self.kind {
+            MemoryFaultKind::OutOfBounds => {}
+            MemoryFaultKind::Misaligned => write!(f, ", expected an address that is a multiple of {}", self.size)?,
+            MemoryFaultKind::ReadOnly => write!(f, ", expected memory that the kernel may write")?,
+        }
+        write!(f, "\n  {}", Place(&self.location))
+    }
+}
+
+impl MemoryFault {
+    /// The place as a user knows it: an array and an offset, where one is near.
+    fn target(&self) -> String {
+        let address = self.address;
+        let Some((name, bytes, offset)) = &self.range else {
+            return format!("address 0x{address:x}, expected an array, but the launch has none");
+        };
+        if self.space != Space::Global {
+            return format!("offset {offset} of {name}, which has {bytes} bytes");
+        }
+        let length = i64::try_from(*bytes).unwrap_or(i64::MAX);
+        if *offset < -FAR || *offset > length.saturating_add(FAR) {
+            return format!("address 0x{address:x}, which is far from every array (the nearest is \"{name}\")");
+        }
+        if self.kind == MemoryFaultKind::OutOfBounds {
+            return format!("offset {offset} of \"{name}\", which has {bytes} bytes");
+        }
+        format!("offset {offset} of \"{name}\" (address 0x{address:x})")
+    }
+}
+
+impl Display for DeadlockReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (entry, cta) = (&self.entry, Index(self.cta));
+        write!(
+            f,
+            "deadlock in \"{entry}\", thread block {cta}: every role waits and nothing is in flight"
+        )?;
+        let mut shown = 0;
+        let mut rest = self.waits.as_slice();
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|w| alike(first, w)).count().max(1);
+            if shown == SHOWN {
+                write!(f, "\n  and {} more", rest.len())?;
+                break;
+            }
+            write_wait(f, first, rest[same - 1].location.warp)?;
+            rest = &rest[same..];
+            shown += 1;
+        }
+        if self.blocked_ctas > 1 {
+            let others = self.blocked_ctas - 1;
+            write!(
+                f,
+                "\n  {others} more thread block{} in the same way",
+                if others == 1 { " waits" } else { "s wait" }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether two waits differ in the warp only, so that one line serves both.
+fn alike(a: &Wait, b: &Wait) -> bool {
+    let (x, y) = (&a.location, &b.location);
+    (a.lanes, &a.on, &a.state) == (b.lanes, &b.on, &b.state) && (&x.role, x.line) == (&y.role, y.line)
+}
+
+fn write_wait(f: &mut Formatter<'_>, wait: &Wait, last_warp: u32) -> fmt::Result {
+    let at = &wait.location;
+    let mut subject = who(at.role.as_deref(), at.warp, last_warp);
+    if wait.lanes != u32::MAX {
+        // Into the parenthesis of a role, or into one of its own.
+        match subject.strip_suffix(')') {
+            Some(open) => subject = format!("{open}, {})", lanes(wait.lanes)),
+            None => subject = format!("{subject} ({})", lanes(wait.lanes)),
+        }
+    }
+    let verb = if at.warp == last_warp { "waits" } else { "wait" };
+    write!(f, "\n  {subject} {verb} {}", target(wait))?;
+    write!(f, "\n    {}", Line(at))?;
+    if let Some(state) = &wait.state {
+        write!(f, "\n    {}", state_text(&wait.on, state))?;
+    }
+    Ok(())
+}
+
+fn target(wait: &Wait) -> String {
+    match &wait.on {
+        WaitKind::Mbarrier {
+            address,
+            parity: Some(parity),
+        } => format!("on the mbarrier at shared+{address}, parity {parity}"),
+        WaitKind::Mbarrier { address, parity: None } => format!("on the mbarrier at shared+{address}"),
+        WaitKind::Barrier { id } => format!("at barrier {id}"),
+        WaitKind::Cluster => "at the barrier of the cluster".into(),
+        WaitKind::Warp { missing } => format!("for {} of its warp", lanes(*missing)),
+        WaitKind::Copies => "for copies".into(),
+        WaitKind::Spin => "in a loop that polls memory".into(),
+    }
+}
+
+/// `lane 3`, `lanes 0 to 15`, `lanes 1, 4, 9`.
+fn lanes(mask: u32) -> String {
+    let first = mask.trailing_zeros();
+    match mask.count_ones() {
+        0 => "no lane".into(),
+        1 => format!("lane {first}"),
+        count if (u64::from(mask) >> first) == (1 << count) - 1 => format!("lanes {first} to {}", first + count - 1),
+        _ => {
+            let list = (0..32).filter(|l| mask >> l & 1 != 0).map(|l: u32| l.to_string());
+            format!("lanes {}", list.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn state_text(on: &WaitKind, state: &BarrierState) -> String {
+    let mut text = String::new();
+    let unit = match on {
+        WaitKind::Mbarrier { .. } => "arrivals",
+        _ => "threads",
+    };
+    let (pending, expected, phase) = (state.pending, state.expected, state.phase);
+    text.push_str(&format!("phase {phase}: {pending} of {expected} {unit} missing"));
+    match state.tx_bytes {
+        0 => {}
+        bytes if bytes > 0 => text.push_str(&format!(", {bytes} bytes expected but never copied")),
+        bytes => text.push_str(&format!(", {} bytes copied but never expected", -bytes)),
+    }
+    if !state.missing.is_empty() {
+        text.push_str(&format!(" ({})", state.missing.join(", ")));
+    }
+    let last = state.last_arrival.as_deref().unwrap_or("none");
+    text.push_str(&format!("; last arrival: {last}"));
+    text
+}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import product
 
+from .copies import PAIR, block_of, own, registers
 from .copies import WAIT as BLOCK_WAIT
-from .copies import block_of, own, registers
 from .form import Form, elementwise, entry_name
 
-PAIR = ".explicitcluster\n.reqnctapercluster 2, 1, 1\n"
+REMOTE = ("add.u32", "add.s32", "add.u64", "min.u32", "max.s32", "inc.u32", "dec.u32", "and.b32", "or.b32", "xor.b32")
+"""Operations of red.async."""
+
 SYNC = "barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;\n"
 REGISTERS = registers(8) + "\n.reg .b32 %rank, %peer, %remote, %remote_barrier, %local;"
 WAIT = BLOCK_WAIT.replace("try_wait.parity", "try_wait.parity.acquire.cluster")
@@ -72,22 +74,15 @@ def barriers() -> list[Form]:
         body += WAIT + "selp.b32 %d0, 1, 0, %q1;\n" + SYNC
         rows.append(_row(f"mbarrier.arrive{q}.shared::cluster.b64", "b32", "b32", body))
     expect = "@%first mbarrier.arrive.expect_tx.shared::cta.b64 %addr, [barrier], BYTES;\n"
-    store = "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%remote], %a0, [%remote_barrier];\n"
-    body = init.replace("COUNT", "1") + expect.replace("BYTES", "512") + remote + _remote("cells", 4) + store
-    body += WAIT + own("cells", 4) + "ld.shared.b32 %d0, [%own];\n" + SYNC
-    rows.append(_row("st.async.weak.shared::cluster.b32", "b32", "b32", body))
-    for kind in (
-        "add.u32",
-        "add.s32",
-        "add.u64",
-        "min.u32",
-        "max.s32",
-        "inc.u32",
-        "dec.u32",
-        "and.b32",
-        "or.b32",
-        "xor.b32",
-    ):
+    for shape, size in (("b32", 4), ("b64", 8), ("v2.b32", 8)):
+        spelled = f"st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.{shape}"
+        value = "{%a0, %a0}" if shape[0] == "v" else "%a0"
+        t = shape.rsplit(".", maxsplit=1)[-1]
+        body = init.replace("COUNT", "1") + expect.replace("BYTES", str(128 * size)) + remote + _remote("cells", size)
+        body += f"{spelled} [%remote], {value}, [%remote_barrier];\n" + WAIT + own("cells", size)
+        body += f"ld.shared.{t} %d0, [%own{'+4' if shape[0] == 'v' else ''}];\n" + SYNC
+        rows.append(_row(spelled, t, t, body))
+    for kind in REMOTE:
         t = kind.split(".")[1]
         size = int(t[1:]) // 8
         spelled = f"red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.{kind}"

@@ -12,6 +12,9 @@ from .form import Form, Result, elementwise, entry_name
 from .rules import EXACT, Rule
 from .samples import bits_of
 
+PAIR = ".explicitcluster\n.reqnctapercluster 2, 1, 1\n"
+"""Copies from shared to shared memory, even a block's own, fault on an H200 outside a cluster launch."""
+
 ORDERED = ("u32", "s32", "u64", "s64")
 
 BARRIER = """setp.eq.u32 %first, %me, 0;
@@ -128,6 +131,8 @@ def bulk() -> list[Form]:
             "b32",
             "b32",
             body + WAIT + own("cells", 4) + "ld.shared.b32 %d0, [%own];",
+            directives=PAIR,
+            count=256,
             registers=registers(4),
         )
     )
@@ -187,7 +192,7 @@ def _bulk_reduce_shared(op: str, t: str) -> Form:
     )
     body += f"@!%first bra COPIED;\nmbarrier.arrive.expect_tx.shared::cta.b64 %addr, [barrier], {128 * size};\n"
     body += f"{spelled} [cells], [more], {128 * size}, [barrier];\nCOPIED:\n" + WAIT + f"ld.shared.{b} %d0, [%own];"
-    return elementwise("copies", spelled, f"{t} {t}", t, body, registers=registers(size))
+    return elementwise("copies", spelled, f"{t} {t}", t, body, registers=registers(size), directives=PAIR, count=256)
 
 
 def mbarriers() -> list[Form]:
@@ -221,6 +226,8 @@ def mbarriers() -> list[Form]:
             + "\nsub.u32 %times, %times, 1;\nbra LOOP;\nDONE:\n"
         )
         begin = start.replace("%count, 1;", "%count, 2;") if name == "arrive_drop" else start
+        if name == "expect_tx_pending":  # the phase never completes: it takes no more arrivals than it expects
+            begin += "min.u32 %times, %times, %count;\n"
         rows.append(
             elementwise(
                 "copies",

@@ -150,7 +150,7 @@ class Result:
 def default_count(results: list[Result]) -> int:
     """Return how many tuples a form gets: all answers together must stay a small file."""
     width = sum(samples.bits_of(r.kind) for r in results)
-    return 512 if width <= 16 else 384 if width <= 32 else 256
+    return 1024 if width <= 16 else 896 if width <= 32 else 768
 
 
 def elementwise(

@@ -156,7 +156,7 @@ def _specials(kind: str) -> list[int]:
         return _float_specials(kind)
     fixed = {
         "pred": [0, 1], "shift": [0, 1, 31, 32, 33, 63, 64, 0xFFFFFFFF], "small": [0, 1], "lane": [0, 31], "tiny": [0],
-        "mask": [0xFFFFFFFF], "angle": [*_float_specials("f32")[:8], 2139095040, 4286578688, 2143289344, 1070141403],
+        "mask": [0xFFFFFFFF], "angle": [*_float_specials("f32")[:7], 2139095040, 4286578688, 2143289344, 1070141403],
         "posf32": list(_float_specials("f32")), "selector": [0x3210, 0x7654, 0xFEDC, 0x0123, 0x8888],
         "fnsoff": [0, 1, 0xFFFFFFFF], "tf32": _float_specials("f32"),
     }  # fmt: skip

@@ -21,8 +21,6 @@ WAITING: dict[str, str] = {
     "wgmma_gemm:wgmma_gemm_bf16": "wgmma",
     "wgmma_gemm:wgmma_gemm_s8": "wgmma",
     "wgmma_tma:wgmma_tma_gemm": "tensor maps, wgmma",
-    "functions:combine_pairs": "the second call from a function overwrites the caller's frame",
-    "mathematics:functions_f64": "the same, where lanes diverge",
     "narrow:half_pairs": "set.gt.f16x2",
     "narrow:bfloat_pairs": "set.gt.f16x2, in another entry of the file",
     "narrow:fp8_round_trip": "set.gt.f16x2, in another entry of the file",

@@ -2,8 +2,8 @@
 
 Needs no GPU. The compilers stand in an environment of their own (`ENVIRONMENT` below)::
 
-    python -m venv /tmp/compilers && /tmp/compilers/bin/pip install $(python tests/compiled/build.py --requirements)
-    /tmp/compilers/bin/python tests/compiled/build.py [STEM ...]
+    python -m venv .venv && .venv/bin/pip install $(python tests/compiled/build.py --requirements)
+    .venv/bin/python tests/compiled/build.py [STEM ...]
 
 rustc is the system's, with the source of core (`rust-src`). One job per line of `JOBS`; `--check` compares instead of
 writing.

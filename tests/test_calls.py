@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import re
 import signal
 import subprocess
 import sys
@@ -207,10 +208,33 @@ def test_fault_of_a_kernel_is_its_exception() -> None:
     for call in (lambda: outside(1, 1, [y, 64]), lambda: outside.submit(1, 1, [y, 64]).result(timeout=30)):
         with pytest.raises(wb.MemoryFault) as caught:
             call()
-        assert caught.value.kernel == "outside"
-        assert "y" in str(caught.value)
+        assert str(caught.value) == (
+            'outside: out-of-bounds write in "outside": 4 bytes at offset 64 of "y", which has 16 bytes\n'
+            "  warp 0, lane 0, thread block (0, 0, 0), line 67: st.global.u32 [%rd0], %r0"
+        )
+        assert (caught.value.kernel, caught.value.array, caught.value.offset) == ("outside", "y", 64)
+        assert (caught.value.line, caught.value.instruction) == (67, "st.global.u32 [%rd0], %r0")
+        assert caught.value.address == y.ctypes.data + 64
     outside(1, 1, [y, 4])
     assert y.tolist() == [0, 4, 0, 0]
+
+
+DEADLOCK = """\
+deadlock_demo: deadlock in "deadlock_demo", thread block (0, 0, 0): every role waits and nothing is in flight
+  role producer (warp 0) waits on the mbarrier at shared+8, parity 0
+    line N: mbarrier.try_wait
+    phase 0: 1 of 1 arrivals missing; last arrival: none
+  role consumer (warp 1) waits on the mbarrier at shared+0, parity 0
+    line N: mbarrier.try_wait
+    phase 0: 1 of 1 arrivals missing; last arrival: none"""
+
+
+@pytest.mark.parametrize("schedule", ["eager", "latest", "seeded"])
+def test_deadlock_names_who_waits_for_what(x: np.ndarray, schedule: str) -> None:
+    with wb.cpu(schedule=schedule, seed=1), pytest.raises(wb.DeadlockError) as caught:
+        wb.kernels.deadlock_demo(x, arch="sm_90", timeout=30.0)
+    assert re.sub(r"line \d+: mbarrier.try_wait.*", "line N: mbarrier.try_wait", str(caught.value)) == DEADLOCK
+    assert [wait["role"] for wait in caught.value.waits] == ["producer", "consumer"]
 
 
 def test_bound_launches_again_and_again(x: np.ndarray) -> None:

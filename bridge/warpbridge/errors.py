@@ -199,6 +199,12 @@ class KernelFault(WarpbridgeError):
     instruction: str | None
     role: str | None
 
+    def __init__(self, message: str, /, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        for name, value in (fields.get("location") or {}).items():
+            if getattr(self, name, None) is None and name in self._known:
+                setattr(self, name, value)
+
 
 class DeadlockError(KernelFault):
     """Every warp waits and nothing is under way that could wake one (found by the CPU device).

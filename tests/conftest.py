@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,16 +15,16 @@ DATA = Path(__file__).parent / "data"
 
 @pytest.fixture(scope="session")
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a program in an interpreter of its own."""
+    """Run a program in an interpreter of its own; keywords go into its environment."""
 
-    def run(program: str, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments],
+            [sys.executable, "-c", program],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            **options,
+            env={**os.environ, **environment},
         )
 
     return run

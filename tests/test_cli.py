@@ -13,7 +13,7 @@ from warpbridge.cli import main
 def test_info_shows_devices_kernels_and_why_there_is_no_gpu(run_python) -> None:
     found = run_python(
         "import sys; from warpbridge.cli import main; sys.exit(main(['info']))",
-        env={"WARPBRIDGE_LIBCUDA": "/nowhere/libcuda.so.1"},
+        WARPBRIDGE_LIBCUDA="/nowhere/libcuda.so.1",
     )
     cpu = wb.device("cpu")
     major, minor = cpu.ptx_version

@@ -35,7 +35,7 @@ except wb.DeviceError as error:
 
 
 def test_no_gpu_says_why(run_python) -> None:
-    found = run_python(NO_DRIVER, env={"WARPBRIDGE_LIBCUDA": "/nowhere/libcuda.so.1"})
+    found = run_python(NO_DRIVER, WARPBRIDGE_LIBCUDA="/nowhere/libcuda.so.1")
     assert found.stdout == (
         "(Device('cpu'),)\ndevice 'cuda:0' is not here, expected one of: cpu; there is no CUDA device: "
         "no CUDA driver library found, tried /nowhere/libcuda.so.1 (cannot open shared object file: No such file or "

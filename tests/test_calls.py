@@ -210,10 +210,10 @@ def test_fault_of_a_kernel_is_its_exception() -> None:
             call()
         assert str(caught.value) == (
             'outside: out-of-bounds write in "outside": 4 bytes at offset 64 of "y", which has 16 bytes\n'
-            "  warp 0, lane 0, thread block (0, 0, 0), line 67: st.global.u32 [%rd0], %r0"
+            "  warp 0, lane 0, thread block (0, 0, 0), line 69: st.global.u32 [%rd0], %r0"
         )
         assert (caught.value.kernel, caught.value.array, caught.value.offset) == ("outside", "y", 64)
-        assert (caught.value.line, caught.value.instruction) == (67, "st.global.u32 [%rd0], %r0")
+        assert (caught.value.line, caught.value.instruction) == (69, "st.global.u32 [%rd0], %r0")
         assert caught.value.address == y.ctypes.data + 64
     outside(1, 1, [y, 4])
     assert y.tolist() == [0, 4, 0, 0]

@@ -13,6 +13,16 @@ from warpbridge.buffer import CUDA, Buffer, DType, dtype_of, element_strides
 from warpbridge.errors import ArgumentError
 
 
+class _Handle:
+    """A bare handle as CuPy takes it."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return (0, self._handle)
+
+
 class _CuPy:
     """The `buffer.Library` of CuPy."""
 
@@ -32,7 +42,10 @@ class _CuPy:
     def _stream(self, cupy: Any, stream: int, device_id: int) -> Any:
         if stream in (0, 1):
             return cupy.cuda.Stream.null
-        return cupy.cuda.Stream.ptds if stream == 2 else cupy.cuda.ExternalStream(stream, device_id)
+        if stream == 2:
+            return cupy.cuda.Stream.ptds
+        from_external = getattr(cupy.cuda.Stream, "from_external", None)  # CuPy 14; ExternalStream is deprecated there
+        return from_external(_Handle(stream)) if from_external else cupy.cuda.ExternalStream(stream, device_id)
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return CuPy's current stream on that device."""

@@ -92,7 +92,8 @@ class Device:
             _ffi.stream_free(*_discarded.pop())
         handle = _ffi.stream_new(self.index)
         stream = Stream(self, handle)
-        weakref.finalize(stream, _discarded.append, (self.index, handle)).atexit = False
+        finalizer = weakref.finalize(stream, _discarded.append, (self.index, handle))
+        finalizer.atexit = False  # type: ignore[misc]  # typeshed has no setter for this property
         _streams(self.index).add(stream)
         return stream
 

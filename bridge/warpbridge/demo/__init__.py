@@ -93,7 +93,7 @@ def _prepare(place: places.Place, photographs: npt.NDArray[np.uint8]) -> Batch:
     n, height, width = photographs.shape[:3]
     limits = (height - CROP_PX[0] + 1, width - CROP_PX[1] + 1)
     offsets = np.stack([rng.integers(limit, size=n) for limit in limits], axis=1).astype(np.int32)
-    mirror = rng.integers(2, size=n).astype(np.uint8)
+    mirror = np.asarray(rng.integers(2, size=n), dtype=np.uint8)
     exact = image_prep(photographs, MEAN, STD, offsets, mirror, CROP_PX)
     arrays = (place.to_device(photographs), place.to_device(offsets), place.to_device(mirror))
     return Batch(photographs, offsets, mirror, exact, arrays)

@@ -112,7 +112,7 @@ def scene(height: int, width: int, seed: int) -> npt.NDArray[np.uint8]:
         uint8, shape ``(height, width, 3)``.
     """
     rng = np.random.default_rng(seed)
-    v, u = np.mgrid[0.0 : 1.0 : height * 1j, 0.0 : 1.0 : width * 1j]
+    v, u = np.meshgrid(np.linspace(0.0, 1.0, height), np.linspace(0.0, 1.0, width), indexing="ij")
     sky = np.stack([0.35 + 0.55 * v, 0.55 + 0.30 * v, 0.95 - 0.25 * v], axis=-1)
     sun_u, sun_v = rng.uniform(0.15, 0.85), rng.uniform(0.12, 0.3)
     distance = np.hypot((u - sun_u) * width / height, v - sun_v)
@@ -124,4 +124,4 @@ def scene(height: int, width: int, seed: int) -> npt.NDArray[np.uint8]:
         shade = np.array([0.10, 0.34, 0.18]) * (1.25 - 0.22 * layer) + 0.06 * rng.random(3)
         picture = np.where((v > ridge)[..., None], shade * (1.3 - 0.5 * (v - ridge)[..., None]), picture)
     picture += rng.normal(0.0, 0.015, picture.shape)
-    return (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0.0, 1.0) * 255.0 + 0.5, dtype=np.uint8)

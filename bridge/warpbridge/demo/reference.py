@@ -40,7 +40,7 @@ def image_prep(
     """
     height, width = size
     out = np.empty((len(x), 3, height, width))
-    centre, spread = (np.float32(v).astype(np.float64).reshape(3, 1, 1) for v in (mean, std))
+    centre, spread = (np.asarray(v, np.float32).astype(np.float64).reshape(3, 1, 1) for v in (mean, std))
     for i, (row, column) in enumerate(offsets):
         crop = x[i, row : row + height, column : column + width].transpose(2, 0, 1)
         out[i] = (crop[:, :, ::-1] if mirror[i] else crop) / 255.0

@@ -92,8 +92,7 @@ class Device:
             _ffi.stream_free(*_discarded.pop())
         handle = _ffi.stream_new(self.index)
         stream = Stream(self, handle)
-        finalizer = weakref.finalize(stream, _discarded.append, (self.index, handle))
-        finalizer.atexit = False  # type: ignore[misc]  # typeshed has no setter for this property
+        weakref.finalize(stream, _discarded.append, (self.index, handle))
         _streams(self.index).add(stream)
         return stream
 

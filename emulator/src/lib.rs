@@ -11,10 +11,12 @@ mod launch;
 mod module;
 mod num;
 mod ptx;
+mod tensor_map;
 
 pub use fault::{BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Space, Wait, WaitKind};
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
 pub use module::{Entry, LoadError, Module, Param};
+pub use tensor_map::{Interleave, MapElement, Swizzle, TensorMap, TENSOR_MAP_BYTES};
 
 /// Runs one entry to its end, or to its first fault. Blocks; uses `settings.threads` host threads.
 pub fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {

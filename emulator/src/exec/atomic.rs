@@ -54,11 +54,24 @@ impl Word for u128 {
 
 /// d = old value; memory = f(old, b, c). The closure must not capture anything.
 pub(crate) fn atomic<T: Word, F: Fn(T, T, T) -> T + Copy + 'static>(_operation: F) -> Handler {
-    run::<T, F>
+    run::<T, F, F>
 }
 
-unsafe fn run<T: Word, F: Fn(T, T, T) -> T + Copy + 'static>(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
-    let f = operation::<F>();
+/// The same with another operation outside global memory.
+pub(crate) fn atomic_by_space<T: Word, F, G>(_global: F, _other: G) -> Handler
+where
+    F: Fn(T, T, T) -> T + Copy + 'static,
+    G: Fn(T, T, T) -> T + Copy + 'static,
+{
+    run::<T, F, G>
+}
+
+unsafe fn run<T: Word, F, G>(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow
+where
+    F: Fn(T, T, T) -> T + Copy + 'static,
+    G: Fn(T, T, T) -> T + Copy + 'static,
+{
+    let (f, g) = (operation::<F>(), operation::<G>());
     let size = std::mem::size_of::<T>();
     let code = i.extra & space::MASK;
     let first = addresses(x, i, mask)[mask.trailing_zeros() as usize & 31];
@@ -77,9 +90,14 @@ unsafe fn run<T: Word, F: Fn(T, T, T) -> T + Copy + 'static>(x: &mut Ctx<'_>, i:
         };
         let old = match place {
             Space::Global => T::update(at, |old| f(old, b[l], c[l])),
-            _ => exchange(at, |old| f(old, b[l], c[l])),
+            _ => exchange(at, |old| g(old, b[l], c[l])),
         };
-        changed |= f(old, b[l], c[l]) != old;
+        let new = if place == Space::Global {
+            f(old, b[l], c[l])
+        } else {
+            g(old, b[l], c[l])
+        };
+        changed |= new != old;
         out[l] = old;
     }
     x.cluster.epoch += u64::from(changed);

@@ -15,6 +15,8 @@ pub(crate) mod flag {
     pub(crate) const FINITE: u32 = 8;
     /// `.rni` and its kin: the result is integral.
     pub(crate) const INTEGRAL: u32 = 16;
+    /// The source is an f64: a NaN keeps its sign and the upper part of its payload.
+    pub(crate) const WIDE: u32 = 32;
 }
 
 /// A value on its way.
@@ -29,12 +31,20 @@ pub(crate) unsafe fn convert(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     let list = &x.env.program.lists[i.extra as usize];
     let (d, s) = (Ty::from_number(list[0]), Ty::from_number(list[1]));
     let (mode, flags) = (list[2], list[3]);
+    // NaN becomes 0, except where the hardware converts through 64 bits.
+    let not_a_number = if s == Ty::F64 || d.bytes() == 8 {
+        limits_bit(d)
+    } else {
+        0
+    };
+    // A subnormal f32 is flushed on its way to another type, but not to f16, where it counts for the rounding.
+    let input_flags = if d == Ty::F16 { flags & !flag::FTZ } else { flags };
     let source: [u64; 32] = match list[5] {
         2 => x.lanes::<u16>(i.a).map(u64::from),
         4 => x.lanes::<u32>(i.a).map(u64::from),
         _ => *x.lanes::<u64>(i.a),
     };
-    let out = source.map(|bits| encode(decode(bits, s, flags), d, mode, flags));
+    let out = source.map(|bits| encode(decode(bits, s, input_flags), d, mode, flags, not_a_number));
     match list[4] {
         2 => x.put::<u16>(i.dst, &out.map(|v| v as u16), mask),
         4 => x.put::<u32>(i.dst, &out.map(|v| v as u32), mask),
@@ -77,7 +87,11 @@ fn limits(d: Ty) -> (i128, i128) {
     }
 }
 
-fn encode(value: Value, d: Ty, mode: u32, flags: u32) -> u64 {
+fn limits_bit(d: Ty) -> i128 {
+    1 << (d.bytes() * 8 - 1)
+}
+
+fn encode(value: Value, d: Ty, mode: u32, flags: u32, not_a_number: i128) -> u64 {
     if d.is_float() {
         return real(value, d, mode, flags);
     }
@@ -85,7 +99,7 @@ fn encode(value: Value, d: Ty, mode: u32, flags: u32) -> u64 {
     let number = match value {
         Value::Int(number) if flags & flag::SAT != 0 => number.clamp(low, high),
         Value::Int(number) => number,
-        Value::Real(x) if x.is_nan() => 0,
+        Value::Real(x) if x.is_nan() => not_a_number,
         Value::Real(x) => (rounded(x, mode) as i128).clamp(low, high),
     };
     extend(number, d)
@@ -116,6 +130,9 @@ fn rounded(x: f64, mode: u32) -> f64 {
 fn real(value: Value, d: Ty, mode: u32, flags: u32) -> u64 {
     let value = match value {
         Value::Real(x) if flags & flag::INTEGRAL != 0 => Value::Real(rounded(x, mode)),
+        other => other,
+    };
+    let value = match value {
         Value::Real(x) if flags & flag::SAT != 0 => Value::Real(x.max(0.0).min(1.0) + 0.0),
         Value::Real(x) if flags & flag::RELU != 0 && x <= 0.0 => Value::Real(0.0),
         Value::Int(x) if flags & flag::SAT != 0 => Value::Int(x.clamp(0, 1)),
@@ -132,17 +149,21 @@ fn real(value: Value, d: Ty, mode: u32, flags: u32) -> u64 {
                 Value::Int(x) => by_mode32(x, mode),
             };
             let x = if flags & flag::FTZ != 0 { flush::<true>(x) } else { x };
-            u64::from(if x.is_nan() { NAN32 } else { x.to_bits() })
+            u64::from(match value {
+                Value::Real(wide) if x.is_nan() && flags & flag::WIDE != 0 => (wide as f32).to_bits() | 0x7fc0_0000,
+                _ if x.is_nan() => NAN32,
+                _ => x.to_bits(),
+            })
         }
         _ => {
             let x = match value {
                 Value::Real(x) => x,
                 Value::Int(x) => odd(x),
             };
-            let bits = if d == Ty::Bf16 {
-                narrow16::<Bf16>(x, mode)
-            } else {
-                narrow16::<F16>(x, mode)
+            let bits = match d {
+                _ if x.is_nan() && flags & flag::WIDE != 0 => wide_nan(x, d),
+                Ty::Bf16 => narrow16::<Bf16>(x, mode),
+                _ => narrow16::<F16>(x, mode),
             };
             u64::from(if flags & flag::FINITE != 0 {
                 finite(bits, d)
@@ -158,6 +179,15 @@ fn odd(x: i128) -> f64 {
     let value = x as f64;
     let error = x - value as i128;
     to_odd(value, error as f64)
+}
+
+fn wide_nan(x: f64, d: Ty) -> u16 {
+    let bits = (x as f32).to_bits();
+    let sign = (bits >> 16) as u16 & 0x8000;
+    match d {
+        Ty::Bf16 => (bits >> 16) as u16 | 0x7fc0,
+        _ => sign | 0x7e00 | (bits >> 13) as u16 & 0x3ff,
+    }
 }
 
 fn finite(bits: u16, d: Ty) -> u16 {

@@ -12,8 +12,8 @@ macro_rules! function {
     };
 }
 
-function!(sin, x => x.sin());
-function!(cos, x => x.cos());
+function!(sin, x => turns(x).sin());
+function!(cos, x => turns(x).cos());
 function!(ex2, x => x.exp2());
 function!(lg2, x => x.log2());
 function!(tanh, x => x.tanh());
@@ -21,14 +21,41 @@ function!(rsqrt, x => 1.0 / x.sqrt());
 function!(rcp, x => 1.0 / x);
 function!(sqrt, x => x.sqrt());
 
-/// `div.approx`, `div.full`.
+/// `div.approx`, and with `FULL` `div.full`. The former multiplies by a reciprocal, which is flushed for divisors
+/// above 2^126 (ISA 9.7.3.8).
 #[inline(always)]
-pub(crate) fn div<const FTZ: bool>(a: f32, b: f32) -> f32 {
-    result::<FTZ, false>(flush::<FTZ>(a) / flush::<FTZ>(b))
+pub(crate) fn div<const FTZ: bool, const FULL: bool>(a: f32, b: f32) -> f32 {
+    let (a, b) = (flush::<FTZ>(a), flush::<FTZ>(b));
+    let large = b.abs() > f32::from_bits(0x7e80_0000) && b.is_finite();
+    if !FULL && large {
+        let zero = if b < 0.0 { -0.0 } else { 0.0 };
+        return result::<FTZ, false>(a * zero);
+    }
+    result::<FTZ, false>(a / b)
 }
 
-/// `rcp.approx.ftz.f64` and `rsqrt.approx.ftz.f64`: the upper 32 bits, the lower ones are zero.
+/// `rcp.approx.ftz.f64` and `rsqrt.approx.ftz.f64` see and give the upper 32 bits only, without subnormals.
 #[inline(always)]
-pub(crate) fn upper(x: f64) -> f64 {
-    f64::from_bits(x.to_bits() & 0xffff_ffff_0000_0000)
+fn upper(x: f64) -> f64 {
+    let bits = x.to_bits() & 0xffff_ffff_0000_0000;
+    f64::from_bits(if bits & 0x7ff0_0000_0000_0000 == 0 {
+        bits & 1 << 63
+    } else {
+        bits
+    })
+}
+
+pub(crate) fn rcp64(a: f64) -> f64 {
+    upper(1.0 / upper(a))
+}
+
+pub(crate) fn rsqrt64(a: f64) -> f64 {
+    upper(1.0 / upper(a).sqrt())
+}
+
+/// Sine and cosine reduce their argument in turns, rounded to f32: beyond 2^24 turns nothing of the angle is left.
+fn turns(x: f64) -> f64 {
+    let turns = (x as f32) * std::f32::consts::FRAC_1_PI * 0.5;
+    let turns = f64::from(turns);
+    (turns - turns.trunc()) * std::f64::consts::TAU
 }

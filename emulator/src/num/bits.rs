@@ -41,10 +41,20 @@ pub(crate) fn lop3(a: u32, b: u32, c: u32, table: u32) -> u32 {
     out
 }
 
+/// Position and length of a bit field. The 32-bit instructions look at 8 bits of them, the sequences for 64 bits at all.
+#[inline(always)]
+fn field<const BITS: u32>(start: u32, length: u32) -> (u32, u32) {
+    if BITS == 32 {
+        (start & 0xff, length & 0xff)
+    } else {
+        (start.min(0xff), length.min(0xff))
+    }
+}
+
 /// `bfe`: `length` bits from `start` on, the sign bit repeated above when `SIGNED`.
 #[inline(always)]
 pub(crate) fn bfe<const BITS: u32, const SIGNED: bool>(a: u64, start: u32, length: u32) -> u64 {
-    let (start, length) = (start & 0xff, length & 0xff);
+    let (start, length) = field::<BITS>(start, length);
     let most = BITS - 1;
     let last = (start + length).wrapping_sub(1).min(most);
     let sign = SIGNED && length != 0 && a >> last & 1 != 0;

@@ -22,10 +22,14 @@ pub(crate) fn result<const FTZ: bool, const SAT: bool>(x: f32) -> f32 {
         // `max` and `min` of Rust drop a NaN, as saturation does; adding zero makes -0 a 0.
         return x.max(0.0).min(1.0) + 0.0;
     }
-    if x.is_nan() {
-        return f32::from_bits(NAN32);
-    }
-    x
+    canonical(x)
+}
+
+/// Any NaN becomes the one that the hardware gives. On bits, because the compiler may take a NaN for as good as another.
+#[inline(always)]
+pub(crate) fn canonical(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN32 } else { bits })
 }
 
 /// The neighbour of a rounded-to-nearest `value` that mode R asks for; `error` is the sign of (exact - value).
@@ -151,6 +155,10 @@ pub(crate) fn div32<const R: u8, const FTZ: bool, const SAT: bool>(a: f32, b: f3
         return result::<FTZ, SAT>(q);
     }
     let (x, y) = (f64::from(a), f64::from(b));
+    // The hardware's sequence flushes what is subnormal before it is rounded.
+    if FTZ && R != 0 && x.abs() < f64::from(f32::MIN_POSITIVE) * y.abs() {
+        return if q.is_sign_negative() { -0.0 } else { 0.0 };
+    }
     // An overflowed quotient is compared through its f64 value.
     let rest = if q.is_finite() {
         (x - f64::from(q) * y) * y.signum()
@@ -217,13 +225,18 @@ pub(crate) fn mul64<const R: u8>(a: f64, b: f64) -> f64 {
 /// The sign of a*b - p; scaled where the error itself would underflow.
 #[inline(always)]
 fn small_product_error(a: f64, b: f64, p: f64) -> f64 {
-    let scale = f64::from_bits(0x6ff0_0000_0000_0000);
-    if p.abs() < 1e-250 && a != 0.0 && b != 0.0 {
-        let (big, small) = if a.abs() > b.abs() { (a, b) } else { (b, a) };
-        return (big).mul_add(small * scale, -p * scale);
+    if p == 0.0 && a != 0.0 && b != 0.0 {
+        return a.signum() * b.signum();
+    }
+    if p.abs() < 1e-250 {
+        let (large, small) = if a.abs() > b.abs() { (a, b) } else { (b, a) };
+        return large.mul_add(small * UP, -p * UP);
     }
     a.mul_add(b, -p)
 }
+
+/// 2^768: lifts a subnormal far into the normal range.
+const UP: f64 = f64::from_bits((768 + 1023) << 52);
 
 #[inline(always)]
 pub(crate) fn fma64<const R: u8>(a: f64, b: f64, c: f64) -> f64 {
@@ -234,20 +247,44 @@ pub(crate) fn fma64<const R: u8>(a: f64, b: f64, c: f64) -> f64 {
     if value.is_infinite() {
         return overflowed::<R>(value, true, 0.0);
     }
-    // a*b + c - value, exactly in sign: the product as two parts, then the differences (Boldo, Muller 2005).
+    let error = fma_error(a, b, c, value);
+    let value = if value == 0.0 && error == 0.0 {
+        zero_sign::<R>(a * b, c, value)
+    } else {
+        value
+    };
+    directed64::<R>(value, error)
+}
+
+/// The sign of a*b + c - value.
+#[inline(always)]
+fn fma_error(a: f64, b: f64, c: f64, value: f64) -> f64 {
     let p = a * b;
-    let low = a.mul_add(b, -p);
+    if p.abs() >= 1e-250 || a == 0.0 || b == 0.0 {
+        return exact_error(p, a.mul_add(b, -p), c, value);
+    }
+    let sign = a.signum() * b.signum();
+    if c.abs() > 1e-200 {
+        // The product is far below the last place of c: value is c.
+        return sign;
+    }
+    let (large, small) = if a.abs() > b.abs() { (a, b) } else { (b, a) };
+    let p = large * (small * UP);
+    if p == 0.0 {
+        // Still too small to be seen: only its side of c counts.
+        return if value == c { sign } else { c - value };
+    }
+    exact_error(p, large.mul_add(small * UP, -p), c * UP, value * UP)
+}
+
+/// The sign of p + low + c - value (Boldo, Muller 2005).
+#[inline(always)]
+fn exact_error(p: f64, low: f64, c: f64, value: f64) -> f64 {
     let s = c + low;
     let s_low = sum_error(c, low, s);
     let t = p + s;
     let t_low = sum_error(p, s, t);
-    let rest = (t - value) + t_low;
-    let value = if value == 0.0 {
-        zero_sign::<R>(p, c, value)
-    } else {
-        value
-    };
-    directed64::<R>(value, rest + s_low)
+    (t - value) + t_low + s_low
 }
 
 #[inline(always)]
@@ -256,7 +293,11 @@ pub(crate) fn div64<const R: u8>(a: f64, b: f64) -> f64 {
     if R == 0 || b == 0.0 || !a.is_finite() || !b.is_finite() {
         return q;
     }
-    let rest = (-q).mul_add(b, a) * b.signum();
+    if q == 0.0 {
+        return directed64::<R>(q, if a == 0.0 { 0.0 } else { a.signum() * b.signum() });
+    }
+    let scale = if a.abs() < 1e-200 && b.abs() < 1e70 { UP } else { 1.0 };
+    let rest = (-q).mul_add(b * scale, a * scale) * b.signum();
     overflowed::<R>(q, true, rest)
 }
 
@@ -271,7 +312,14 @@ pub(crate) fn sqrt64<const R: u8>(a: f64) -> f64 {
     if R == 0 || !s.is_finite() {
         return s;
     }
-    directed64::<R>(s, (-s).mul_add(s, a))
+    let rest = if a < 1e-250 {
+        // UP is a square: both sides scale without loss.
+        let root = f64::from_bits((384 + 1023) << 52);
+        (-(s * root)).mul_add(s * root, a * UP)
+    } else {
+        (-s).mul_add(s, a)
+    };
+    directed64::<R>(s, rest)
 }
 
 macro_rules! extremum {

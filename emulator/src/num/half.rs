@@ -222,6 +222,25 @@ fn extremum<H: Half, const FTZ: bool, const NAN: bool>(a: u16, b: u16, least: bo
     }
 }
 
+#[inline(always)]
+pub(crate) fn abs<H: Half, const FTZ: bool>(a: u16) -> u16 {
+    canonical::<H>(flush16::<FTZ>(a & 0x7fff))
+}
+
+#[inline(always)]
+pub(crate) fn neg<H: Half, const FTZ: bool>(a: u16) -> u16 {
+    canonical::<H>(flush16::<FTZ>(a ^ 0x8000))
+}
+
+#[inline(always)]
+fn canonical<H: Half>(a: u16) -> u16 {
+    if H::wide(a).is_nan() {
+        NAN16
+    } else {
+        a
+    }
+}
+
 /// Applies an operation to both halves of a packed register.
 #[inline(always)]
 pub(crate) fn both1(a: u32, f: impl Fn(u16) -> u16) -> u32 {

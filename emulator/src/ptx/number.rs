@@ -38,7 +38,8 @@ fn integer(text: &str) -> Option<u64> {
 }
 
 fn decimal(text: &str) -> Option<Literal> {
-    let float_like = text.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
+    let fraction = text.contains('.') || text.contains(['e', 'E']);
+    let float_like = fraction && text.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
     if !float_like {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::memory::{flags, ordering, space_code};
 use super::{has, operands, ty, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
-use crate::exec::atomic::atomic;
+use crate::exec::atomic::{atomic, atomic_by_space};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::memory::space;
 use crate::num::float::{add32, max32, min32};
@@ -38,7 +38,11 @@ fn arithmetic(i: &Instruction<'_>, operation: &str, t: Ty) -> Lowered<Handler> {
     Ok(match (operation, t) {
         ("add", Ty::U32 | Ty::S32) => atomic(|a: u32, b, _| a.wrapping_add(b)),
         ("add", Ty::U64 | Ty::S64) => atomic(|a: u64, b, _| a.wrapping_add(b)),
-        ("add", Ty::F32) => atomic(|a: u32, b, _| real32(add32::<0, false, false>, a, b)),
+        // In global memory the memory system adds, without subnormals (ISA 9.7.13.5).
+        ("add", Ty::F32) => atomic_by_space(
+            |a: u32, b, _| real32(add32::<0, true, false>, a, b),
+            |a: u32, b, _| real32(add32::<0, false, false>, a, b),
+        ),
         ("add", Ty::F64) => atomic(|a: u64, b, _| (f64::from_bits(a) + f64::from_bits(b)).to_bits()),
         ("add", Ty::F16) => atomic(|a: u16, b, _| add::<F16, false, false>(a, b)),
         ("add", Ty::Bf16) => atomic(|a: u16, b, _| add::<Bf16, false, false>(a, b)),

@@ -5,7 +5,7 @@ use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::inst::{Handler, Inst, NO_GUARD};
 use crate::exec::lanes::{compare, compare_set, compare_with, select, tri};
 use crate::num::float::flush;
-use crate::num::half::{bf16_to_f32, f16_to_f32};
+use crate::num::half::{bf16_to_f32, f16_to_f32, flush16};
 use crate::ptx::tree::{Instruction, OperandKind};
 use crate::ptx::types::{Class, Ty};
 
@@ -96,6 +96,7 @@ macro_rules! comparison {
             Ty::S16 => integers!($shape, $op, i16),
             Ty::S32 => integers!($shape, $op, i32),
             Ty::S64 => integers!($shape, $op, i64),
+            Ty::F16 if $ftz => floats!($shape, $op, u16, x => f16_to_f32(flush16::<true>(x))),
             Ty::F16 => floats!($shape, $op, u16, x => f16_to_f32(x)),
             Ty::Bf16 => floats!($shape, $op, u16, x => bf16_to_f32(x)),
             Ty::F32 if $ftz => floats!($shape, $op, f32, x => flush::<true>(x)),

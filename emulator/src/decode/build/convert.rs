@@ -5,6 +5,7 @@ use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::convert::{convert, flag};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::lanes::{bin, tri, un};
+use crate::num::float::canonical;
 use crate::num::half::{f32_to_bf16, f32_to_f16};
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::{Class, Ty};
@@ -44,7 +45,7 @@ pub(crate) fn cvt<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
     ];
     let flags = flags.iter().filter(|f| has(i, f.0)).fold(0, |all, f| all | f.1);
     let integral = ["rni", "rzi", "rmi", "rpi"].iter().any(|m| has(i, m));
-    let flags = flags | if integral { flag::INTEGRAL } else { 0 };
+    let flags = flags | if integral { flag::INTEGRAL } else { 0 } | if s == Ty::F64 { flag::WIDE } else { 0 };
     let list = vec![
         d as u32,
         s as u32,
@@ -100,16 +101,17 @@ fn fast(i: &Instruction<'_>, d: Ty, s: Ty) -> Option<Handler> {
         (Ty::F64, Ty::S32) if has(i, "rn") => un(|a: i32| f64::from(a)),
         (Ty::F64, Ty::F32) if !ftz => un(|a: f32| f64::from(a)),
         (Ty::F32, Ty::F64) if has(i, "rn") && !ftz => un(|a: f64| a as f32),
-        (Ty::F32, Ty::F16) if !ftz => super::half::widen_f16(),
+        (Ty::F32, Ty::F16) => super::half::widen_f16(),
         (Ty::F16, Ty::F32) if has(i, "rn") && !ftz => super::half::narrow_f16(),
         (Ty::F32, Ty::Bf16) if !ftz => un(|a: u16| u32::from(a) << 16),
-        (Ty::Bf16, Ty::F32) if has(i, "rn") => un(f32_to_bf16),
+        (Ty::Bf16, Ty::F32) if has(i, "rn") && !ftz => un(f32_to_bf16),
         (Ty::S32, Ty::F32) if has(i, "rzi") && !ftz => un(|a: f32| a as i32),
         (Ty::U32, Ty::F32) if has(i, "rzi") && !ftz => un(|a: f32| a as u32),
-        (Ty::F32, Ty::F32) if has(i, "rni") && !ftz => un(|a: f32| a.round_ties_even()),
-        (Ty::F32, Ty::F32) if has(i, "rzi") && !ftz => un(|a: f32| a.trunc()),
-        (Ty::F32, Ty::F32) if has(i, "rmi") && !ftz => un(|a: f32| a.floor()),
-        (Ty::F32, Ty::F32) if has(i, "rpi") && !ftz => un(|a: f32| a.ceil()),
+        (Ty::F32, Ty::F32) if !ftz && i.modifiers.len() == 2 => un(|a: u32| a),
+        (Ty::F32, Ty::F32) if has(i, "rni") && !ftz => un(|a: f32| canonical(a.round_ties_even())),
+        (Ty::F32, Ty::F32) if has(i, "rzi") && !ftz => un(|a: f32| canonical(a.trunc())),
+        (Ty::F32, Ty::F32) if has(i, "rmi") && !ftz => un(|a: f32| canonical(a.floor())),
+        (Ty::F32, Ty::F32) if has(i, "rpi") && !ftz => un(|a: f32| canonical(a.ceil())),
         _ => return None,
     })
 }
@@ -158,16 +160,20 @@ pub(crate) fn tf32<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()
         x & 0x7f80_0000 == 0x7f80_0000
     }
     let run = if has(i, "rna") {
-        un(|a: u32| if special(a) { a } else { (a + 0x1000) & !0x1fff })
-    } else if has(i, "rz") {
-        un(|a: u32| if special(a) { a } else { a & !0x1fff })
-    } else {
         un(|a: u32| {
             if special(a) {
-                a
+                a & !0x1fff
             } else {
-                (a + 0xfff + (a >> 13 & 1)) & !0x1fff
+                (a + 0x1000) & !0x1fff
             }
+        })
+    } else if has(i, "rz") {
+        un(|a: u32| canonical(f32::from_bits(a)).to_bits() & !0x1fff)
+    } else {
+        un(|a: u32| {
+            let bits = canonical(f32::from_bits(a)).to_bits();
+            let up = if special(bits) { 0 } else { 0xfff + (bits >> 13 & 1) };
+            (bits + up) & !0x1fff
         })
     };
     unary(l, i, run, Ty::B32, Ty::F32)

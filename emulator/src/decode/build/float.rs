@@ -6,8 +6,8 @@ use crate::exec::inst::Handler;
 use crate::exec::lanes::{bin, tri, un};
 use crate::num::approx;
 use crate::num::float::{
-    add32, add64, div32, div64, flush, fma32, fma64, max32, max64, min32, min64, mul32, mul64, rcp32, rcp64, sqrt32,
-    sqrt64, sub32, sub64, NAN32,
+    add32, add64, canonical, div32, div64, flush, fma32, fma64, max32, max64, min32, min64, mul32, mul64, rcp32, rcp64,
+    sqrt32, sqrt64, sub32, sub64, NAN32,
 };
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::Ty;
@@ -117,9 +117,9 @@ pub(crate) fn approximate<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Low
 /// `rcp.approx.ftz.f64`, `rsqrt.approx{.ftz}.f64`.
 pub(crate) fn approximate64<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let run = if i.opcode == "rcp" {
-        un(|a: f64| approx::upper(1.0 / a))
+        un(approx::rcp64)
     } else if has(i, "ftz") {
-        un(|a: f64| approx::upper(1.0 / a.sqrt()))
+        un(approx::rsqrt64)
     } else {
         un(|a: f64| 1.0 / a.sqrt())
     };
@@ -127,7 +127,12 @@ pub(crate) fn approximate64<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> L
 }
 
 pub(crate) fn approximate_div<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
-    let run = flushed!(bin, approx::div, has(i, "ftz"));
+    let run = match (has(i, "full"), has(i, "ftz")) {
+        (true, false) => bin(approx::div::<false, true>),
+        (true, true) => bin(approx::div::<true, true>),
+        (false, false) => bin(approx::div::<false, false>),
+        (false, true) => bin(approx::div::<true, false>),
+    };
     binary(l, i, run, (Ty::F32, Ty::F32, Ty::F32))
 }
 
@@ -136,10 +141,10 @@ pub(crate) fn abs_neg<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered
     let run = match (i.opcode, t, has(i, "ftz")) {
         ("abs", Ty::F64, _) => un(|a: f64| a.abs()),
         ("neg", Ty::F64, _) => un(|a: u64| a ^ 1 << 63),
-        ("abs", _, false) => un(|a: f32| a.abs()),
-        ("abs", _, true) => un(|a: f32| flush::<true>(a.abs())),
-        (_, _, false) => un(|a: u32| a ^ 1 << 31),
-        (_, _, true) => un(|a: f32| flush::<true>(-a)),
+        ("abs", _, false) => un(|a: f32| canonical(a.abs())),
+        ("abs", _, true) => un(|a: f32| canonical(flush::<true>(a.abs()))),
+        (_, _, false) => un(|a: f32| canonical(-a)),
+        (_, _, true) => un(|a: f32| canonical(flush::<true>(-a))),
     };
     unary(l, i, run, t, t)
 }
@@ -151,11 +156,23 @@ pub(crate) fn min_max<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered
         return Err(unsupported(i));
     }
     if has(i, "xorsign") {
-        let run = match (least, nan) {
-            (true, false) => bin(|a: f32, b: f32| xor_sign(min32::<false>(a.abs(), b.abs()), a, b)),
-            (true, true) => bin(|a: f32, b: f32| xor_sign(min32::<true>(a.abs(), b.abs()), a, b)),
-            (false, false) => bin(|a: f32, b: f32| xor_sign(max32::<false>(a.abs(), b.abs()), a, b)),
-            (false, true) => bin(|a: f32, b: f32| xor_sign(max32::<true>(a.abs(), b.abs()), a, b)),
+        macro_rules! signed {
+            ($f:expr, $ftz:literal) => {
+                bin(|a: f32, b: f32| {
+                    let (a, b) = (flush::<$ftz>(a), flush::<$ftz>(b));
+                    xor_sign($f(a.abs(), b.abs()), a, b)
+                })
+            };
+        }
+        let run = match (least, nan, ftz) {
+            (true, false, false) => signed!(min32::<false>, false),
+            (true, true, false) => signed!(min32::<true>, false),
+            (false, false, false) => signed!(max32::<false>, false),
+            (false, true, false) => signed!(max32::<true>, false),
+            (true, false, true) => signed!(min32::<false>, true),
+            (true, true, true) => signed!(min32::<true>, true),
+            (false, false, true) => signed!(max32::<false>, true),
+            (false, true, true) => signed!(max32::<true>, true),
         };
         return binary(l, i, run, (t, t, t));
     }
@@ -172,15 +189,6 @@ pub(crate) fn min_max<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered
         (_, false, true, true) => bin(|a, b| canonical(max32::<true>(flush::<true>(a), flush::<true>(b)))),
     };
     binary(l, i, run, (t, t, t))
-}
-
-#[inline(always)]
-fn canonical(x: f32) -> f32 {
-    if x.is_nan() {
-        f32::from_bits(NAN32)
-    } else {
-        x
-    }
 }
 
 #[inline(always)]
@@ -212,7 +220,8 @@ pub(crate) fn testp<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<(
                 "infinite" => compare(|a: $f, _: $f| a.is_infinite()),
                 "number" => compare(|a: $f, _: $f| !a.is_nan()),
                 "notanumber" => compare(|a: $f, _: $f| a.is_nan()),
-                "normal" => compare(|a: $f, _: $f| a.is_normal()),
+                // Zero counts as normal: what is not subnormal, infinite or NaN.
+                "normal" => compare(|a: $f, _: $f| a.is_normal() || a == 0.0),
                 _ => compare(|a: $f, _: $f| a.is_subnormal()),
             }
         };

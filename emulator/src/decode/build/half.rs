@@ -4,8 +4,9 @@ use super::{binary, has, ternary, ty, unary, unsupported};
 use crate::decode::lower::{Lower, Lowered};
 use crate::exec::inst::Handler;
 use crate::exec::lanes::{bin, tri, un};
+use crate::num::float::canonical;
 use crate::num::half::{
-    add, both1, both2, both3, f16_to_f32, f32_to_f16, flush16, fma, max, min, mul, sub, Bf16, Half, F16,
+    abs, add, both1, both2, both3, f16_to_f32, f32_to_f16, fma, max, min, mul, neg, sub, Bf16, Half, F16,
 };
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::Ty;
@@ -98,19 +99,22 @@ pub(crate) fn min_max<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered
     binary(l, i, run, (t, t, t))
 }
 
-/// `abs`, `neg`: only the sign bit changes.
+/// `abs`, `neg`: the sign bit changes, and a NaN becomes the canonical one.
 pub(crate) fn abs_neg<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let t = ty(i)?;
-    let run = match (i.opcode == "abs", is_packed(t), has(i, "ftz")) {
-        (true, false, false) => un(|a: u16| a & 0x7fff),
-        (true, false, true) => un(|a: u16| flush16::<true>(a & 0x7fff)),
-        (true, true, false) => un(|a: u32| a & 0x7fff_7fff),
-        (true, true, true) => un(|a: u32| both1(a, |a| flush16::<true>(a & 0x7fff))),
-        (false, false, false) => un(|a: u16| a ^ 0x8000),
-        (false, false, true) => un(|a: u16| flush16::<true>(a ^ 0x8000)),
-        (false, true, false) => un(|a: u32| a ^ 0x8000_8000),
-        (false, true, true) => un(|a: u32| both1(a, |a| flush16::<true>(a ^ 0x8000))),
-    };
+    macro_rules! modes {
+        ($f:ident) => {
+            match (is_brain(t), is_packed(t), has(i, "ftz")) {
+                (true, false, _) => un($f::<Bf16, false>),
+                (true, true, _) => un(|a: u32| both1(a, $f::<Bf16, false>)),
+                (_, false, false) => un($f::<F16, false>),
+                (_, false, true) => un($f::<F16, true>),
+                (_, true, false) => un(|a: u32| both1(a, $f::<F16, false>)),
+                (_, true, true) => un(|a: u32| both1(a, $f::<F16, true>)),
+            }
+        };
+    }
+    let run = if i.opcode == "abs" { modes!(abs) } else { modes!(neg) };
     unary(l, i, run, t, t)
 }
 
@@ -140,5 +144,5 @@ pub(crate) fn narrow_f16() -> Handler {
 }
 
 pub(crate) fn widen_f16() -> Handler {
-    un(f16_to_f32)
+    un(|a: u16| canonical(f16_to_f32(a)))
 }

@@ -42,6 +42,7 @@ fn carry_flags(i: &Instruction<'_>) -> u32 {
 pub(crate) fn add_carry<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let t = ty(i)?;
     let adds = i.opcode.starts_with("add");
+    let reads = i.opcode.ends_with('c');
     let run = match (adds, t.bytes()) {
         (true, 4) => carry(|a: u32, b: u32, c| {
             let sum = u64::from(a) + u64::from(b) + u64::from(c);
@@ -51,14 +52,17 @@ pub(crate) fn add_carry<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lower
             let sum = u128::from(a) + u128::from(b) + u128::from(c);
             (sum as u64, sum >> 64 != 0)
         }),
-        (false, 4) => carry(|a: u32, b: u32, c| {
-            let rest = i64::from(a) - i64::from(b) - i64::from(c);
-            (rest as u32, rest < 0)
+        // The flag of a subtraction is set when nothing was borrowed, as on the hardware.
+        (false, 4) if reads => carry(|a: u32, b: u32, c| {
+            let rest = i64::from(a) - i64::from(b) - i64::from(!c);
+            (rest as u32, rest >= 0)
         }),
-        (false, _) => carry(|a: u64, b: u64, c| {
-            let rest = i128::from(a) - i128::from(b) - i128::from(c);
-            (rest as u64, rest < 0)
+        (false, 4) => carry(|a: u32, b: u32, _| (a.wrapping_sub(b), a >= b)),
+        (false, _) if reads => carry(|a: u64, b: u64, c| {
+            let rest = i128::from(a) - i128::from(b) - i128::from(!c);
+            (rest as u64, rest >= 0)
         }),
+        (false, _) => carry(|a: u64, b: u64, _| (a.wrapping_sub(b), a >= b)),
     };
     let o = operands(i, 3, 3)?;
     let (a, b) = (l.src(&o[1], t)?, l.src(&o[2], t)?);

@@ -71,7 +71,7 @@ class Entry:
         shared_bytes
             Dynamic shared memory per block.
         cluster
-            Thread blocks per cluster and axis.
+            Thread blocks per cluster and axis; default: what the entry's ``.reqnctapercluster`` says, else no clusters.
         timeout
             Seconds. The CPU device always ends the launch; a GPU cannot stop PTX that does not look at a control block.
         stream
@@ -134,7 +134,7 @@ class Entry:
         geometry = _ffi.Geometry(
             _extent(grid, f"{name}: grid"),
             _extent(block, f"{name}: block"),
-            _extent(1 if cluster is None else cluster, f"{name}: cluster"),
+            (0, 0, 0) if cluster is None else _extent(cluster, f"{name}: cluster"),
             _bytes(shared_bytes, f"{name}: shared_bytes"),
         )
         values = [

@@ -90,7 +90,7 @@ typedef struct {
 typedef struct {
   uint32_t grid[3];
   uint32_t block[3];
-  // Zeros: no cluster.
+  // Zeros: the entry's `.reqnctapercluster`, else no cluster.
   uint32_t cluster[3];
   uint32_t shared_bytes;
 } wb_geometry;

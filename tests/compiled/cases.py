@@ -13,7 +13,6 @@ WAITING: dict[str, str] = {
     "gemm_mma:gemm_s8": "ldmatrix, in the other entry of the file",
     "gemm_wmma:wmma_bf16": "wmma",
     "gemm_wmma:wmma_f64": "wmma",
-    "cluster:row_normalise": ".reqnctapercluster is not taken as the cluster when the launch names none",
     "bulk_pipeline:bulk_affine": "cp.reduce.async.bulk",
     "tma_copy:tma_transpose": "tensor maps",
     "tma_copy:tma_multicast": "tensor maps",

@@ -114,7 +114,7 @@ pub struct wb_mode {
 pub struct wb_geometry {
     pub grid: [u32; 3],
     pub block: [u32; 3],
-    /// Zeros: no cluster.
+    /// Zeros: the entry's `.reqnctapercluster`, else no cluster.
     pub cluster: [u32; 3],
     pub shared_bytes: u32,
 }

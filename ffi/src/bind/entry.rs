@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::module::Module;
 use crate::value::{tuple_text, Tensor, Value};
 
-/// Extents as the caller gives them; a zero in `cluster` stands for 1.
+/// Extents as the caller gives them; zeros in `cluster` stand for what the entry requires, else for no cluster.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct EntryGeometry {
@@ -52,7 +52,7 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
     let extents = Extents {
         grid: wide(geometry.grid),
         block: wide(geometry.block),
-        cluster: wide(geometry.cluster.map(|axis| axis.max(1))),
+        cluster: (geometry.cluster != [0; 3]).then(|| wide(geometry.cluster.map(|axis| axis.max(1)))),
         shared_bytes: i64::from(geometry.shared_bytes),
     };
     let checked = geometry::check(name, &extents, entry, device)?;

@@ -11,7 +11,8 @@ use crate::error::{Error, Kind, Result};
 pub struct Extents {
     pub grid: [i64; 3],
     pub block: [i64; 3],
-    pub cluster: [i64; 3],
+    /// `None`: what the entry's `.reqnctapercluster` says, or no cluster.
+    pub cluster: Option<[i64; 3]>,
     pub shared_bytes: i64,
 }
 
@@ -38,7 +39,12 @@ pub fn check(label: &str, extents: &Extents, entry: &emulator::Entry, device: &D
             .with("grid", json!(extents.grid))
             .with("block", json!(extents.block))
     };
-    let (grid, block, cluster) = (extents.grid, extents.block, extents.cluster);
+    let (grid, block) = (extents.grid, extents.block);
+    let cluster = match (extents.cluster, entry.required_cluster) {
+        (Some(given), _) => given,
+        (None, Some(required)) => required.map(i64::from),
+        (None, None) => [1; 3],
+    };
     if (0..3).any(|i| grid[i] < 0 || grid[i] > MAX_GRID[i]) {
         return Err(refuse(format!("grid is {grid:?}, expected 0 to {MAX_GRID:?}")));
     }
@@ -106,13 +112,11 @@ fn check_entry(extents: &Extents, entry: &emulator::Entry, refuse: &dyn Fn(Strin
         );
         return Err(refuse(text));
     }
-    if let Some(required) = entry.required_cluster.map(wide).filter(|r| *r != extents.cluster) {
-        let name = &entry.name;
-        let text = format!(
-            "cluster is {:?}, expected {required:?}, the .reqnctapercluster of entry {name}",
-            extents.cluster
-        );
-        return Err(refuse(text));
+    match (extents.cluster, entry.required_cluster.map(wide)) {
+        (Some(given), Some(required)) if given != required => Err(refuse(format!(
+            "cluster is {given:?}, expected {required:?}, the .reqnctapercluster of entry {}; give that, or none",
+            entry.name
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }

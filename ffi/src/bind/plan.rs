@@ -130,7 +130,10 @@ impl Call<'_> {
         Ok(Extents {
             grid: axes("grid", spec.grid)?,
             block: axes("block", spec.block)?,
-            cluster: axes("cluster", spec.cluster)?,
+            cluster: match spec.cluster {
+                [] => None,
+                given => Some(axes("cluster", given)?),
+            },
             shared_bytes: spec
                 .shared_bytes
                 .map_or(Ok(0), |expr| self.eval("shared_bytes", expr))?,

@@ -3,6 +3,7 @@
 
 mod abi;
 mod arguments;
+mod clusters;
 mod entries;
 mod expressions;
 mod launches;

@@ -15,12 +15,24 @@ pub struct LoadError {
     pub column: u32,
     /// Found, then expected.
     pub message: String,
+    /// Wrong for every device, so that nothing is gained by going on; see [`Module::unsupported`].
+    pub(crate) certain: bool,
 }
 
 impl LoadError {
     pub(crate) fn at(pos: Pos, message: String) -> Self {
         let Pos { line, column } = pos;
-        Self { line, column, message }
+        Self {
+            line,
+            column,
+            message,
+            certain: false,
+        }
+    }
+
+    /// The same, but never put off.
+    pub(crate) fn certain(self) -> Self {
+        Self { certain: true, ..self }
     }
 }
 
@@ -72,18 +84,25 @@ pub struct Module {
     entries: Vec<Entry>,
     /// For each entry, its function in the program.
     functions: Vec<u32>,
+    /// For each entry, the first error in it or in a function it names.
+    unsupported: Vec<Option<LoadError>>,
+    /// The first of all functions.
+    first_unsupported: Option<LoadError>,
     program: Program,
     version: (u32, u32),
     target: String,
 }
 
 impl Module {
-    /// Reads PTX text. An unknown instruction fails here, by name, with its line.
+    /// Reads PTX text. What is wrong with the text, its declarations or its names fails here; an instruction that is not
+    /// executed here, which a GPU may well know, is kept for [`Module::unsupported`].
     pub fn parse(text: &str) -> Result<Self, LoadError> {
         let decoded = decode::module(text)?;
         Ok(Self {
             entries: decoded.entries,
             functions: decoded.functions,
+            unsupported: decoded.unsupported,
+            first_unsupported: decoded.first_unsupported,
             program: decoded.program,
             version: decoded.version,
             target: decoded.target,
@@ -98,6 +117,19 @@ impl Module {
     pub(crate) fn resolved(&self, name: &str) -> Option<(&Entry, u32)> {
         let number = self.entries.iter().position(|e| e.name == name)?;
         Some((&self.entries[number], self.functions[number]))
+    }
+
+    /// The first instruction of the module that cannot be executed here, by name, with its line.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<&LoadError> {
+        self.first_unsupported.as_ref()
+    }
+
+    /// The same for one entry and the functions that it names, directly or through others.
+    #[must_use]
+    pub fn unsupported_in(&self, entry: &str) -> Option<&LoadError> {
+        let number = self.entries.iter().position(|e| e.name == entry)?;
+        self.unsupported[number].as_ref()
     }
 
     /// All entries, in order.

@@ -7,7 +7,9 @@ use emulator::Module;
 
 fn error(text: &str) -> String {
     match Module::parse(text) {
-        Ok(_) => panic!("loaded: {text}"),
+        Ok(module) => module
+            .unsupported()
+            .map_or_else(|| panic!("loaded: {text}"), ToString::to_string),
         Err(e) => e.to_string(),
     }
 }

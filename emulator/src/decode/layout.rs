@@ -36,6 +36,8 @@ pub(crate) struct Layout<'t> {
     defined: Vec<bool>,
     /// Variables declared inside each function, in order.
     pub inner: Vec<Vec<Symbol>>,
+    /// Functions that each function names, directly or through others, itself included.
+    pub reach: Vec<BTreeSet<usize>>,
     /// Static shared bytes in front of dynamic memory, by function.
     pub dynamic_shared: Vec<u32>,
     pub globals: Vec<(String, Block, u64)>,
@@ -83,6 +85,7 @@ impl<'t> Layout<'t> {
             signatures: HashMap::new(),
             defined: Vec::new(),
             inner: vec![Vec::new(); file.functions.len()],
+            reach: Vec::new(),
             dynamic_shared: vec![0; file.functions.len()],
             globals: Vec::new(),
             constants: Block::new(1),
@@ -186,6 +189,7 @@ impl<'t> Layout<'t> {
             }
         }
         self.place_dynamic(file, &uses, &reach, &ends);
+        self.reach = reach;
         self.name_shared(file, &placed, memory)
     }
 

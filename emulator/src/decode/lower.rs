@@ -147,7 +147,7 @@ impl<'m, 't> Lower<'m, 't> {
         self.frame_bytes = slot + bytes;
         if self.frame_bytes > MAX_FRAME {
             let text = format!("found registers of more than {MAX_FRAME} bytes per warp in one function");
-            return Err(LoadError::at(Pos::default(), text));
+            return Err(LoadError::at(Pos::default(), text).certain());
         }
         Ok(slot)
     }
@@ -263,10 +263,10 @@ impl<'m, 't> Lower<'m, 't> {
                 let text = format!("\"{name}\" is a .{} register, expected a predicate", other.ty.name());
                 Err(LoadError::at(pos, text))
             }
-            _ => Err(LoadError::at(
-                pos,
-                format!("\"{name}\" is not declared, expected a predicate register"),
-            )),
+            _ => {
+                let text = format!("\"{name}\" is not declared, expected a predicate register");
+                Err(LoadError::at(pos, text).certain())
+            }
         }
     }
 
@@ -349,7 +349,7 @@ impl<'m, 't> Lower<'m, 't> {
 
     /// `%v.x`.
     fn component(&mut self, name: &'t str, pos: Pos) -> Lowered<Register> {
-        let undeclared = || LoadError::at(pos, format!("register \"{name}\" is not declared"));
+        let undeclared = || undeclared(name, pos, format!("register \"{name}\" is not declared"));
         let (base, part) = name.rsplit_once('.').ok_or_else(undeclared)?;
         let number = match part {
             "x" | "r" => 0,
@@ -496,7 +496,7 @@ impl<'m, 't> Lower<'m, 't> {
         match symbol {
             Some(Symbol::DynamicShared) => Ok(Where::Fixed(u64::from(self.dynamic_shared), VarSpace::Shared)),
             Some(Symbol::At(address, space)) => Ok(Where::Fixed(address, space)),
-            None => Err(LoadError::at(pos, format!("\"{name}\" is not declared"))),
+            None => Err(undeclared(name, pos, format!("\"{name}\" is not declared"))),
         }
     }
 
@@ -624,6 +624,24 @@ impl Address {
             frame: false,
         }
     }
+}
+
+/// The error for a name that nothing declares: certain for registers, unless one of the ISA's special registers that are
+/// not known here may be meant (PTX ISA, special registers).
+fn undeclared(name: &str, pos: Pos, text: String) -> LoadError {
+    const MAYBE: [&str; 6] = [
+        "%pm",
+        "%envreg",
+        "%current_graph_exec",
+        "%clusterid",
+        "%nclusterid",
+        "%cluster_",
+    ];
+    let error = LoadError::at(pos, text);
+    if name.starts_with('%') && !MAYBE.iter().any(|special| name.starts_with(special)) {
+        return error.certain();
+    }
+    error
 }
 
 /// An instruction without operands.

@@ -25,6 +25,10 @@ use table::{Form, FORMS};
 pub(crate) struct Decoded {
     pub entries: Vec<Entry>,
     pub functions: Vec<u32>,
+    /// By entry; see [`crate::Module::unsupported_in`].
+    pub unsupported: Vec<Option<LoadError>>,
+    /// See [`crate::Module::unsupported`].
+    pub first_unsupported: Option<LoadError>,
     pub program: Program,
     pub version: (u32, u32),
     pub target: String,
@@ -49,13 +53,22 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         lists: Vec::new(),
     };
     let (mut codes, mut entries, mut functions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lacking = Vec::new();
     for (number, function) in file.functions.iter().enumerate() {
-        codes.push(decode_function(&mut out, &layout, &forms, number, function)?);
+        let (code, lacks) = decode_function(&mut out, &layout, &forms, number, function)?;
+        codes.push(code);
+        lacking.push(lacks);
         if function.is_entry && function.body.is_some() {
             entries.push(entry(function, layout.dynamic_shared[number])?);
             functions.push(number as u32);
         }
     }
+    let first_of = |number: &u32| {
+        let own = *number as usize;
+        let mut reach = std::iter::once(&own).chain(&layout.reach[own]);
+        reach.find_map(|function| lacking[*function].clone())
+    };
+    let unsupported = functions.iter().map(first_of).collect();
     let program = Program {
         text: text.to_owned(),
         code: out.code,
@@ -72,6 +85,8 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
     Ok(Decoded {
         entries,
         functions,
+        unsupported,
+        first_unsupported: lacking.into_iter().flatten().next(),
         program,
         version: file.version,
         target: file.target.to_owned(),
@@ -117,20 +132,24 @@ fn entry(function: &Function<'_>, static_shared_bytes: u32) -> Result<Entry, Loa
     })
 }
 
+/// A function's code, or what in it cannot be executed: nothing of it is kept then.
 fn decode_function<'t>(
     out: &mut Output,
     layout: &Layout<'t>,
     forms: &Forms,
     number: usize,
     function: &Function<'t>,
-) -> Lowered<Code> {
+) -> Lowered<(Code, Option<LoadError>)> {
     let start = out.code.len() as u32;
     let mut code = Code {
         name: function.name.text.to_owned(),
         start,
         ..Code::default()
     };
-    let Some(body) = &function.body else { return Ok(code) };
+    let Some(body) = &function.body else {
+        return Ok((code, None));
+    };
+    let mut lacks = None;
     let mut l = Lower::new(out, layout, function.is_entry, layout.dynamic_shared[number]);
     declare_parameters(&mut l, function)?;
     let mut inner = layout.inner[number].iter();
@@ -153,8 +172,17 @@ fn decode_function<'t>(
                 }
             }
             Statement::Variable(variable) => declare_variable(&mut l, variable, &mut inner)?,
-            Statement::Instruction(instruction) => decode(&mut l, forms, instruction)?,
+            Statement::Instruction(instruction) => match decode(&mut l, forms, instruction) {
+                Err(error) if error.certain => return Err(error),
+                Err(error) => lacks = lacks.or(Some(error)),
+                Ok(()) => {}
+            },
         }
+    }
+    if lacks.is_some() {
+        out.code.truncate(start as usize);
+        out.places.truncate(start as usize);
+        return Ok((code, lacks));
     }
     // Running off the end is a return.
     l.begin_implicit();
@@ -163,7 +191,7 @@ fn decode_function<'t>(
     code.frame_bytes = l.frame_bytes.next_multiple_of(64);
     code.local_bytes = l.local_bytes.next_multiple_of(16);
     code.defined = true;
-    Ok(code)
+    Ok((code, None))
 }
 
 /// Branch lists and prototypes may stand behind their use; declaring them first would need two passes, and no compiler

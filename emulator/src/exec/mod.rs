@@ -50,6 +50,9 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
             names.join(", ")
         ));
     };
+    if let Some(lacking) = module.unsupported_in(entry) {
+        return Err(format!("{entry}: {lacking}"));
+    }
     let threads = launch
         .block
         .iter()

@@ -4,6 +4,11 @@
 //! of manifests or of Python; `ffi/src/backend/cpu.rs` is its only caller inside the project.
 //! Start reading at `ptx/` (text to typed instructions), then `exec/` (warps, memory, scheduling), then `fault.rs`.
 
+// Lanes are numbered, and several arrays are indexed by the same lane: loops over them are written with the number.
+#![allow(clippy::needless_range_loop)]
+// Shifts of products stand as the ISA writes them.
+#![allow(clippy::precedence)]
+
 mod decode;
 mod exec;
 mod fault;

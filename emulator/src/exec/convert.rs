@@ -127,6 +127,7 @@ fn rounded(x: f64, mode: u32) -> f64 {
     }
 }
 
+#[allow(clippy::manual_clamp)] // `clamp` would keep a NaN
 fn real(value: Value, d: Ty, mode: u32, flags: u32) -> u64 {
     let value = match value {
         Value::Real(x) if flags & flag::INTEGRAL != 0 => Value::Real(rounded(x, mode)),

@@ -31,7 +31,7 @@ struct LaneStep {
 }
 
 /// `cp.async` state of a warp.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LaneCopies {
     /// In the order of issue.
     queue: Vec<LaneStep>,
@@ -39,16 +39,6 @@ pub(crate) struct LaneCopies {
     committed: [u32; 32],
     /// The same for bulk groups.
     bulk_committed: [u32; 32],
-}
-
-impl Default for LaneCopies {
-    fn default() -> Self {
-        Self {
-            queue: Vec::new(),
-            committed: [0; 32],
-            bulk_committed: [0; 32],
-        }
-    }
 }
 
 impl LaneCopies {
@@ -266,7 +256,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
     let target = operand(x, i.a, i.extra & bulk::NARROW_TARGET != 0, l).wrapping_add(offset(0));
     let source = operand(x, i.b, i.extra & bulk::NARROW_SOURCE != 0, l).wrapping_add(offset(1));
     let bytes = x.lanes::<u32>(i.c)[l];
-    if bytes % 16 != 0 {
+    if !bytes.is_multiple_of(16) {
         return Err(x.trap(
             Some(lane),
             format!("a bulk copy of {bytes} bytes, expected a multiple of 16"),

@@ -41,6 +41,7 @@ macro_rules! handler {
     ($(#[$doc:meta])* $name:ident<[$($g:ident),*], $f:ident: $bound:path>($x:ident, $i:ident, $mask:ident) $body:block) => {
         $(#[$doc])*
         pub(crate) fn $name<$($g: Lane,)* $f: $bound + Copy + 'static>(_operation: $f) -> Handler {
+            #[allow(clippy::extra_unused_type_parameters)] // of a shape that needs the closure for its type only
             #[inline(always)]
             fn body<$($g: Lane,)* $f: $bound + Copy + 'static>($x: &mut Ctx<'_>, $i: &Inst, $mask: u32) -> Flow $body
 

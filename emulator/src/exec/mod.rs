@@ -70,7 +70,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
             launch.grid
         ));
     }
-    let divides = (0..3).all(|axis| launch.cluster[axis] > 0 && launch.grid[axis] % launch.cluster[axis] == 0);
+    let divides = (0..3).all(|axis| launch.cluster[axis] > 0 && launch.grid[axis].is_multiple_of(launch.cluster[axis]));
     let size = launch
         .cluster
         .iter()

@@ -71,10 +71,10 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
                 return Ok(end);
             }
         } else {
-            if cluster.rounds % PATIENCE == 0 {
+            if cluster.rounds.is_multiple_of(PATIENCE) {
                 time_out(cluster);
             }
-            if seeded && cluster.draw() % 4 == 0 {
+            if seeded && cluster.draw().is_multiple_of(4) {
                 copies::complete_one(cluster, true);
             }
             let quiet = live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle || s.paused);

@@ -14,6 +14,7 @@ pub(crate) fn flush<const FTZ: bool>(x: f32) -> f32 {
     x
 }
 
+#[allow(clippy::manual_clamp)] // `clamp` would keep a NaN
 /// Flush, saturation to [0, 1] (NaN to 0) and the canonical NaN of a result.
 #[inline(always)]
 pub(crate) fn result<const FTZ: bool, const SAT: bool>(x: f32) -> f32 {

@@ -1,5 +1,8 @@
 //! Comparison and selection (ISA 9.7.5, 9.7.6, 9.7.7).
 
+// The unordered comparisons are the negated ordered ones: that is how they hold for NaN.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::{has, operands, ternary, ty, typed, types, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::inst::{Handler, Inst, NO_GUARD};

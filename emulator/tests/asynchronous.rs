@@ -1,0 +1,197 @@
+//! mbarriers, asynchronous copies and barriers, under every schedule; and a missing wait that only some schedules show.
+#![allow(missing_docs)]
+
+mod common;
+use common::{entry, parse, Args, Run, SCHEDULES};
+use emulator::Schedule;
+
+/// Runs a body of one block with input `x` (256 words, counting) and output `y` (256 words) under every schedule.
+fn check(name: &str, threads: u32, body: &str, expected: impl Fn(usize) -> u32) {
+    let module = parse(&entry(".param .u64 x, .param .u64 y", body));
+    for (schedule, seed) in SCHEDULES {
+        let x: Vec<u32> = (0..256).collect();
+        let mut y = vec![0u32; 256];
+        let mut args = Args::default();
+        args.input("x", &x);
+        args.array("y", &mut y);
+        let run = Run::new(&module, "k", 1, threads).schedule(schedule, seed);
+        run.go(&args)
+            .unwrap_or_else(|e| panic!("{name} under {schedule:?}: {e}"));
+        for (i, found) in y.iter().enumerate() {
+            assert_eq!(*found, expected(i), "{name} under {schedule:?}: element {i}");
+        }
+    }
+}
+
+const PROLOGUE: &str = "
+    .reg .pred p, q; .reg .b32 t, v, s, off; .reg .b64 in, out, at, state;
+    .shared .align 128 .b8 tile[1024]; .shared .align 8 .b64 bar;
+    ld.param.u64 in, [x]; ld.param.u64 out, [y]; mov.u32 t, %tid.x;
+    shl.b32 off, t, 2;";
+
+/// Each of 256 threads stores word t of the tile, plus one.
+const EPILOGUE: &str = "
+    mov.u32 s, tile; add.u32 s, s, off; ld.shared.u32 v, [s]; add.u32 v, v, 1;
+    cvt.u64.u32 at, off; add.u64 at, at, out; st.global.u32 [at], v; ret;";
+
+#[test]
+fn copies_of_lanes_wait_for_their_groups() {
+    let body = format!(
+        "{PROLOGUE}
+        cvt.u64.u32 at, off; add.u64 at, at, in; mov.u32 s, tile; add.u32 s, s, off;
+        cp.async.ca.shared.global [s], [at], 4;
+        cp.async.commit_group; cp.async.commit_group; cp.async.wait_group 1; bar.sync 0; {EPILOGUE}"
+    );
+    check("wait_group", 256, &body, |i| i as u32 + 1);
+    check(
+        "wait_all",
+        256,
+        &body.replace("cp.async.wait_group 1", "cp.async.wait_all"),
+        |i| i as u32 + 1,
+    );
+}
+
+#[test]
+fn copies_of_lanes_fill_with_zeros_behind_the_source_size() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ge.u32 p, t, 64; @p bra ON;
+        shl.b32 off, t, 4; cvt.u64.u32 at, off; add.u64 at, at, in; mov.u32 s, tile; add.u32 s, s, off;
+        cp.async.cg.shared.global [s], [at], 16, 8; cp.async.wait_all; shl.b32 off, t, 2;
+        ON: bar.sync 0; {EPILOGUE}"
+    );
+    check("source size", 256, &body, |i| if i % 4 < 2 { i as u32 + 1 } else { 1 });
+}
+
+#[test]
+fn copies_of_lanes_arrive_on_an_mbarrier() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ne.u32 p, t, 0; @p bra READY; mbarrier.init.shared.b64 [bar], 256; READY: bar.sync 0;
+        cvt.u64.u32 at, off; add.u64 at, at, in; mov.u32 s, tile; add.u32 s, s, off;
+        cp.async.ca.shared.global [s], [at], 4;
+        cp.async.mbarrier.arrive.noinc.shared.b64 [bar];
+        WAIT: mbarrier.test_wait.parity.shared.b64 p, [bar], 0; @!p bra WAIT; {EPILOGUE}"
+    );
+    check("noinc", 256, &body, |i| i as u32 + 1);
+    let counted = body.replace(
+        "arrive.noinc.shared.b64 [bar];",
+        "arrive.shared.b64 [bar]; mbarrier.arrive.shared.b64 state, [bar];",
+    );
+    check("inc", 256, &counted, |i| i as u32 + 1);
+}
+
+#[test]
+fn bulk_copy_completes_the_bytes_of_an_mbarrier() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ne.u32 p, t, 0; @p bra READY;
+        mbarrier.init.shared::cta.b64 [bar], 1; fence.mbarrier_init.release.cluster;
+        READY: bar.sync 0; @p bra WAIT;
+        mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [bar], 1024;
+        mov.u32 s, tile;
+        cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s], [in], 512, [bar];
+        cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [s+512], [in+512], 512, [bar];
+        WAIT: mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 q, [bar], 0, 1000; @!q bra WAIT; {EPILOGUE}"
+    );
+    check("bulk load", 256, &body, |i| i as u32 + 1);
+}
+
+#[test]
+fn bulk_store_is_waited_for_by_its_group() {
+    let body = format!(
+        "{PROLOGUE}
+        mov.u32 s, tile; add.u32 v, s, off; st.shared.u32 [v], off;
+        fence.proxy.async.shared::cta; bar.sync 0;
+        setp.ne.u32 p, t, 0; @p bra END;
+        cp.async.bulk.global.shared::cta.bulk_group [out], [s], 1024;
+        cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;
+        END: ret;"
+    );
+    check("bulk store", 256, &body, |i| i as u32 * 4);
+}
+
+#[test]
+fn waits_by_state_see_the_end_of_their_phase() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ne.u32 p, t, 0; @p bra READY; mbarrier.init.shared.b64 [bar], 256; READY: bar.sync 0;
+        mov.u32 s, tile; add.u32 s, s, off; st.shared.u32 [s], t;
+        mbarrier.arrive.shared.b64 state, [bar];
+        WAIT: mbarrier.try_wait.shared.b64 p, [bar], state; @!p bra WAIT; {EPILOGUE}"
+    );
+    check("state", 256, &body, |i| i as u32 + 1);
+}
+
+#[test]
+fn named_barriers_order_producers_and_consumers() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ge.u32 p, t, 128; @p bra CONSUME;
+        mov.u32 s, tile; add.u32 s, s, off; st.shared.u32 [s], t; add.u32 v, t, 128; st.shared.u32 [s+512], v;
+        barrier.cta.arrive 3, 256; ret;
+        CONSUME: barrier.cta.sync 3, 256;
+        mov.u32 s, tile; add.u32 s, s, off; ld.shared.u32 v, [s]; cvt.u64.u32 at, off; add.u64 at, at, out;
+        st.global.u32 [at], v; ld.shared.u32 v, [s+-512]; st.global.u32 [at+-512], v; ret;"
+    );
+    check("arrive and sync", 256, &body, |i| i as u32);
+}
+
+#[test]
+fn barrier_reductions_count_and_combine() {
+    let body = format!(
+        "{PROLOGUE}
+        .reg .b32 n; setp.lt.u32 p, t, 100;
+        barrier.cta.red.popc.aligned.u32 n, 0, p; bar.red.or.pred q, 1, 256, p; selp.b32 v, 1000, 0, q; add.u32 n, n, v;
+        bar.red.and.pred q, 2, !p; selp.b32 v, 5000, 0, q; add.u32 n, n, v;
+        cvt.u64.u32 at, off; add.u64 at, at, out; st.global.u32 [at], n; ret;"
+    );
+    check("reduction", 256, &body, |_| 1100);
+}
+
+#[test]
+fn lanes_that_spin_for_another_lane_of_their_warp_get_there() {
+    let body = format!(
+        "{PROLOGUE}
+        setp.ne.u32 p, t, 31; @p bra SPIN; mov.u32 v, 1; st.volatile.shared.u32 [tile], v; bra GO;
+        SPIN: ld.volatile.shared.u32 v, [tile]; setp.eq.u32 p, v, 0; @p bra SPIN;
+        GO: cvt.u64.u32 at, off; add.u64 at, at, out; st.global.u32 [at], v; ret;"
+    );
+    check("spin", 32, &body, |i| u32::from(i < 32));
+}
+
+#[test]
+fn missing_wait_shows_under_the_latest_schedule() {
+    let body = format!(
+        "{PROLOGUE}
+        cvt.u64.u32 at, off; add.u64 at, at, in; mov.u32 s, tile; add.u32 s, s, off;
+        cp.async.ca.shared.global [s], [at], 4; {EPILOGUE}"
+    );
+    let module = parse(&entry(".param .u64 x, .param .u64 y", &body));
+    let results = [Schedule::Eager, Schedule::Latest].map(|schedule| {
+        let x: Vec<u32> = (0..256).collect();
+        let mut y = vec![0u32; 256];
+        let mut args = Args::default();
+        args.input("x", &x);
+        args.array("y", &mut y);
+        Run::new(&module, "k", 1, 256).schedule(schedule, 0).go(&args).unwrap();
+        y[7]
+    });
+    assert_eq!(results, [8, 1]);
+}
+
+#[test]
+fn thread_blocks_that_wait_for_each_other_all_run() {
+    // A barrier over the grid: every block spins until the last one has come.
+    let body = "
+    .reg .pred p; .reg .b32 v, n; .reg .b64 out;
+    ld.param.u64 out, [y]; mov.u32 n, %nctaid.x;
+    atom.global.add.u32 v, [out], 1;
+    WAIT: ld.acquire.gpu.global.u32 v, [out]; setp.lt.u32 p, v, n; @p bra WAIT; ret;";
+    let module = parse(&entry(".param .u64 y", body));
+    let mut y = [0u32];
+    let mut args = Args::default();
+    args.array("y", &mut y);
+    Run::new(&module, "k", 40, 1).go(&args).unwrap();
+    assert_eq!(y[0], 40);
+}

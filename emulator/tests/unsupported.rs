@@ -109,7 +109,7 @@ fn mistakes_fail_at_once_also_behind_an_unknown_instruction() {
         ),
         (
             "unheard.of.u32 %r0, %r1; .reg .u32 %r;.reg .u32 %r;",
-            "line 6, column 50: \"%r\" is declared twice",
+            "line 6, column 49: \"%r\" is declared twice",
         ),
     ];
     for (body, expected) in cases {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{json, Value};
 
-use crate::backend::{Image, Loaded};
-use crate::device::Device;
+use crate::backend::{load_error, Image, Loaded};
+use crate::device::{self, Device};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Arch, Manifest, Variant};
 
@@ -42,9 +42,16 @@ pub trait Files {
 }
 
 impl SharedImage {
-    /// Parses PTX text.
+    /// Parses PTX text. What only the CPU device cannot execute is an error here where it is the only device; elsewhere
+    /// that waits for a launch that is to run on it.
     pub fn parse(text: &str, origin: &str) -> Result<Arc<Self>> {
         let module = emulator::Module::parse(text).map_err(|e| load_error(origin, &e))?;
+        // In this order: looking for devices starts the driver, which most loads need not.
+        if let Some(lacking) = module.unsupported() {
+            if device::all().len() == 1 {
+                return Err(load_error(origin, lacking));
+            }
+        }
         let image = Arc::new(Image {
             text: text.to_owned(),
             module,
@@ -118,18 +125,6 @@ impl SharedImage {
         }
         Ok(())
     }
-}
-
-fn load_error(origin: &str, e: &emulator::LoadError) -> Error {
-    let place = if e.line == 0 {
-        String::new()
-    } else {
-        format!("line {}, column {}: ", e.line, e.column)
-    };
-    Error::new(Kind::Load, format!("{origin}: {place}{}", e.message))
-        .with("origin", origin)
-        .with("line", e.line)
-        .with("column", e.column)
 }
 
 impl Module {
@@ -208,6 +203,7 @@ impl Module {
                 "max_block": e.max_block,
                 "required_cluster": e.required_cluster,
                 "static_shared_bytes": e.static_shared_bytes,
+                "unsupported_on_cpu": module.unsupported_in(&e.name).map(ToString::to_string),
             })
         };
         json!({

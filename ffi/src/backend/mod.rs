@@ -9,7 +9,7 @@ pub mod cuda;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// What `wb.device(...)` shows.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -48,6 +48,20 @@ pub struct Image {
     pub module: emulator::Module,
     /// For error messages: a path, or `<string>`.
     pub origin: String,
+}
+
+/// The error for PTX that the front end refuses.
+#[must_use]
+pub fn load_error(origin: &str, e: &emulator::LoadError) -> Error {
+    let place = if e.line == 0 {
+        String::new()
+    } else {
+        format!("line {}, column {}: ", e.line, e.column)
+    };
+    Error::new(Kind::Load, format!("{origin}: {place}{}", e.message))
+        .with("origin", origin)
+        .with("line", e.line)
+        .with("column", e.column)
 }
 
 /// A registered argument of a launch.

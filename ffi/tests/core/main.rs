@@ -11,3 +11,4 @@ mod manifests;
 mod modules;
 mod schema;
 mod support;
+mod unsupported;

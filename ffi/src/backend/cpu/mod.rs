@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
+use super::{load_error, Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
 use stream::{Job, Stream};
 use ticket::Tracked;
@@ -45,6 +45,9 @@ struct CpuFunction {
 
 impl Loaded for CpuModule {
     fn function(&self, entry: &str, _shared_bytes: u32) -> Result<Arc<dyn Function>> {
+        if let Some(lacking) = self.0.module.unsupported_in(entry) {
+            return Err(lacks(entry, &self.0.origin, lacking));
+        }
         Ok(Arc::new(CpuFunction {
             image: Arc::clone(&self.0),
             entry: entry.to_owned(),
@@ -72,6 +75,16 @@ impl Cpu {
             .map(Arc::clone)
             .ok_or_else(|| unknown_stream(handle))
     }
+}
+
+/// For PTX that was loaded because another device may know more.
+fn lacks(entry: &str, origin: &str, lacking: &emulator::LoadError) -> Error {
+    let mut error = load_error(origin, lacking);
+    error.message = format!(
+        "{entry}: the CPU device cannot run it: {}; pass arrays of a GPU, or avoid that instruction",
+        error.message
+    );
+    error.with("kernel", entry)
 }
 
 fn unknown_stream(handle: u64) -> Error {

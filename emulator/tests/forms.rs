@@ -274,7 +274,8 @@ fn float_forms() {
 #[test]
 fn lanes_exchange_values() {
     // Each lane stores what the instruction gives it.
-    let rows: [(&str, fn(u32) -> u32); 9] = [
+    type Row = (&'static str, fn(u32) -> u32);
+    let rows: [Row; 9] = [
         ("shfl.sync.up.b32 d, l, 1, 0, -1;", |l| l.saturating_sub(1)),
         ("shfl.sync.down.b32 d, l, 4, 31, -1;", |l| {
             if l + 4 < 32 {

@@ -7,7 +7,7 @@ use super::layout::{Layout, Symbol};
 use super::pool::Pool;
 use crate::exec::access::frame_address;
 use crate::exec::inst::{Handler, Inst, NO_GUARD};
-use crate::exec::lanes::pred2;
+use crate::exec::lanes::{compare, pred2};
 use crate::exec::program::{Call, Place};
 use crate::exec::special::{special, SPECIALS};
 use crate::module::LoadError;
@@ -565,6 +565,18 @@ impl<'m, 't> Lower<'m, 't> {
     /// A predicate source; `!p` is computed in front of the instruction.
     pub(crate) fn src_pred(&mut self, operand: &Operand<'t>) -> Lowered<u32> {
         match operand.kind {
+            OperandKind::Name("%is_explicit_cluster") => {
+                let (a, b) = (self.src(operand, Ty::U32)?, self.number(0, Ty::U32)?);
+                let dst = self.new_slot(Ty::Pred)?;
+                self.emit_hidden(Inst {
+                    dst,
+                    a,
+                    b,
+                    extra: NO_GUARD,
+                    ..blank(compare(|a: u32, b: u32| a != b))
+                });
+                Ok(dst)
+            }
             OperandKind::Name(name) => self.predicate_named(name, operand.pos),
             OperandKind::Not(name) => {
                 let slot = self.predicate_named(name, operand.pos)?;

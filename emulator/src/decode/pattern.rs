@@ -37,6 +37,11 @@ const CLASSES: &[(&str, &str)] = &[
         "relaxed acquire release acq_rel sc cta cluster gpu sys global shared shared::cta shared::cluster noftz \
          L2::cache_hint and or xor cas exch add inc dec min max b16 b32 b64 b128 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64",
     ),
+    (
+        "vector",
+        "relaxed acquire release acq_rel cta cluster gpu sys global noftz L2::cache_hint v2 v4 v8 add min max \
+         f16 f16x2 bf16 bf16x2 f32",
+    ),
     ("mbarrier", "release relaxed acquire cta cluster gpu sys shared shared::cta shared::cluster expect_tx noComplete parity b64"),
     ("fence", "sc acq_rel acquire release relaxed cta cluster gpu sys gl mbarrier_init proxy alias async async.global async::generic \
       global shared::cta shared::cluster sync_restrict::shared::cta sync_restrict::shared::cluster tensormap tensormap::generic"),

@@ -2,7 +2,8 @@
 //! The first row that matches wins. The table is longer than other files because it is the ISA's list.
 
 use super::build::{
-    atomics, compare, control, convert, copy, data, float, half, integer, logic, memory, sync, warp, Build,
+    atomics, compare, control, convert, copy, data, float, half, integer, logic, memory, narrow, packed, sync,
+    vector_atomics, video, warp, Build,
 };
 
 /// A form and its builder.
@@ -59,6 +60,16 @@ pub(crate) const FORMS: &[Form] = &[
     form("szext.(clamp|wrap).<int32>", integer::szext),
     form("dp4a.<int32>.<int32>", integer::dp4a),
     form("dp2a.(lo|hi).<int32>.<int32>", integer::dp4a),
+    // Video (ISA 9.7.15)
+    form("vadd.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
+    form("vsub.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
+    form("vabsdiff.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
+    form("vmin.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
+    form("vmax.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
+    form("vshl.<int32>.<int32>.u32{.sat}.(clamp|wrap){.(add|min|max)}", video::scalar),
+    form("vshr.<int32>.<int32>.u32{.sat}.(clamp|wrap){.(add|min|max)}", video::scalar),
+    form("vmad.<int32>.<int32>.<int32>{.po}{.sat}{.(shr7|shr15)}", video::scalar),
+    form("vset.<int32>.<int32>.(eq|ne|lt|le|gt|ge){.(add|min|max)}", video::scalar),
     // Floating point (ISA 9.7.3)
     form("add{.<rnd>}{.ftz}{.sat}.f32", float::arithmetic),
     form("sub{.<rnd>}{.ftz}{.sat}.f32", float::arithmetic),
@@ -114,7 +125,10 @@ pub(crate) const FORMS: &[Form] = &[
     form("ex2.approx{.ftz}.<half>", half::approximate),
     form("tanh.approx.<half>", half::approximate),
     // Comparison and selection (ISA 9.7.5 to 9.7.7)
+    form("setp.<cmp>{.<bool>}{.ftz}.(f16x2|bf16x2)", packed::setp),
     form("setp.<cmp>{.<bool>}{.ftz}.<any>", compare::setp),
+    form("set.<cmp>{.<bool>}{.ftz}.(f16x2|bf16x2).(f16x2|bf16x2)", packed::set),
+    form("set.<cmp>{.<bool>}{.ftz}.(u16|s16|f16|bf16).<any>", packed::set_narrow),
     form("set.<cmp>{.<bool>}{.ftz}.(u32|s32|f32).<any>", compare::set),
     form("selp.<any>", compare::selp),
     form("slct{.ftz}.<any>.(s32|f32)", compare::slct),
@@ -127,6 +141,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("shl.<bits>", logic::shift),
     form("shr.(b16|b32|b64|u16|u32|u64|s16|s32|s64)", logic::shift),
     form("lop3.b32", logic::lop3),
+    form("lop3.(and|or).b32", packed::lop3_test),
     form("shf.(l|r).(clamp|wrap).b32", logic::funnel),
     form("prmt.b32{.(f4e|b4e|rc8|ecl|ecr|rc16)}", logic::prmt),
     // Data movement and conversion (ISA 9.7.9)
@@ -137,8 +152,13 @@ pub(crate) const FORMS: &[Form] = &[
     form("cvta{.to}.(const|global|local|shared|shared::cta|shared::cluster|param|param::entry).u64", data::cvta),
     form("isspacep.(const|global|local|shared|shared::cta|shared::cluster|param|param::entry)", data::isspacep),
     form("mapa{.shared::cluster}.(u32|u64)", data::mapa),
-    form("cvt.(rn|rz){.relu}.(f16x2|bf16x2).f32", convert::pack_halves),
-    form("cvt.(rna|rn|rz).tf32.f32", convert::tf32),
+    form("getctarank{.shared::cluster}.(u32|u64)", data::ctarank),
+    form("cvt.(rn|rz){.relu}{.satfinite}.(f16x2|bf16x2).f32", narrow::halves),
+    form("cvt.rn.satfinite{.relu}.(e4m3x2|e5m2x2).(f32|f16x2)", narrow::to_bytes),
+    form("cvt.rn{.relu}.f16x2.(e4m3x2|e5m2x2)", narrow::from_bytes),
+    form("cvt.rna{.satfinite}.tf32.f32", convert::tf32),
+    form("cvt.(rn|rz){.relu}.tf32.f32", convert::tf32),
+    form("cvt.pack.sat.(u4|s4|u2|s2).s32.b32", convert::pack_small),
     form("cvt.pack.sat.(u16|s16).s32", convert::pack_integers),
     form("cvt.pack.sat.(u8|s8).s32.b32", convert::pack_integers),
     form("cvt{.(rn|rz|rm|rp|rni|rzi|rmi|rpi)}{.relu}{.ftz}{.sat}{.satfinite}.<cvt>.<cvt>", convert::cvt),
@@ -184,6 +204,8 @@ pub(crate) const FORMS: &[Form] = &[
     form("barrier{.cta}.sync{.aligned}", sync::barrier),
     form("barrier{.cta}.arrive{.aligned}", sync::barrier),
     form("barrier{.cta}.red.popc{.aligned}.u32", sync::barrier),
+    form("barrier{.cta}.red.aligned.popc.u32", sync::barrier),
+    form("barrier{.cta}.red.aligned.(and|or).pred", sync::barrier),
     form("barrier{.cta}.red.(and|or){.aligned}.pred", sync::barrier),
     form("barrier.cluster.arrive{.(release|relaxed)}{.aligned}", sync::cluster_barrier),
     form("barrier.cluster.wait{.acquire}{.aligned}", sync::cluster_barrier),
@@ -192,6 +214,8 @@ pub(crate) const FORMS: &[Form] = &[
     form("fence/<fence>", control::plain),
     form("atom/<atom>", atomics::atom),
     form("red/<atom>", atomics::atom),
+    form("atom/<vector>", vector_atomics::atom),
+    form("red/<vector>", vector_atomics::atom),
     form("shfl{.sync}.(up|down|bfly|idx).b32", warp::shfl),
     form("vote{.sync}.(all|any|uni).pred", warp::vote),
     form("vote{.sync}.ballot.b32", warp::vote),

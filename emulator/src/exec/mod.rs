@@ -18,10 +18,12 @@ pub(crate) mod mbarrier;
 pub(crate) mod memory;
 pub(crate) mod program;
 mod ranges;
+pub(crate) mod rank;
 mod report;
 mod schedule;
 pub(crate) mod simple;
 pub(crate) mod special;
+pub(crate) mod video;
 pub(crate) mod warp_ops;
 mod workers;
 

@@ -5,6 +5,8 @@ use super::float::{sum_error, to_odd};
 
 /// A 16-bit format.
 pub(crate) trait Half: Copy + 'static {
+    /// The bits of infinity.
+    const INFINITY: u16;
     /// To f32, exactly.
     fn wide(bits: u16) -> f32;
     /// Nearest even.
@@ -102,6 +104,7 @@ fn odd32(x: f64) -> f32 {
 }
 
 impl Half for F16 {
+    const INFINITY: u16 = 0x7c00;
     #[inline(always)]
     fn wide(bits: u16) -> f32 {
         f16_to_f32(bits)
@@ -117,6 +120,7 @@ impl Half for F16 {
 }
 
 impl Half for Bf16 {
+    const INFINITY: u16 = 0x7f80;
     #[inline(always)]
     fn wide(bits: u16) -> f32 {
         bf16_to_f32(bits)
@@ -238,6 +242,17 @@ fn canonical<H: Half>(a: u16) -> u16 {
         NAN16
     } else {
         a
+    }
+}
+
+/// `min.xorsign.abs`, and `max` where not `LEAST`: the magnitude of one, the product's sign.
+#[inline(always)]
+pub(crate) fn signed<H: Half, const FTZ: bool, const NAN: bool, const LEAST: bool>(a: u16, b: u16) -> u16 {
+    let magnitude = extremum::<H, FTZ, NAN>(a & 0x7fff, b & 0x7fff, LEAST);
+    if magnitude > H::INFINITY {
+        NAN16
+    } else {
+        magnitude | (a ^ b) & 0x8000
     }
 }
 

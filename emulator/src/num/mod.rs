@@ -5,4 +5,5 @@ pub(crate) mod approx;
 pub(crate) mod bits;
 pub(crate) mod convert;
 pub(crate) mod float;
+pub(crate) mod fp8;
 pub(crate) mod half;

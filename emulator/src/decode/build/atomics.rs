@@ -34,7 +34,7 @@ fn bitwise(i: &Instruction<'_>, operation: &str, t: Ty) -> Lowered<Handler> {
     })
 }
 
-fn arithmetic(i: &Instruction<'_>, operation: &str, t: Ty) -> Lowered<Handler> {
+pub(super) fn arithmetic(i: &Instruction<'_>, operation: &str, t: Ty) -> Lowered<Handler> {
     Ok(match (operation, t) {
         ("add", Ty::U32 | Ty::S32) => atomic(|a: u32, b, _| a.wrapping_add(b)),
         ("add", Ty::U64 | Ty::S64) => atomic(|a: u64, b, _| a.wrapping_add(b)),

@@ -113,7 +113,7 @@ macro_rules! comparison {
 const OPERATORS: &str = "eq ne lt le gt ge lo ls hi hs equ neu ltu leu gtu geu num nan";
 
 /// The operator, checked against the type's class.
-fn operator<'t>(i: &Instruction<'t>, t: Ty) -> Lowered<&'t str> {
+pub(super) fn operator<'t>(i: &Instruction<'t>, t: Ty) -> Lowered<&'t str> {
     let found = i.modifiers.iter().find(|m| OPERATORS.split(' ').any(|o| o == **m));
     let op = found.ok_or_else(|| unsupported(i))?;
     let allowed = match t.class() {
@@ -130,7 +130,7 @@ fn operator<'t>(i: &Instruction<'t>, t: Ty) -> Lowered<&'t str> {
 }
 
 /// How the result combines with a predicate: none, and, or, xor.
-fn combination(i: &Instruction<'_>) -> u64 {
+pub(super) fn combination(i: &Instruction<'_>) -> u64 {
     ["and", "or", "xor"]
         .iter()
         .position(|b| has(i, b))
@@ -167,6 +167,29 @@ pub(crate) fn setp<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()
         ..blank(run)
     });
     Ok(())
+}
+
+/// The comparison of a `set`, into a predicate of its own.
+pub(super) fn to_predicate<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<u32> {
+    let t = ty(i)?;
+    let op = operator(i, t)?;
+    let with = combination(i);
+    let count = 3 + usize::from(with != 0);
+    let o = operands(i, count, count)?;
+    let (a, b) = (l.src(&o[1], t)?, l.src(&o[2], t)?);
+    let c = if with == 0 { 0 } else { l.src_pred(&o[3])? };
+    let dst = l.new_slot(Ty::Pred)?;
+    let run: Handler = comparison!(compare_with, i, op, t, has(i, "ftz"));
+    l.emit(Inst {
+        dst,
+        a,
+        b,
+        c,
+        imm: with,
+        extra: NO_GUARD,
+        ..blank(run)
+    });
+    Ok(dst)
 }
 
 pub(crate) fn set<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {

@@ -6,7 +6,7 @@ use crate::exec::convert::{convert, flag};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::lanes::{bin, tri, un};
 use crate::num::float::canonical;
-use crate::num::half::{f32_to_bf16, f32_to_f16};
+use crate::num::half::f32_to_bf16;
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::{Class, Ty};
 
@@ -116,65 +116,35 @@ fn fast(i: &Instruction<'_>, d: Ty, s: Ty) -> Option<Handler> {
     })
 }
 
-/// `cvt.rn.f16x2.f32 d, a, b`: a becomes the upper half.
-pub(crate) fn pack_halves<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
-    let list = types(i);
-    let brain = list.first() == Some(&Ty::Bf16x2);
-    let (relu, toward_zero) = (has(i, "relu"), has(i, "rz"));
-    fn join(high: u16, low: u16) -> u32 {
-        u32::from(high) << 16 | u32::from(low)
-    }
-    /// Negative values and -0 become 0; NaN stays one.
-    fn positive(x: f32) -> f32 {
-        if x <= 0.0 {
-            0.0
-        } else {
-            x
-        }
-    }
-    fn chopped<const BRAIN: bool>(x: f32) -> u16 {
-        use crate::exec::convert::narrow16;
-        use crate::num::half::{Bf16, F16};
-        if BRAIN {
-            narrow16::<Bf16>(f64::from(x), 1)
-        } else {
-            narrow16::<F16>(f64::from(x), 1)
-        }
-    }
-    let run = match (brain, relu, toward_zero) {
-        (false, false, false) => bin(|a: f32, b: f32| join(f32_to_f16(a), f32_to_f16(b))),
-        (false, true, false) => bin(|a: f32, b: f32| join(f32_to_f16(positive(a)), f32_to_f16(positive(b)))),
-        (true, false, false) => bin(|a: f32, b: f32| join(f32_to_bf16(a), f32_to_bf16(b))),
-        (true, true, false) => bin(|a: f32, b: f32| join(f32_to_bf16(positive(a)), f32_to_bf16(positive(b)))),
-        (false, false, true) => bin(|a: f32, b: f32| join(chopped::<false>(a), chopped::<false>(b))),
-        (false, true, true) => bin(|a: f32, b: f32| join(chopped::<false>(positive(a)), chopped::<false>(positive(b)))),
-        (true, false, true) => bin(|a: f32, b: f32| join(chopped::<true>(a), chopped::<true>(b))),
-        (true, true, true) => bin(|a: f32, b: f32| join(chopped::<true>(positive(a)), chopped::<true>(positive(b)))),
-    };
-    super::binary(l, i, run, (list[0], Ty::F32, Ty::F32))
-}
-
 /// `cvt.rna.tf32.f32`, `cvt.rn.tf32.f32`, `cvt.rz.tf32.f32`: 10 bits of mantissa, the rest zero.
 pub(crate) fn tf32<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     fn special(x: u32) -> bool {
         x & 0x7f80_0000 == 0x7f80_0000
     }
-    let run = if has(i, "rna") {
-        un(|a: u32| {
-            if special(a) {
-                a & !0x1fff
-            } else {
-                (a + 0x1000) & !0x1fff
-            }
-        })
-    } else if has(i, "rz") {
-        un(|a: u32| canonical(f32::from_bits(a)).to_bits() & !0x1fff)
-    } else {
-        un(|a: u32| {
-            let bits = canonical(f32::from_bits(a)).to_bits();
-            let up = if special(bits) { 0 } else { 0xfff + (bits >> 13 & 1) };
-            (bits + up) & !0x1fff
-        })
+    fn away(x: u32) -> u32 {
+        (if special(x) { x } else { x + 0x1000 }) & !0x1fff
+    }
+    fn nearest(x: u32) -> u32 {
+        let up = if special(x) { 0 } else { 0xfff + (x >> 13 & 1) };
+        (x + up) & !0x1fff
+    }
+    /// A NaN made canonical, with `.relu` a negative number made 0.
+    fn source<const RELU: bool>(x: u32) -> u32 {
+        let x = canonical(f32::from_bits(x)).to_bits();
+        if RELU && x >> 31 != 0 {
+            0
+        } else {
+            x
+        }
+    }
+    let run = match (i.modifiers[0], has(i, "relu")) {
+        // One step below whatever has all exponent bits, as the hardware does it even with a NaN.
+        ("rna", _) if has(i, "satfinite") => un(|a: u32| away(a) - if special(away(a)) { 0x2000 } else { 0 }),
+        ("rna", _) => un(away),
+        ("rz", false) => un(|a: u32| source::<false>(a) & !0x1fff),
+        ("rz", true) => un(|a: u32| source::<true>(a) & !0x1fff),
+        (_, false) => un(|a: u32| nearest(source::<false>(a))),
+        (_, true) => un(|a: u32| nearest(source::<true>(a))),
     };
     unary(l, i, run, Ty::B32, Ty::F32)
 }
@@ -203,6 +173,22 @@ pub(crate) fn pack_integers<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> L
             c << 16 | clamp(a) << 8 | clamp(b)
         }),
         _ => return Err(unsupported(i)),
+    };
+    super::ternary(l, i, run, (Ty::B32, Ty::S32, Ty::S32, Ty::B32))
+}
+
+/// `cvt.pack.sat.{u4,s4,u2,s2}.s32.b32 d, a, b, c`.
+pub(crate) fn pack_small<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
+    fn join<const BITS: u32, const SIGNED: bool>(a: i32, b: i32, c: u32) -> u32 {
+        let least = if SIGNED { -(1 << (BITS - 1)) } else { 0 };
+        let field = |v: i32| v.clamp(least, least + (1 << BITS) - 1) as u32 & ((1 << BITS) - 1);
+        c << (2 * BITS) | field(a) << BITS | field(b)
+    }
+    let run = match i.modifiers[2] {
+        "u4" => tri(join::<4, false>),
+        "s4" => tri(join::<4, true>),
+        "u2" => tri(join::<2, false>),
+        _ => tri(join::<2, true>),
     };
     super::ternary(l, i, run, (Ty::B32, Ty::S32, Ty::S32, Ty::B32))
 }

@@ -6,6 +6,7 @@ use crate::exec::access::{from_generic, is_space, map_address, to_generic};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::lanes::{pred2, un};
 use crate::exec::memory::window;
+use crate::exec::rank::rank_of;
 use crate::exec::simple::{pack, unpack};
 use crate::ptx::tree::{Instruction, OperandKind};
 use crate::ptx::types::Ty;
@@ -142,6 +143,20 @@ pub(crate) fn isspacep<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowere
         imm: window,
         extra,
         ..blank(is_space)
+    });
+    Ok(())
+}
+
+pub(crate) fn ctarank<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
+    let t = ty(i)?;
+    let o = operands(i, 2, 2)?;
+    let a = l.src(&o[1], t)?;
+    let dst = l.dst(&o[0], Ty::U32)?;
+    l.emit(Inst {
+        dst,
+        a,
+        extra: u32::from(t == Ty::U32),
+        ..blank(rank_of)
     });
     Ok(())
 }

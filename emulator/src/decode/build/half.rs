@@ -1,12 +1,12 @@
 //! f16, f16x2, bf16 and bf16x2 arithmetic (ISA 9.7.4).
 
-use super::{binary, has, ternary, ty, unary, unsupported};
+use super::{binary, has, ternary, ty, unary};
 use crate::decode::lower::{Lower, Lowered};
 use crate::exec::inst::Handler;
 use crate::exec::lanes::{bin, tri, un};
 use crate::num::float::canonical;
 use crate::num::half::{
-    abs, add, both1, both2, both3, f16_to_f32, f32_to_f16, fma, max, min, mul, neg, sub, Bf16, Half, F16,
+    abs, add, both1, both2, both3, f16_to_f32, f32_to_f16, fma, max, min, mul, neg, signed, sub, Bf16, Half, F16,
 };
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::Ty;
@@ -80,8 +80,8 @@ pub(crate) fn fused<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<(
 pub(crate) fn min_max<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let t = ty(i)?;
     let packed = is_packed(t);
-    if has(i, "xorsign") || i.operands.len() == 4 {
-        return Err(unsupported(i));
+    if has(i, "xorsign") {
+        return signed_extremum(l, i, t);
     }
     macro_rules! modes {
         ($f:ident) => {
@@ -96,6 +96,25 @@ pub(crate) fn min_max<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered
         };
     }
     let run = if i.opcode == "min" { modes!(min) } else { modes!(max) };
+    binary(l, i, run, (t, t, t))
+}
+
+/// `min.xorsign.abs`, `max.xorsign.abs`.
+fn signed_extremum<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>, t: Ty) -> Lowered<()> {
+    let packed = is_packed(t);
+    macro_rules! modes {
+        ($least:literal) => {
+            match (is_brain(t), has(i, "ftz"), has(i, "NaN")) {
+                (true, _, false) => two!(packed, signed::<Bf16, false, false, $least>),
+                (true, _, true) => two!(packed, signed::<Bf16, false, true, $least>),
+                (_, false, false) => two!(packed, signed::<F16, false, false, $least>),
+                (_, true, false) => two!(packed, signed::<F16, true, false, $least>),
+                (_, false, true) => two!(packed, signed::<F16, false, true, $least>),
+                (_, true, true) => two!(packed, signed::<F16, true, true, $least>),
+            }
+        };
+    }
+    let run = if i.opcode == "min" { modes!(true) } else { modes!(false) };
     binary(l, i, run, (t, t, t))
 }
 

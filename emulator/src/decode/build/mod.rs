@@ -12,7 +12,11 @@ pub(super) mod half;
 pub(super) mod integer;
 pub(super) mod logic;
 pub(super) mod memory;
+pub(super) mod narrow;
+pub(super) mod packed;
 pub(super) mod sync;
+pub(super) mod vector_atomics;
+pub(super) mod video;
 pub(super) mod warp;
 
 use super::lower::{blank, Lower, Lowered};

@@ -250,7 +250,7 @@ impl Call<'_> {
         }
         let align = array.align.unwrap_or(dtype.bytes() as u64);
         let is_empty = tensor.shape.contains(&0);
-        if !is_empty && tensor.address % align != 0 {
+        if !is_empty && !tensor.address.is_multiple_of(align) {
             let found = format!("{:#x}", tensor.address);
             let expected = format!("a multiple of {align}");
             let problem = Problem {

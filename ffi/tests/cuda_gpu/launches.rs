@@ -61,7 +61,7 @@ fn test_control_is_null_untracked_and_a_block_when_tracked() {
     assert_eq!(gpu.download::<u64>(out, 1), [0]);
     assert_eq!(ending_of(&gpu.submit(&plan, StreamHandle(0))), "finished");
     let address = gpu.download::<u64>(out, 1)[0];
-    assert!(address != 0 && address % 64 == 0, "found {address:#x}");
+    assert!(address != 0 && address.is_multiple_of(64), "found {address:#x}");
 }
 
 fn spin(gpu: &Gpu) -> Arc<LaunchPlan> {

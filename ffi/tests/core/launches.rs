@@ -397,7 +397,7 @@ fn threads_may_submit_cancel_and_wait_at_once() {
             for round in 0..20 {
                 let pausing = submit(&pause, &on(stream));
                 let adding = submit(&add, &on(stream));
-                if (seed + round) % 2 == 0 {
+                if (seed + round).is_multiple_of(2) {
                     pausing.cancel();
                 }
                 std::thread::spawn({

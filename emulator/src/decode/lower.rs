@@ -8,6 +8,8 @@ use super::pool::Pool;
 use crate::exec::access::frame_address;
 use crate::exec::inst::{Handler, Inst, NO_GUARD};
 use crate::exec::lanes::{compare, pred2};
+use crate::exec::matrix::product::Mma;
+use crate::exec::matrix::wmma::{Tile, Wmma};
 use crate::exec::program::{Call, Place};
 use crate::exec::special::{special, SPECIALS};
 use crate::module::LoadError;
@@ -74,6 +76,9 @@ pub(crate) struct Output {
     pub pool: Pool,
     pub calls: Vec<Call>,
     pub lists: Vec<Vec<u32>>,
+    pub products: Vec<Mma>,
+    pub tiles: Vec<Tile>,
+    pub fragments: Vec<Wmma>,
 }
 
 /// See the module.

@@ -51,6 +51,9 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         pool: Pool::default(),
         calls: Vec::new(),
         lists: Vec::new(),
+        products: Vec::new(),
+        tiles: Vec::new(),
+        fragments: Vec::new(),
     };
     let (mut codes, mut entries, mut functions) = (Vec::new(), Vec::new(), Vec::new());
     let mut lacking = Vec::new();
@@ -77,6 +80,9 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         functions: codes,
         calls: out.calls,
         lists: out.lists,
+        products: out.products,
+        tiles: out.tiles,
+        fragments: out.fragments,
         sources: file.sources,
         globals: std::mem::take(&mut layout.globals),
         constant_bytes: layout.constant_bytes,

@@ -2,7 +2,7 @@
 //! The first row that matches wins. The table is longer than other files because it is the ISA's list.
 
 use super::build::{
-    atomics, compare, control, convert, copy, data, float, half, integer, logic, memory, narrow, packed, sync,
+    atomics, compare, control, convert, copy, data, float, half, integer, logic, matrix, memory, narrow, packed, sync,
     vector_atomics, video, warp, Build,
 };
 
@@ -229,6 +229,14 @@ pub(crate) const FORMS: &[Form] = &[
     form("mbarrier.(arrive|arrive_drop)/<mbarrier>", sync::arrive),
     form("mbarrier.(test_wait|try_wait){.parity}{.(acquire|relaxed)}{.(cta|cluster)}{.(shared|shared::cta)}.b64", sync::wait),
     form("mbarrier.pending_count.b64", sync::pending_count),
+    // Matrices (ISA 9.7.14)
+    form("ldmatrix.sync.aligned.m8n8.(x1|x2|x4){.trans}{.(shared|shared::cta)}.b16", matrix::tile),
+    form("stmatrix.sync.aligned.m8n8.(x1|x2|x4){.trans}{.(shared|shared::cta)}.b16", matrix::tile),
+    form("movmatrix.sync.aligned.m8n8.trans.b16", matrix::movmatrix),
+    form("mma.sync.aligned.<mma>.(row|col).(row|col){.(rn|rz|rm|rp)}{.satfinite}.<mma>.<mma>.<mma>.<mma>{.(xor|and)}{.popc}", matrix::mma),
+    form("wmma.load.(a|b|c).sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
+    form("wmma.store.d.sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
+    form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.satfinite}", matrix::wmma_product),
     form("setmaxnreg.(inc|dec).sync.aligned.u32", control::hint),
     form("griddepcontrol.(launch_dependents|wait)", control::hint),
 ];

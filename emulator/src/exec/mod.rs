@@ -14,6 +14,7 @@ mod env;
 mod host_calls;
 pub(crate) mod inst;
 pub(crate) mod lanes;
+pub(crate) mod matrix;
 pub(crate) mod mbarrier;
 pub(crate) mod memory;
 pub(crate) mod program;

@@ -2,6 +2,8 @@
 
 use super::block::Block;
 use super::inst::Inst;
+use super::matrix::product::Mma;
+use super::matrix::wmma::{Tile, Wmma};
 
 /// Where an instruction stands in the text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +75,10 @@ pub(crate) struct Program {
     pub calls: Vec<Call>,
     /// Operand lists that do not fit an instruction, and branch tables.
     pub lists: Vec<Vec<u32>>,
+    /// Matrix instructions.
+    pub products: Vec<Mma>,
+    pub tiles: Vec<Tile>,
+    pub fragments: Vec<Wmma>,
     pub sources: Vec<(u32, String)>,
     /// `.global` variables: one block each, so that running off an end is seen.
     pub globals: Vec<(String, Block, u64)>,

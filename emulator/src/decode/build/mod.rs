@@ -11,6 +11,7 @@ pub(super) mod float;
 pub(super) mod half;
 pub(super) mod integer;
 pub(super) mod logic;
+pub(super) mod matrix;
 pub(super) mod memory;
 pub(super) mod narrow;
 pub(super) mod packed;

@@ -1,0 +1,23 @@
+//! Warp-level matrices (ISA 9.7.14): elements in registers (`element`), where a fragment's elements belong (`fragment`),
+//! the product (`product`), and the moves between registers and shared memory (`tiles`).
+
+pub(crate) mod element;
+pub(crate) mod fragment;
+pub(crate) mod product;
+pub(crate) mod tiles;
+pub(crate) mod wmma;
+
+use super::cluster::Waiting;
+use super::ctx::Ctx;
+use super::inst::Flow;
+
+/// `.aligned`: all live lanes of the warp must be here.
+#[inline(always)]
+pub(crate) fn whole_warp(x: &mut Ctx<'_>, mask: u32) -> Option<Flow> {
+    let missing = x.warp().live & !mask;
+    if missing == 0 {
+        return None;
+    }
+    x.block = Waiting::Lanes(missing);
+    Some(Flow::Block)
+}

@@ -1,6 +1,7 @@
 //! Everything that ends a launch badly, as values; `Display` gives the whole report a user reads.
 //! Found first, then expected. The texts are made in `text`; no execution here.
 
+mod judged;
 mod text;
 
 /// Where a fault was found.
@@ -136,6 +137,100 @@ pub struct DeadlockReport {
     pub waits: Vec<Wait>,
 }
 
+/// How one side of a race touches memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    /// A plain read.
+    Read,
+    /// A plain write.
+    Write,
+    /// A volatile, relaxed or acquire read.
+    StrongRead,
+    /// An atomic update, or a volatile, relaxed or release write.
+    StrongWrite,
+    /// An instruction that reads through the asynchronous proxy.
+    AsyncRead,
+    /// An instruction that writes through the asynchronous proxy.
+    AsyncWrite,
+    /// A copy that reads here.
+    CopyFrom,
+    /// A copy that writes here.
+    CopyInto,
+    /// An operation on an mbarrier.
+    Mbarrier,
+    /// `mbarrier.init` or `mbarrier.inval`.
+    MbarrierInit,
+}
+
+/// What two accesses lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RaceKind {
+    /// Nothing orders them.
+    Unordered,
+    /// The earlier one is a copy that nobody has waited for.
+    CopyInFlight,
+    /// They are ordered, but no `fence.proxy.async` stands between a write and its asynchronous reader.
+    ProxyFence,
+}
+
+/// One side of a race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaceAccess {
+    /// How.
+    pub kind: AccessKind,
+    /// Who and where; for a copy, who issued it.
+    pub location: Location,
+}
+
+/// Two accesses to the same shared memory, at least one of them a write, in no order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaceReport {
+    /// What is missing.
+    pub kind: RaceKind,
+    /// The entry that was launched.
+    pub entry: String,
+    /// The thread block whose shared memory it is.
+    pub cta: [u32; 3],
+    /// First byte that both touch.
+    pub offset: u32,
+    /// The access that came first in this run.
+    pub earlier: RaceAccess,
+    /// The other.
+    pub later: RaceAccess,
+}
+
+/// Which rule a kernel broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MisuseKind {
+    /// A read of memory that nobody wrote.
+    Uninitialised,
+    /// A second `mbarrier.init`.
+    DoubleInit,
+    /// A write over an mbarrier.
+    OverMbarrier,
+    /// An aligned barrier in a diverged warp.
+    DivergedBarrier,
+    /// A thread block left with a copy in flight.
+    ExitInFlight,
+    /// A thread block left while another one used its shared memory.
+    ExitBeforePeer,
+}
+
+/// A rule of the PTX ISA was broken, with a result that a GPU leaves undefined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MisuseReport {
+    /// Which rule.
+    pub kind: MisuseKind,
+    /// What was found, as text.
+    pub what: String,
+    /// What was expected.
+    pub expected: String,
+    /// Where.
+    pub location: Location,
+    /// A second place, with what it has to do with it.
+    pub other: Option<(String, Location)>,
+}
+
 /// Everything that ends a launch badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -143,6 +238,10 @@ pub enum Fault {
     Deadlock(Box<DeadlockReport>),
     /// See [`MemoryFault`].
     Memory(Box<MemoryFault>),
+    /// See [`RaceReport`].
+    Race(Box<RaceReport>),
+    /// See [`MisuseReport`].
+    Misuse(Box<MisuseReport>),
     /// `trap`, a failed assertion, an undefined operation; the text says which.
     Trap(Box<Location>, String),
     /// The caller's geometry or parameters do not fit the entry.

@@ -18,7 +18,10 @@ mod num;
 mod ptx;
 mod tensor_map;
 
-pub use fault::{BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Space, Wait, WaitKind};
+pub use fault::{
+    AccessKind, BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, MisuseKind, MisuseReport,
+    RaceAccess, RaceKind, RaceReport, Space, Wait, WaitKind,
+};
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
 pub use module::{Entry, LoadError, Module, Param};
 pub use tensor_map::{Interleave, MapElement, Swizzle, TensorMap, TENSOR_MAP_BYTES};

@@ -3,6 +3,7 @@
 use super::cluster::{Barrier, Cta, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::judge::sync;
 
 /// Forms, in `Inst::imm`.
 pub(crate) mod form {
@@ -32,6 +33,9 @@ pub(crate) unsafe fn barrier(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     }
     let missing = x.warp().live & !mask;
     if i.imm & form::ALIGNED != 0 && missing != 0 {
+        if let Err(flow) = sync::aligned(x) {
+            return flow;
+        }
         x.block = Waiting::Lanes(missing);
         return Flow::Block;
     }
@@ -40,6 +44,9 @@ pub(crate) unsafe fn barrier(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     if counted && (expected == 0 || expected % 32 != 0) {
         let text = format!("barrier {id} is given {expected} threads, expected a positive multiple of 32");
         return x.trap(Some(lane as u32), text);
+    }
+    if let Err(flow) = sync::barrier_arrive(x, id) {
+        return flow;
     }
     arrive(x, i, id, expected, mask);
     x.touch();
@@ -102,6 +109,11 @@ fn complete(cta: &mut Cta, id: u32) -> bool {
 }
 
 fn finish(x: &mut Ctx<'_>, i: &Inst, id: u32, mask: u32) -> Flow {
+    if i.imm & form::KIND != form::ARRIVE {
+        if let Err(flow) = sync::barrier_pass(x, id) {
+            return flow;
+        }
+    }
     let (all, any, count) = x.cta().barriers[id as usize].done;
     match i.imm & form::KIND {
         form::POPC => x.put(i.dst, &[count; 32], mask),
@@ -127,6 +139,9 @@ pub(super) fn lanes_left(x: &mut Ctx<'_>) {
 
 /// `barrier.cluster.arrive`.
 pub(crate) unsafe fn cluster_arrive(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
+    if let Err(flow) = sync::cluster_arrive(x) {
+        return flow;
+    }
     x.cluster.arrived += mask.count_ones();
     let phase = x.cluster.phase;
     let warp = x.warp_mut();
@@ -143,7 +158,7 @@ pub(crate) unsafe fn cluster_wait(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
     let phase = x.cluster.phase;
     let lane = mask.trailing_zeros() as usize & 31;
     if x.warp().cluster_phase[lane] != phase {
-        return Flow::Next;
+        return sync::cluster_pass(x).err().unwrap_or(Flow::Next);
     }
     x.block = Waiting::Cluster;
     Flow::Block

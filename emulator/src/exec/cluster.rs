@@ -4,9 +4,11 @@
 use super::block::Block;
 use super::copies::{BulkCopy, LaneCopies};
 use super::env::Env;
+use super::judge::Judge;
 use super::mbarrier::Mbarrier;
 use super::memory::Shared;
 use super::program::Program;
+use crate::launch::Checks;
 
 /// Why a split does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +147,8 @@ pub(crate) struct Cluster {
     /// Lanes (of all CTAs) that have arrived at `barrier.cluster`, and its phase.
     pub arrived: u32,
     pub phase: u32,
+    /// With `checks="all"`.
+    pub judge: Option<Box<Judge>>,
 }
 
 impl Cta {
@@ -284,6 +288,7 @@ impl Cluster {
             random: 0,
             arrived: 0,
             phase: 0,
+            judge: (env.launch.settings.checks == Checks::All).then(|| Box::new(Judge::new(env))),
         }
     }
 
@@ -305,6 +310,9 @@ impl Cluster {
             for (number, warp) in cta.warps.iter_mut().enumerate() {
                 warp.reset(env, number as u32);
             }
+        }
+        if let Some(judge) = &mut self.judge {
+            judge.reset(env, &self.ctas);
         }
     }
 

@@ -4,6 +4,7 @@
 use super::cluster::Cluster;
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::judge::copies as judge;
 use super::mbarrier::{add_pending, arrive_at, complete_tx, flag, locate, locate_address, Arrival};
 use super::memory::{addresses, place, space};
 use crate::launch::Schedule;
@@ -120,6 +121,9 @@ pub(crate) unsafe fn copy_async(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Ok(ends) => ends,
             Err(flow) => return flow,
         };
+        if let Err(flow) = judge::lane_copy(x, lane, source, target, bytes) {
+            return flow;
+        }
         let step = Step::Copy {
             source,
             target,
@@ -164,7 +168,8 @@ pub(crate) unsafe fn commit_group(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
     for l in (0..32usize).filter(|l| mask >> l & 1 != 0) {
         x.warp_mut().copies.committed[l] += 1;
     }
-    Flow::Next
+    let committed = x.warp().copies.committed;
+    judge::commit(x, mask, false, &committed).err().unwrap_or(Flow::Next)
 }
 
 /// `cp.async.wait_group imm`, and `wait_all` with `extra` 1.
@@ -177,7 +182,10 @@ pub(crate) unsafe fn wait_group(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         let due = all || step.group < committed[step.lane as usize].saturating_sub(keep);
         due && mask >> step.lane & 1 != 0
     });
-    Flow::Next
+    let keep = (!all).then_some(keep);
+    judge::waited(x, mask, false, &committed, keep)
+        .err()
+        .unwrap_or(Flow::Next)
 }
 
 /// Completes the steps of a warp that `due` names, in order.
@@ -209,6 +217,9 @@ pub(crate) unsafe fn arrive_after_copies(x: &mut Ctx<'_>, i: &Inst, mask: u32) -
         }
         if i.c & flag::NO_INCREMENT == 0 {
             add_pending(x.cluster, cta, address);
+        }
+        if let Err(flow) = judge::arrive_behind(x, cta, address) {
+            return flow;
         }
         let who = (x.cta().rank, x.warp as u32, x.pc);
         queue(x, lane, Step::Arrive { cta, address, who });
@@ -284,6 +295,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
         }
         Signal::Mbarrier { cta, address }
     };
+    judge::bulk_copy(x, lane, (source, target), bytes, signal)?;
     x.cluster.issued += 1;
     let copy = BulkCopy {
         number: x.cluster.issued,
@@ -314,7 +326,8 @@ pub(crate) unsafe fn commit_bulk(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow 
     for l in (0..32usize).filter(|l| mask >> l & 1 != 0) {
         x.warp_mut().copies.bulk_committed[l] += 1;
     }
-    Flow::Next
+    let committed = x.warp().copies.bulk_committed;
+    judge::commit(x, mask, true, &committed).err().unwrap_or(Flow::Next)
 }
 
 /// `cp.async.bulk.wait_group{.read} imm`.
@@ -338,7 +351,9 @@ pub(crate) unsafe fn wait_bulk(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             finish(x.cluster, &copy);
         }
     }
-    Flow::Next
+    judge::waited(x, mask, true, &committed, Some(keep))
+        .err()
+        .unwrap_or(Flow::Next)
 }
 
 /// Completes one operation in flight: the oldest, or one drawn at random. False when there is none.

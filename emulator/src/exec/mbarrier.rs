@@ -4,6 +4,7 @@
 use super::cluster::{Cluster, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::judge::sync;
 use super::memory::{addresses, place, shared_rank, space, window, RANK_SHIFT};
 
 /// Counts are 20 bits wide (ISA 9.7.13.15.2).
@@ -170,6 +171,9 @@ pub(crate) unsafe fn init(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
                 format!("mbarrier count is {expected}, expected 1 to {MOST}"),
             );
         }
+        if let Err(flow) = sync::mbarrier_init(x, cta, address, lane) {
+            return flow;
+        }
         let fresh = Mbarrier {
             address,
             expected,
@@ -195,6 +199,9 @@ pub(crate) unsafe fn inval(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Ok(found) => found,
             Err(flow) => return flow,
         };
+        if let Err(flow) = sync::mbarrier_inval(x, cta, address, lane) {
+            return flow;
+        }
         x.cluster.ctas[cta].mbarriers.retain(|b| b.address != address);
     }
     x.touch();
@@ -252,6 +259,8 @@ fn arrive_lane(x: &mut Ctx<'_>, i: &Inst, mask: u32, lane: u32) -> Result<u64, F
     let operand = x.lanes::<u32>(i.b)[lane as usize];
     let (cta, address) = locate(x, i, mask, lane)?;
     let who = (x.cta().rank, x.warp as u32, x.pc);
+    find(x, cta, address, lane)?;
+    sync::mbarrier_arrive(x, cta, address, lane)?;
     let barrier = find(x, cta, address, lane)?;
     let token = barrier.token();
     let expects = i.c & flag::EXPECT != 0;
@@ -309,6 +318,11 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Err(flow) => return flow,
         };
         let hit = parity.map_or_else(|| barrier.is_over(token), |p| barrier.has_passed(p));
+        if hit {
+            if let Err(flow) = sync::mbarrier_pass(x, cta, address, lane) {
+                return flow;
+            }
+        }
         hits |= u32::from(hit) << lane;
         first = first.or(Some(Waiting::Mbarrier { address, parity }));
     }

@@ -13,6 +13,7 @@ pub(crate) mod ctx;
 mod env;
 mod host_calls;
 pub(crate) mod inst;
+pub(crate) mod judge;
 pub(crate) mod lanes;
 pub(crate) mod matrix;
 pub(crate) mod mbarrier;

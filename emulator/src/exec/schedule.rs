@@ -6,6 +6,7 @@ use super::copies;
 use super::ctx::Ctx;
 use super::env::Env;
 use super::inst::Flow;
+use super::judge::watch;
 use crate::fault::Fault;
 use crate::launch::Schedule;
 
@@ -181,12 +182,17 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
     if pick(splits).is_none() {
         return Ok(());
     }
+    let judged = cluster.judge.is_some();
     let mut x = Ctx::new(cluster, cta, warp, env);
     let mut budget = turn;
     while let Some(split) = pick(&x.warp().splits) {
         x.enter(split);
         x.polls = 0;
-        let end = run_split(&mut x, &mut budget)?;
+        let end = if judged {
+            run_judged(&mut x, &mut budget)?
+        } else {
+            run_split(&mut x, &mut budget)?
+        };
         settle(&mut x, &end);
         if budget == 0 {
             break;
@@ -279,6 +285,45 @@ fn run_split(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
             return Ok(End::Switch);
         }
     }
+}
+
+/// The same with the judge watching: slower by design, and apart so that the loop above stays bare.
+fn run_judged(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
+    let code: &[super::inst::Inst] = &x.env.program.code;
+    while *budget > 0 {
+        *budget -= 1;
+        let inst = &code[x.pc as usize];
+        let mask = x.guarded(inst.guard);
+        if mask == 0 {
+            x.pc += 1;
+        } else {
+            let flow = match watch::before(x, inst, mask) {
+                // SAFETY: as in `run_split`.
+                Ok(()) => unsafe { (inst.run)(x, inst, mask) },
+                Err(flow) => flow,
+            };
+            match flow {
+                Flow::Next => x.pc += 1,
+                Flow::Jump => {}
+                Flow::Exit => {
+                    let end = watch::exited(x).err().unwrap_or(flow);
+                    return special_end(x, end, mask);
+                }
+                _ => return special_end(x, flow, mask),
+            }
+            if x.resumed || x.timed_out {
+                x.resumed = false;
+                x.timed_out = false;
+            }
+            if x.polls >= POLLS {
+                return Ok(End::Pause);
+            }
+        }
+        if !x.alone && regroup(x) {
+            return Ok(End::Switch);
+        }
+    }
+    Ok(End::Budget)
 }
 
 #[cold]

@@ -4,6 +4,7 @@
 use super::cluster::Waiting;
 use super::ctx::Ctx;
 use super::inst::{Flow, Handler, Inst, NO_GUARD};
+use super::judge::sync;
 use super::lanes::{operation, Lane};
 
 /// Calls `each` with every group of lanes that names the same members; blocks while members are missing.
@@ -147,7 +148,7 @@ pub(crate) unsafe fn elect(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
 /// `bar.warp.sync`: members may wait at different instructions.
 pub(crate) unsafe fn warp_sync(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     if x.resumed {
-        return Flow::Next;
+        return sync::warp_sync(x, true).err().unwrap_or(Flow::Next);
     }
     let named = x.lanes::<u32>(i.d);
     let live = x.warp().live;
@@ -164,6 +165,9 @@ pub(crate) unsafe fn warp_sync(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         .filter_map(waits)
         .fold(0, |all, m| all | m);
     let missing = wanted & !mask & !waiting;
+    if let Err(flow) = sync::warp_sync(x, missing == 0) {
+        return flow;
+    }
     if missing != 0 {
         x.block = Waiting::Sync(missing);
         return Flow::Block;

@@ -14,6 +14,8 @@ impl Display for Fault {
         match self {
             Self::Deadlock(report) => write!(f, "{report}"),
             Self::Memory(fault) => write!(f, "{fault}"),
+            Self::Race(report) => write!(f, "{report}"),
+            Self::Misuse(report) => write!(f, "{report}"),
             Self::Trap(location, text) => {
                 write!(f, "fault in \"{}\": {text}\n  {}", location.entry, Place(location))
             }
@@ -24,7 +26,7 @@ impl Display for Fault {
 }
 
 /// `(x, y, z)`.
-struct Index([u32; 3]);
+pub(super) struct Index(pub(super) [u32; 3]);
 
 impl Display for Index {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -33,7 +35,7 @@ impl Display for Index {
 }
 
 /// `role loader (warp 3), lane 5, thread block (1, 0, 0), line 17: ld.global.f32 %f1, [%rd1] (kernel.rs:12)`.
-struct Place<'a>(&'a Location);
+pub(super) struct Place<'a>(pub(super) &'a Location);
 
 impl Display for Place<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

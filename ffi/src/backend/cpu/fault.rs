@@ -1,6 +1,9 @@
 //! The emulator's reports as errors: the kind decides the exception, the fields become its attributes.
 
-use emulator::{DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Wait, WaitKind};
+use emulator::{
+    AccessKind, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, MisuseKind, MisuseReport, RaceKind,
+    RaceReport, Wait, WaitKind,
+};
 use serde_json::{json, Value};
 
 use crate::backend::LaunchPlan;
@@ -16,6 +19,8 @@ pub fn error(plan: &LaunchPlan, fault: &Fault) -> Error {
     match fault {
         Fault::Deadlock(report) => deadlock(text(Kind::Deadlock), report),
         Fault::Memory(fault) => memory(text(Kind::Memory), fault),
+        Fault::Race(report) => race(text(Kind::Race), report),
+        Fault::Misuse(report) => misuse(text(Kind::KernelFault), report),
         Fault::Trap(location, _) => text(Kind::KernelFault).with("location", place(location)),
         Fault::BadLaunch(what) if what == PANICKED => text(Kind::Internal),
         Fault::BadLaunch(_) => text(Kind::Launch),
@@ -78,6 +83,60 @@ fn memory(error: Error, fault: &MemoryFault) -> Error {
         .with("array_bytes", array_bytes)
         .with("offset", offset)
         .with("location", place(&fault.location))
+}
+
+fn race(error: Error, report: &RaceReport) -> Error {
+    let what = match report.kind {
+        RaceKind::Unordered => "unordered",
+        RaceKind::CopyInFlight => "copy in flight",
+        RaceKind::ProxyFence => "proxy fence",
+    };
+    let accesses: Vec<_> = [&report.earlier, &report.later]
+        .into_iter()
+        .map(|side| {
+            let mut value = place(&side.location);
+            value["access"] = json!(access(side.kind));
+            value
+        })
+        .collect();
+    error
+        .with("what", what)
+        .with("entry", report.entry.as_str())
+        .with("cta", json!(report.cta))
+        .with("space", "shared")
+        .with("offset", report.offset)
+        .with("accesses", accesses)
+}
+
+fn access(kind: AccessKind) -> &'static str {
+    match kind {
+        AccessKind::Read => "read",
+        AccessKind::Write => "write",
+        AccessKind::StrongRead => "strong read",
+        AccessKind::StrongWrite => "strong write",
+        AccessKind::AsyncRead => "asynchronous read",
+        AccessKind::AsyncWrite => "asynchronous write",
+        AccessKind::CopyFrom => "copy from",
+        AccessKind::CopyInto => "copy into",
+        AccessKind::Mbarrier => "mbarrier",
+        AccessKind::MbarrierInit => "mbarrier init",
+    }
+}
+
+fn misuse(error: Error, report: &MisuseReport) -> Error {
+    let what = match report.kind {
+        MisuseKind::Uninitialised => "uninitialised",
+        MisuseKind::DoubleInit => "double init",
+        MisuseKind::OverMbarrier => "over mbarrier",
+        MisuseKind::DivergedBarrier => "diverged barrier",
+        MisuseKind::ExitInFlight => "exit in flight",
+        MisuseKind::ExitBeforePeer => "exit before peer",
+    };
+    let other = report.other.as_ref().map(|(_, location)| place(location));
+    error
+        .with("what", what)
+        .with("location", place(&report.location))
+        .with("other", json!(other))
 }
 
 fn place(location: &Location) -> Value {

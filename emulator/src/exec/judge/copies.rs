@@ -1,0 +1,209 @@
+//! Copies in flight. Each is an agent of its own: it knows what its thread knew when it was issued, and nobody knows of
+//! it until its mbarrier's phase is over or its thread has waited for its group. When the bytes really move plays no role,
+//! so that a missing wait is found under every schedule.
+
+use std::collections::HashMap;
+
+use super::clock::{Agent, Clock};
+use super::shadow::{Access, By, ASYNC, COPY, WRITE};
+use super::{with, Judge};
+use crate::exec::copies::Signal;
+use crate::exec::ctx::Ctx;
+use crate::exec::inst::Flow;
+use crate::fault::Fault;
+
+/// Copies of one kind of a warp: their agent counts them.
+#[derive(Clone, Debug, Default)]
+struct Groups {
+    issued: u32,
+    /// How many had been issued when each group was committed.
+    ends: Vec<u32>,
+}
+
+impl Groups {
+    /// After lanes have committed `group` groups.
+    fn commit(&mut self, group: u32) {
+        let group = group as usize;
+        if self.ends.len() < group {
+            self.ends.resize(group, 0);
+        }
+        if let Some(end) = group.checked_sub(1).and_then(|at| self.ends.get_mut(at)) {
+            *end = (*end).max(self.issued);
+        }
+    }
+
+    /// Copies of the groups before `group`.
+    fn before(&self, group: u32) -> u32 {
+        (group as usize)
+            .checked_sub(1)
+            .and_then(|at| self.ends.get(at))
+            .map_or(0, |end| *end)
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    /// The agents of threads are below.
+    first: Agent,
+    /// `cp.async` of each warp, then bulk groups of each warp.
+    groups: Vec<Groups>,
+    next: Agent,
+    /// The latest bulk copy of each agent, with the thread block whose shared memory it touches.
+    bulk: HashMap<(usize, Agent), Access>,
+}
+
+impl Flights {
+    pub(super) fn reset(&mut self, warps: usize) {
+        self.first = warps as Agent * 32;
+        self.groups = vec![Groups::default(); warps * 2];
+        self.next = self.first + warps as Agent * 2;
+        self.bulk.clear();
+    }
+
+    pub(super) fn new_agent(&mut self) -> Agent {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// Lists of shared memory that a copy touches: thread block, offset, bytes, `WRITE` or 0.
+type Ends = [Option<(usize, u32, u32, u8)>; 2];
+
+impl Judge {
+    /// The thread block whose shared memory holds a host address, and the offset.
+    fn shared_place(x: &Ctx<'_>, host: usize) -> Option<(usize, u32)> {
+        x.cluster.ctas.iter().enumerate().find_map(|(rank, cta)| {
+            let offset = host.checked_sub(cta.memory.start() as usize)?;
+            (offset < cta.shared_bytes as usize).then_some((rank, offset as u32))
+        })
+    }
+
+    fn ends(x: &Ctx<'_>, source: usize, target: usize, bytes: u32) -> Ends {
+        let end = |host, flag| Self::shared_place(x, host).map(|(cta, offset)| (cta, offset, bytes, flag));
+        [end(source, 0), end(target, WRITE)]
+    }
+
+    fn fly(&mut self, x: &Ctx<'_>, ends: Ends, access: Access) -> Result<(), Box<Fault>> {
+        let warp = self.number(x.cta, x.warp);
+        for (cta, offset, bytes, flag) in ends.into_iter().flatten() {
+            let access = Access {
+                flags: access.flags | flag,
+                ..access
+            };
+            let (_, clock) = self.threads[warp].of(x.active, &x.warp().splits);
+            let found = self.shadows[cta].access(offset, bytes, By { access, clock });
+            found.map_err(|(at, conflict)| self.conflict(x, cta, at, access, conflict))?;
+            if access.flags & ASYNC != 0 {
+                self.flights.bulk.insert((cta, access.agent), access);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bulk copies that touch the shared memory of a thread block and that none of its threads has waited for.
+    pub(super) fn unfinished(&self, cta: usize, known: &Clock) -> Option<Access> {
+        let late = |(place, access): (&(usize, Agent), &Access)| {
+            (place.0 == cta && known.time(access.agent) < access.time).then_some(*access)
+        };
+        self.flights.bulk.iter().filter_map(late).min_by_key(|a| (a.pc, a.warp))
+    }
+}
+
+/// `cp.async` of one lane is issued; `fresh` for the first lane of the instruction.
+pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, source: usize, target: usize, bytes: u32) -> Result<(), Flow> {
+    with(x, |judge, x| {
+        let warp = judge.number(x.cta, x.warp);
+        let groups = &mut judge.flights.groups[warp];
+        groups.issued += 1;
+        let time = groups.issued;
+        let access = Access {
+            agent: judge.flights.first + warp as Agent,
+            time,
+            ..judge.access(x, lane, COPY)
+        };
+        judge.fly(x, Judge::ends(x, source, target, bytes), access)
+    })
+}
+
+/// A bulk copy is issued: host addresses of both ends.
+pub(crate) fn bulk_copy(
+    x: &mut Ctx<'_>,
+    lane: u32,
+    ends: (usize, usize),
+    bytes: u32,
+    signal: Signal,
+) -> Result<(), Flow> {
+    with(x, |judge, x| {
+        let (agent, time) = match signal {
+            Signal::Mbarrier { cta, address } => {
+                let phase = x.cluster.ctas[cta].mbarriers.iter().find(|b| b.address == address);
+                let time = phase.map_or(0, |b| b.phase) as u32 + 1;
+                match judge.mbarrier(x, cta, address) {
+                    Some(sync) => (sync.copies, time),
+                    None => return Ok(()),
+                }
+            }
+            Signal::Group { .. } => {
+                let at = judge.threads.len() + judge.number(x.cta, x.warp);
+                let groups = &mut judge.flights.groups[at];
+                groups.issued += 1;
+                (judge.flights.first + at as Agent, groups.issued)
+            }
+        };
+        let access = Access {
+            agent,
+            time,
+            ..judge.access(x, lane, COPY | ASYNC)
+        };
+        judge.fly(x, Judge::ends(x, ends.0, ends.1, bytes), access)
+    })
+}
+
+fn most(mask: u32, counts: &[u32; 32]) -> u32 {
+    let lanes = (0..32usize).filter(|l| mask >> l & 1 != 0);
+    lanes.map(|l| counts[l]).max().unwrap_or(0)
+}
+
+/// Lanes have committed a group; `committed` counts them.
+pub(crate) fn commit(x: &mut Ctx<'_>, mask: u32, bulk: bool, committed: &[u32; 32]) -> Result<(), Flow> {
+    with(x, |judge, x| {
+        let at = if bulk { judge.threads.len() } else { 0 } + judge.number(x.cta, x.warp);
+        judge.flights.groups[at].commit(most(mask, committed));
+        Ok(())
+    })
+}
+
+/// Lanes have waited until all groups but the last `keep` are complete; `None` for everything.
+pub(crate) fn waited(
+    x: &mut Ctx<'_>,
+    mask: u32,
+    bulk: bool,
+    committed: &[u32; 32],
+    keep: Option<u32>,
+) -> Result<(), Flow> {
+    with(x, |judge, x| {
+        let at = if bulk { judge.threads.len() } else { 0 } + judge.number(x.cta, x.warp);
+        let groups = &judge.flights.groups[at];
+        let time = match keep {
+            Some(keep) => groups.before(most(mask, committed).saturating_sub(keep)),
+            None => groups.issued,
+        };
+        let agent = judge.flights.first + at as Agent;
+        judge.me(x).1.raise(agent, time);
+        Ok(())
+    })
+}
+
+/// `cp.async.mbarrier.arrive`: the arrival carries all that the warp has issued so far.
+pub(crate) fn arrive_behind(x: &mut Ctx<'_>, cta: usize, address: u32) -> Result<(), Flow> {
+    with(x, |judge, x| {
+        let warp = judge.number(x.cta, x.warp);
+        let time = judge.flights.groups[warp].issued;
+        let agent = judge.flights.first + warp as Agent;
+        if let Some(sync) = judge.mbarrier(x, cta, address) {
+            sync.leave(agent, time);
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,104 @@
+//! What the judge must look at: for each instruction, whether it touches memory that threads share, and how. Read from
+//! the text of the module, once, so that decoding and the handlers know nothing of the judge.
+
+use super::shadow::{STRONG, WRITE};
+use crate::exec::memory::space;
+use crate::exec::program::Program;
+use crate::ptx::types::Ty;
+
+/// What an instruction does, as far as the judge cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing, or its handler tells the judge.
+    Other,
+    /// `ld`, `st`, `atom`, `red` in a space that is or may be shared or local.
+    Access,
+    /// `fence.proxy.async`.
+    ProxyFence,
+    Call,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    pub kind: Kind,
+    /// `shadow::STRONG`, `shadow::WRITE`.
+    pub flags: u8,
+    /// Bytes per lane.
+    pub bytes: u8,
+}
+
+const OTHER: Op = Op {
+    kind: Kind::Other,
+    flags: 0,
+    bytes: 0,
+};
+
+/// One per instruction of the program.
+pub(crate) fn table(program: &Program) -> Vec<Op> {
+    let place = |pc: usize| program.places.get(pc).map(|p| (p.start, p.end));
+    let op = |pc: usize| {
+        let Some((start, end)) = place(pc) else { return OTHER };
+        // The steps that compute an operand have the same place and stand in front.
+        if place(pc + 1) == Some((start, end)) {
+            return OTHER;
+        }
+        let text = program.text.get(start as usize..end as usize).unwrap_or("");
+        classify(text, program.code[pc].extra)
+    };
+    (0..program.code.len()).map(op).collect()
+}
+
+fn classify(text: &str, extra: u32) -> Op {
+    let text = text.trim_start();
+    let text = match text.strip_prefix('@') {
+        Some(rest) => rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start(),
+        None => text,
+    };
+    let word = text.split(|c: char| c.is_whitespace() || c == '[').next().unwrap_or("");
+    let word = word.trim_end_matches(';');
+    let parts: Vec<&str> = word.split('.').collect();
+    let has = |name: &str| parts.contains(&name);
+    match parts[0] {
+        "ld" | "ldu" | "st" | "atom" | "red" => access(&parts, extra),
+        "fence" if has("proxy") && has("async") => Op {
+            kind: Kind::ProxyFence,
+            ..OTHER
+        },
+        _ if word.starts_with("fence.proxy.async") => Op {
+            kind: Kind::ProxyFence,
+            ..OTHER
+        },
+        "call" => Op {
+            kind: Kind::Call,
+            ..OTHER
+        },
+        _ => OTHER,
+    }
+}
+
+fn access(parts: &[&str], extra: u32) -> Op {
+    let has = |name: &str| parts.contains(&name);
+    let updates = matches!(parts[0], "atom" | "red");
+    let code = extra & space::MASK;
+    let element = parts.last().and_then(|name| Ty::parse(name)).map_or(0, Ty::bytes);
+    let interesting = matches!(code, space::SHARED | space::LOCAL | space::GENERIC);
+    let strong = updates
+        || ["volatile", "relaxed", "acquire", "release", "mmio"]
+            .iter()
+            .any(|q| has(q));
+    if !interesting || element == 0 || has("async") {
+        return OTHER;
+    }
+    let count = match (has("v2"), has("v4"), has("v8")) {
+        (true, _, _) => 2,
+        (_, true, _) => 4,
+        (_, _, true) => 8,
+        _ => 1,
+    };
+    Op {
+        kind: Kind::Access,
+        flags: if strong { STRONG } else { 0 } | if updates || parts[0] == "st" { WRITE } else { 0 },
+        bytes: (element * count) as u8,
+    }
+}

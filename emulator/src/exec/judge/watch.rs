@@ -1,0 +1,174 @@
+//! The instruction loop of judged launches: as `schedule::run_split`, with a look at each access before it happens. An
+//! access that the memory checks will refuse is left to them.
+
+use super::ops::Kind;
+use super::report;
+use super::shadow::{By, STRONG, WRITE};
+use super::{with, Judge};
+use crate::exec::ctx::Ctx;
+use crate::exec::inst::{Flow, Inst};
+use crate::exec::memory::{addresses, shared_rank, space, window, RANK_SHIFT};
+use crate::exec::program::End;
+use crate::fault::Fault;
+
+type Found = Result<(), Box<Fault>>;
+
+/// Looks at the instruction that the running split executes next.
+#[inline(always)]
+pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
+    let op = match &x.cluster.judge {
+        Some(judge) => judge.ops[x.pc as usize],
+        None => return Ok(()),
+    };
+    match op.kind {
+        Kind::Other => Ok(()),
+        Kind::Access => with(x, |judge, x| judge.accesses(x, i, mask, op.flags, u32::from(op.bytes))),
+        Kind::ProxyFence => with(x, |judge, x| {
+            let (agent, clock) = judge.me(x);
+            clock.fence();
+            clock.tick(agent);
+            Ok(())
+        }),
+        Kind::Call => with(x, |judge, x| {
+            judge.results_arrive(x, i, mask);
+            Ok(())
+        }),
+    }
+}
+
+/// The last thread of a thread block has left.
+pub(crate) fn exited(x: &mut Ctx<'_>) -> Result<(), Flow> {
+    if x.cta().live_threads() != 0 {
+        return Ok(());
+    }
+    with(x, |judge, x| {
+        let mut known = super::clock::Clock::default();
+        for warp in 0..judge.warps_per_cta {
+            known.join(&judge.threads[judge.number(x.cta, warp)].everything());
+        }
+        if let Some(access) = judge.unfinished(x.cta, &known) {
+            return Err(report::exit_in_flight(judge, x, access));
+        }
+        let late = judge.remote[x.cta].values().filter(|a| known.time(a.agent) < a.time);
+        match late.min_by_key(|a| (a.pc, a.warp)) {
+            Some(access) => Err(report::exit_before_peer(judge, x, *access)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Where a lane's address points.
+enum Target {
+    Shared(usize, u32),
+    Local(u32),
+    Global(u64),
+    Elsewhere,
+}
+
+fn target(x: &Ctx<'_>, code: u32, address: u64) -> Target {
+    let inner = address & !window::TAG;
+    match (code, address & window::TAG) {
+        (space::SHARED, _) | (space::GENERIC, window::SHARED) => match shared_rank(x, inner) {
+            Some(cta) => Target::Shared(cta, (inner & ((1 << RANK_SHIFT) - 1)) as u32),
+            None => Target::Elsewhere,
+        },
+        (space::LOCAL, _) | (space::GENERIC, window::LOCAL) => {
+            u32::try_from(inner).map_or(Target::Elsewhere, Target::Local)
+        }
+        (space::GLOBAL, _) => Target::Global(address),
+        (space::GENERIC, _) if address < window::SHARED => Target::Global(address),
+        _ => Target::Elsewhere,
+    }
+}
+
+impl Judge {
+    fn accesses(&mut self, x: &mut Ctx<'_>, i: &Inst, mask: u32, flags: u8, bytes: u32) -> Found {
+        let at = addresses(x, i, mask);
+        let code = i.extra & space::MASK;
+        for lane in (0..32u32).filter(|l| mask >> l & 1 != 0) {
+            let address = at[lane as usize];
+            match target(x, code, address) {
+                Target::Shared(cta, offset) => self.shared(x, (cta, offset), bytes, lane, flags)?,
+                Target::Local(offset) => self.local(x, offset, bytes, lane, flags)?,
+                Target::Global(address) if flags & STRONG != 0 => self.order(x, address, flags, true),
+                Target::Global(_) | Target::Elsewhere => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Strong accesses to one address come one after the other.
+    fn order(&mut self, x: &Ctx<'_>, address: u64, flags: u8, after: bool) {
+        let cell = Self::cell(address);
+        self.acquire_cell(x, cell);
+        if after && flags & WRITE != 0 {
+            self.release_cell(x, cell);
+        }
+    }
+
+    #[inline]
+    fn shared(&mut self, x: &mut Ctx<'_>, place: (usize, u32), bytes: u32, lane: u32, flags: u8) -> Found {
+        let (cta, offset) = place;
+        let Some(end) = offset
+            .checked_add(bytes)
+            .filter(|e| *e <= x.cluster.ctas[cta].shared_bytes)
+        else {
+            return Ok(());
+        };
+        let key = (cta as u64) << 32 | u64::from(offset);
+        if flags & STRONG != 0 {
+            self.order(x, key, flags, false);
+        }
+        let access = self.access(x, lane, flags);
+        if cta != x.cta && x.cluster.ctas[cta].live_threads() == 0 {
+            return Err(report::peer_gone(x, cta, lane, offset));
+        }
+        self.note_remote(x, cta, access);
+        let warp = self.number(x.cta, x.warp);
+        let (_, clock) = self.threads[warp].of(x.active, &x.warp().splits);
+        let found = self.shadows[cta].access(offset, end - offset, By { access, clock });
+        found.map_err(|(at, conflict)| self.conflict(x, cta, at, access, conflict))?;
+        if flags & (STRONG | WRITE) == STRONG | WRITE {
+            self.release_cell(x, Self::cell(key));
+        }
+        Ok(())
+    }
+
+    /// Remembers an access to the shared memory of another thread block: that one must not leave before.
+    pub(super) fn note_remote(&mut self, x: &Ctx<'_>, cta: usize, access: super::shadow::Access) {
+        if cta != x.cta {
+            self.remote[cta].insert(access.agent, access);
+        }
+    }
+
+    /// Local memory of the entry's own frame: was any byte of what is read ever written?
+    fn local(&mut self, x: &Ctx<'_>, offset: u32, bytes: u32, lane: u32, flags: u8) -> Found {
+        let warp = self.number(x.cta, x.warp);
+        let Some(cells) = self.local[warp].get_mut(offset as usize..(offset + bytes) as usize) else {
+            return Ok(());
+        };
+        if flags & WRITE != 0 {
+            cells.iter_mut().for_each(|c| *c |= 1 << lane);
+        }
+        if cells.iter().any(|c| *c >> lane & 1 != 0) {
+            return Ok(());
+        }
+        Err(report::unknown_local(x, offset, bytes, lane))
+    }
+
+    /// A call of the entry writes its results into the frame, and may write through any pointer it is given.
+    fn results_arrive(&mut self, x: &mut Ctx<'_>, i: &Inst, mask: u32) {
+        let warp = self.number(x.cta, x.warp);
+        let local = x.split_mut().local;
+        let Some(call) = x.env.program.calls.get(i.extra as usize) else {
+            return;
+        };
+        for step in &call.results {
+            let End::Local(offset) = step.to else { continue };
+            let start = (local + offset) as usize;
+            if let Some(cells) = self.local[warp].get_mut(start..start + step.bytes as usize) {
+                cells.iter_mut().for_each(|c| *c |= mask);
+            }
+        }
+    }
+}

@@ -40,7 +40,7 @@ def on_host(case: Case) -> float:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", RUNNING)
 def test_compiled_kernel_agrees_with_numpy_under_every_schedule(name: str, schedule: str) -> None:
-    with wb.cpu(schedule=schedule, seed=3):
+    with wb.cpu(schedule=schedule, seed=3, checks="all"):
         assert on_host(CASES[name]) <= CASES[name].tolerance
 
 
@@ -56,7 +56,7 @@ def passes_on_host(name: str) -> bool:
     """Tell whether a case is right under every schedule."""
     try:
         for schedule in SCHEDULES:
-            with wb.cpu(schedule=schedule, seed=3):
+            with wb.cpu(schedule=schedule, seed=3, checks="all"):
                 if on_host(CASES[name]) > CASES[name].tolerance:
                     return False
     except (wb.WarpbridgeError, AttributeError):

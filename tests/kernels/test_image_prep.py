@@ -63,7 +63,7 @@ def test_random_batches(seed: int, dtype: str, arch: str) -> None:
 def test_every_schedule(dtype: str, arch: str, schedule: str) -> None:
     rng = np.random.default_rng(5)
     for seed in range(3):
-        with wb.cpu(schedule=schedule, seed=seed):
+        with wb.cpu(schedule=schedule, seed=seed, checks="all"):
             Case.random(rng, 60, 200).check(dtype, arch=arch)
 
 

@@ -36,7 +36,7 @@ def test_any_length(size: int, dtype: type, arch: str) -> None:
 def test_every_schedule(dtype: type, arch: str, schedule: str) -> None:
     x = values(100_003, dtype)
     for seed in range(3 if schedule == "seeded" else 1):
-        with wb.cpu(schedule=schedule, seed=seed):
+        with wb.cpu(schedule=schedule, seed=seed, checks="all"):
             check(x, -2.5, 0.125, arch=arch)
 
 

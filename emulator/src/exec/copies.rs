@@ -121,7 +121,7 @@ pub(crate) unsafe fn copy_async(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Ok(ends) => ends,
             Err(flow) => return flow,
         };
-        if let Err(flow) = judge::lane_copy(x, lane, source, target, bytes) {
+        if let Err(flow) = judge::lane_copy(x, lane, target, bytes) {
             return flow;
         }
         let step = Step::Copy {

@@ -302,6 +302,7 @@ fn run_judged(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
                 Ok(()) => unsafe { (inst.run)(x, inst, mask) },
                 Err(flow) => flow,
             };
+            let flow = watch::after(x).err().unwrap_or(flow);
             match flow {
                 Flow::Next => x.pc += 1,
                 Flow::Jump => {}

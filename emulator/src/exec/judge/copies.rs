@@ -110,8 +110,8 @@ impl Judge {
     }
 }
 
-/// `cp.async` of one lane is issued; `fresh` for the first lane of the instruction.
-pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, source: usize, target: usize, bytes: u32) -> Result<(), Flow> {
+/// `cp.async` of one lane is issued, from global memory to a host address in shared memory.
+pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, target: usize, bytes: u32) -> Result<(), Flow> {
     with(x, |judge, x| {
         let warp = judge.number(x.cta, x.warp);
         let groups = &mut judge.flights.groups[warp];
@@ -122,7 +122,7 @@ pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, source: usize, target: usize
             time,
             ..judge.access(x, lane, COPY)
         };
-        judge.fly(x, Judge::ends(x, source, target, bytes), access)
+        judge.fly(x, Judge::ends(x, 0, target, bytes), access)
     })
 }
 

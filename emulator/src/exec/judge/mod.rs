@@ -45,6 +45,7 @@ pub(crate) struct Judge {
     flights: Flights,
     /// Accesses of other thread blocks to each one's shared memory: the latest of each agent.
     remote: Vec<HashMap<Agent, Access>>,
+    doubts: Vec<watch::Doubt>,
 }
 
 impl Judge {
@@ -61,6 +62,7 @@ impl Judge {
             cells: Vec::new(),
             flights: Flights::default(),
             remote: Vec::new(),
+            doubts: Vec::new(),
         }
     }
 
@@ -86,6 +88,7 @@ impl Judge {
         self.cells.clear();
         self.cells.resize(CELLS, Clock::default());
         self.flights.reset(self.threads.len());
+        self.doubts.clear();
         self.remote = vec![HashMap::new(); ctas.len()];
     }
 

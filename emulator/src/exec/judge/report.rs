@@ -62,7 +62,7 @@ impl Judge {
                 misuse(x, MisuseKind::OverMbarrier, lane, what, None, fix)
             }
             Conflict::Unknown => {
-                let what = format!("reads shared+{offset}, which nobody has written");
+                let what = format!("reads shared+{offset}, which nobody has written yet");
                 let fix = "expected a write, or a copy into it, before";
                 misuse(x, MisuseKind::Uninitialised, lane, what, None, fix)
             }
@@ -123,7 +123,7 @@ pub(super) fn diverged(x: &Ctx<'_>, other: (u32, u32)) -> Box<Fault> {
         MisuseKind::DivergedBarrier,
         lane,
         what,
-        Some(("the other lanes", place)),
+        Some(("the others wait in", place)),
         fix,
     )
 }
@@ -132,14 +132,7 @@ pub(super) fn exit_in_flight(judge: &Judge, x: &Ctx<'_>, copy: Access) -> Box<Fa
     let what = "the last thread of the thread block leaves and has not waited for a copy".into();
     let fix = "expected a wait for each copy that touches its shared memory";
     let place = judge.location(x, copy);
-    misuse(
-        x,
-        MisuseKind::ExitInFlight,
-        None,
-        what,
-        Some(("the copy was issued by", place)),
-        fix,
-    )
+    misuse(x, MisuseKind::ExitInFlight, None, what, Some(("issued by", place)), fix)
 }
 
 pub(super) fn exit_before_peer(judge: &Judge, x: &Ctx<'_>, access: Access) -> Box<Fault> {

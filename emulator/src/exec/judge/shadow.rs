@@ -57,6 +57,8 @@ pub(crate) enum Conflict {
 pub(crate) struct Shadow {
     cells: Vec<Cell>,
     more: Vec<Vec<Access>>,
+    /// A plain write over another one that nothing orders: harmless if both write the same, which the caller knows.
+    pub doubt: Option<(u32, Access)>,
 }
 
 /// Who accesses, and what it knows.
@@ -103,6 +105,7 @@ impl Shadow {
         self.cells.clear();
         self.cells.resize(bytes.div_ceil(4) as usize, Cell::default());
         self.more.clear();
+        self.doubt = None;
     }
 
     /// Checks one access of `size` bytes and remembers it. On a conflict: the offset of the word, and why.
@@ -118,7 +121,11 @@ impl Shadow {
                 break;
             };
             known |= cell.known & bytes != 0;
-            touch(cell, &mut self.more, bytes, by).map_err(|conflict| (at + low, conflict))?;
+            match touch(cell, &mut self.more, bytes, by) {
+                Ok(None) => {}
+                Ok(Some(earlier)) => self.doubt = self.doubt.or(Some((at + low, earlier))),
+                Err(conflict) => return Err((at + low, conflict)),
+            }
             at += 4;
         }
         if known {
@@ -137,12 +144,18 @@ impl Shadow {
 }
 
 #[inline(always)]
-fn touch(cell: &mut Cell, more: &mut Vec<Vec<Access>>, bytes: u8, by: By<'_>) -> Result<(), Conflict> {
+fn touch(cell: &mut Cell, more: &mut Vec<Vec<Access>>, bytes: u8, by: By<'_>) -> Result<Option<Access>, Conflict> {
     let access = Access { bytes, ..by.access };
-    by.check(&cell.write, bytes)?;
+    let doubt = match by.check(&cell.write, bytes) {
+        Err(Conflict::Unordered(earlier)) if earlier.flags == WRITE && access.flags == WRITE => Some(earlier),
+        found => {
+            found?;
+            None
+        }
+    };
     if access.flags & WRITE == 0 {
         remember_read(cell, more, access, by);
-        return Ok(());
+        return Ok(None);
     }
     if cell.barrier && access.flags & MBARRIER == 0 {
         return Err(Conflict::OverBarrier);
@@ -158,7 +171,7 @@ fn touch(cell: &mut Cell, more: &mut Vec<Vec<Access>>, bytes: u8, by: By<'_>) ->
     cell.read = Access::default();
     cell.write = access;
     cell.known |= bytes;
-    Ok(())
+    Ok(doubt)
 }
 
 /// One read is enough while each is ordered behind the one before (FastTrack); otherwise all of them are kept.

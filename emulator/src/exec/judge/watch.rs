@@ -3,7 +3,7 @@
 
 use super::ops::Kind;
 use super::report;
-use super::shadow::{By, STRONG, WRITE};
+use super::shadow::{Access, By, Conflict, STRONG, WRITE};
 use super::{with, Judge};
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::{Flow, Inst};
@@ -34,6 +34,46 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
             Ok(())
         }),
     }
+}
+
+/// A write over another one that nothing orders: a race only if it changes what is there.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    place: (usize, u32),
+    old: Vec<u8>,
+    sides: (Access, Access),
+}
+
+impl Doubt {
+    fn new(x: &Ctx<'_>, place: (usize, u32), bytes: u32, sides: (Access, Access)) -> Self {
+        let old = Self::bytes(x, place, bytes as usize);
+        Self { place, old, sides }
+    }
+
+    fn bytes(x: &Ctx<'_>, place: (usize, u32), bytes: usize) -> Vec<u8> {
+        let start = x.cluster.ctas[place.0].memory.start().wrapping_add(place.1 as usize);
+        // SAFETY: the caller has compared the end of the access with the size of this shared memory, which only this
+        // host thread uses.
+        unsafe { std::slice::from_raw_parts(start, bytes) }.to_vec()
+    }
+}
+
+/// After the instruction: settles the doubts about its writes.
+#[inline(always)]
+pub(crate) fn after(x: &mut Ctx<'_>) -> Result<(), Flow> {
+    if x.cluster.judge.as_ref().is_none_or(|j| j.doubts.is_empty()) {
+        return Ok(());
+    }
+    with(x, |judge, x| {
+        for doubt in std::mem::take(&mut judge.doubts) {
+            if Doubt::bytes(x, doubt.place, doubt.old.len()) != doubt.old {
+                let (cta, offset) = doubt.place;
+                let (earlier, later) = doubt.sides;
+                return Err(judge.conflict(x, cta, offset, later, Conflict::Unordered(earlier)));
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The last thread of a thread block has left.
@@ -128,6 +168,9 @@ impl Judge {
         let (_, clock) = self.threads[warp].of(x.active, &x.warp().splits);
         let found = self.shadows[cta].access(offset, end - offset, By { access, clock });
         found.map_err(|(at, conflict)| self.conflict(x, cta, at, access, conflict))?;
+        if let Some((at, earlier)) = self.shadows[cta].doubt.take() {
+            self.doubts.push(Doubt::new(x, (cta, at), end - at, (earlier, access)));
+        }
         if flags & (STRONG | WRITE) == STRONG | WRITE {
             self.release_cell(x, Self::cell(key));
         }
@@ -135,7 +178,7 @@ impl Judge {
     }
 
     /// Remembers an access to the shared memory of another thread block: that one must not leave before.
-    pub(super) fn note_remote(&mut self, x: &Ctx<'_>, cta: usize, access: super::shadow::Access) {
+    pub(super) fn note_remote(&mut self, x: &Ctx<'_>, cta: usize, access: Access) {
         if cta != x.cta {
             self.remote[cta].insert(access.agent, access);
         }

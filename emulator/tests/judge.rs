@@ -1,0 +1,122 @@
+//! Each hazard in a small PTX file with two entries: `bug`, which the judge must name under every schedule, and `twin`,
+//! which it must let pass. The reports are compared whole; a file lists one for each order that the schedules produce.
+
+#![allow(missing_docs)]
+mod common;
+use common::{parse, Args, Run, SCHEDULES};
+use emulator::{Checks, Fault};
+
+/// Aligned as arrays from an allocator of a GPU are.
+#[repr(align(256))]
+struct Data([u32; 1024]);
+
+struct Case {
+    name: &'static str,
+    text: &'static str,
+    reports: &'static str,
+    threads: u32,
+    /// Thread blocks, all in one cluster.
+    cluster: u32,
+}
+
+impl Case {
+    fn run(&self, entry: &str, schedule: (emulator::Schedule, u64)) -> Result<(), Fault> {
+        let module = parse(self.text);
+        let mut data = Box::new(Data([0; 1024]));
+        let mut args = Args::default();
+        args.array("data", &mut data.0);
+        let mut run = Run::new(&module, entry, self.cluster, self.threads).schedule(schedule.0, schedule.1);
+        run.cluster = [self.cluster, 1, 1];
+        run.settings.checks = Checks::All;
+        run.go(&args).map(drop)
+    }
+
+    fn check(&self) {
+        let mut missing: Vec<_> = self.reports.split("\n\n").map(str::trim_end).collect();
+        let expected = missing.clone();
+        for schedule in SCHEDULES {
+            let Err(fault) = self.run("bug", schedule) else {
+                panic!("{}: nothing was found under {schedule:?}", self.name);
+            };
+            let found = fault.to_string();
+            assert!(
+                expected.contains(&found.as_str()),
+                "{} under {schedule:?}: found\n{found}\nexpected\n{}",
+                self.name,
+                self.reports
+            );
+            missing.retain(|report| *report != found);
+            let twin = self.run("twin", schedule);
+            assert!(
+                twin.is_ok(),
+                "{}: twin under {schedule:?}: {}",
+                self.name,
+                twin.unwrap_err()
+            );
+        }
+        assert!(
+            missing.is_empty(),
+            "{}: no schedule gives\n{}",
+            self.name,
+            missing.join("\n")
+        );
+    }
+}
+
+macro_rules! hazards {
+    ($($name:ident($threads:expr, $cluster:expr);)*) => {
+        $(
+            #[test]
+            fn $name() {
+                Case {
+                    name: stringify!($name),
+                    text: include_str!(concat!("ptx/judge/", stringify!($name), ".ptx")),
+                    reports: include_str!(concat!("ptx/judge/", stringify!($name), ".txt")),
+                    threads: $threads,
+                    cluster: $cluster,
+                }
+                .check();
+            }
+        )*
+
+        #[test]
+        fn every_file_is_a_case() {
+            let names = [$(stringify!($name)),*];
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ptx/judge");
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let stem = path.file_stem().unwrap().to_str().unwrap();
+                assert!(names.contains(&stem), "{} has no test", path.display());
+            }
+        }
+    };
+}
+
+hazards! {
+    arrivals_too_many(64, 1);
+    barrier_in_diverged_warp(64, 1);
+    barrier_missing(64, 1);
+    bulk_never_waited(64, 1);
+    bulk_source_reused(64, 1);
+    bulk_stage_not_free(64, 1);
+    bulk_wait_missing(64, 1);
+    bytes_too_many(64, 1);
+    cluster_barrier_missing(64, 2);
+    cluster_exit_too_early(64, 2);
+    double_init(64, 1);
+    exit_before_store(64, 1);
+    exit_in_flight(64, 1);
+    flag_not_volatile(64, 1);
+    histogram_not_atomic(64, 1);
+    init_missing(64, 1);
+    init_not_published(64, 1);
+    local_never_written(32, 1);
+    mbarrier_overwritten(64, 1);
+    overwritten_too_early(64, 1);
+    proxy_fence_missing(64, 1);
+    shared_never_written(32, 1);
+    wait_group_too_few(32, 1);
+    wait_never_satisfied(64, 1);
+    wait_without_barrier(64, 1);
+    warp_sync_missing(32, 1);
+}

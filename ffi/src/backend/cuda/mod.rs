@@ -1,4 +1,4 @@
-//! The CUDA driver as a [`Backend`](crate::backend::Backend). Levels, each using only the one before:
+//! The CUDA driver as a [`Backend`]. Levels, each using only the one before:
 //! `sys` (the driver's own functions) -> `result` (checked calls) -> everything else (safe).
 //!
 //! Start reading at `device.rs`; `launch.rs` is the hot path and `ticket.rs` what follows it. The library is found at run time
@@ -16,6 +16,7 @@ mod result;
 mod state;
 mod stream;
 mod sys;
+mod tensor_map;
 mod ticket;
 mod versions;
 mod wait;

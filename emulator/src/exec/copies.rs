@@ -6,7 +6,8 @@ use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
 use super::judge::copies as judge;
 use super::mbarrier::{add_pending, arrive_at, complete_tx, flag, locate, locate_address, Arrival};
-use super::memory::{addresses, place, space};
+use super::memory::{addresses, place, space, RANK_SHIFT};
+use super::reduce::{reduction, Combine};
 use crate::launch::Schedule;
 
 /// What one lane has queued.
@@ -62,13 +63,17 @@ pub(crate) enum Signal {
     },
 }
 
-/// One `cp.async.bulk`.
+/// One `cp.async.bulk`, `cp.reduce.async.bulk`, `st.async` or `red.async`.
 #[derive(Clone, Debug)]
 pub(crate) struct BulkCopy {
     pub number: u64,
     pub source: usize,
+    /// The bytes themselves, where they come from registers.
+    pub held: Vec<u8>,
     pub target: usize,
     pub bytes: u64,
+    /// What is done with old and new elements; `None` for a copy.
+    pub combine: Option<Combine>,
     pub signal: Signal,
 }
 
@@ -236,6 +241,9 @@ pub(crate) mod bulk {
     pub(crate) const STORE: u32 = 1;
     /// Shared to the shared memory of a CTA of the cluster, signals an mbarrier there.
     pub(crate) const PEER: u32 = 2;
+    /// To several CTAs of the cluster: the list's fourth entry is the slot of a mask of ranks.
+    pub(crate) const MULTICAST: u32 = 8;
+    pub(crate) const DIRECTION: u32 = 3;
     /// The operand registers have 32 bits: target, source, mbarrier.
     pub(crate) const NARROW_TARGET: u32 = 16;
     pub(crate) const NARROW_SOURCE: u32 = 32;
@@ -250,17 +258,33 @@ fn operand(x: &Ctx<'_>, slot: u32, narrow: bool, lane: usize) -> u64 {
     }
 }
 
-/// `cp.async.bulk`: `a` target, `b` source, `c` bytes, `d` mbarrier; `extra`: see [`bulk`]; `imm`: index of their offsets.
+/// `cp.async.bulk`: `a` target, `b` source, `c` bytes, `d` mbarrier; `extra`: see [`bulk`]; `imm`: index of their offsets;
+/// `dst`: see [`reduction`].
 pub(crate) unsafe fn copy_bulk(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     for lane in (0..32u32).filter(|l| mask >> l & 1 != 0) {
-        if let Err(flow) = issue_bulk(x, i, lane) {
-            return flow;
+        if i.extra & bulk::MULTICAST == 0 {
+            if let Err(flow) = issue_bulk(x, i, lane, None) {
+                return flow;
+            }
+            continue;
+        }
+        let slot = x.env.program.lists[i.imm as usize][3];
+        let ranks = x.lanes::<u16>(slot)[lane as usize];
+        for rank in (0..16u64).filter(|r| ranks >> r & 1 != 0) {
+            if let Err(flow) = issue_bulk(x, i, lane, Some(rank)) {
+                return flow;
+            }
         }
     }
     Flow::Next
 }
 
-fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
+/// One copy; with a rank, to that CTA's shared memory and mbarrier instead of the ones that the operands name.
+fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32, rank: Option<u64>) -> Result<(), Flow> {
+    let there = |address: u64| match rank {
+        Some(rank) => address & ((1 << RANK_SHIFT) - 1) | (rank + 1) << RANK_SHIFT,
+        None => address,
+    };
     let l = lane as usize;
     let offsets = &x.env.program.lists[i.imm as usize];
     let offset = |n: usize| offsets.get(n).map_or(0, |o| i64::from(*o as i32) as u64);
@@ -273,7 +297,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
             format!("a bulk copy of {bytes} bytes, expected a multiple of 16"),
         ));
     }
-    let direction = i.extra & 15;
+    let direction = i.extra & bulk::DIRECTION;
     let (from, to) = match direction {
         bulk::LOAD => (space::GLOBAL, space::SHARED),
         bulk::STORE => (space::SHARED, space::GLOBAL),
@@ -281,28 +305,44 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
     };
     // Generic addresses of the same memory are accepted too: `cvta` is often left out for global ones.
     let source = place(x, from, source, bytes, 16, false, lane)?;
-    let target = place(x, to, target, bytes, 16, true, lane)?;
+    let target = place(x, to, there(target), bytes, 16, true, lane)?;
     let signal = if direction == bulk::STORE {
         let group = x.warp().copies.bulk_committed[l];
         let (cta, warp) = (x.cta, x.warp);
         Signal::Group { cta, warp, lane, group }
     } else {
         let barrier = operand(x, i.d, i.extra & bulk::NARROW_BARRIER != 0, l).wrapping_add(offset(2));
-        let (cta, address) = locate_address(x, space::SHARED, barrier, lane)?;
-        if !x.cluster.ctas[cta].mbarriers.iter().any(|b| b.address == address) {
-            let text = format!("the mbarrier at shared+{address} is used before mbarrier.init");
-            return Err(x.trap(Some(lane), text));
-        }
-        Signal::Mbarrier { cta, address }
+        known_barrier(x, there(barrier), lane)?
     };
-    judge::bulk_copy(x, lane, (source, target), bytes, signal)?;
+    let copy = BulkCopy {
+        number: 0,
+        source,
+        held: Vec::new(),
+        target,
+        bytes: u64::from(bytes),
+        combine: reduction(i.dst),
+        signal,
+    };
+    submit(x, lane, copy)
+}
+
+/// The signal of an mbarrier that someone has initialised.
+pub(super) fn known_barrier(x: &mut Ctx<'_>, barrier: u64, lane: u32) -> Result<Signal, Flow> {
+    let (cta, address) = locate_address(x, space::SHARED, barrier, lane)?;
+    if x.cluster.ctas[cta].mbarriers.iter().any(|b| b.address == address) {
+        return Ok(Signal::Mbarrier { cta, address });
+    }
+    let text = format!("the mbarrier at shared+{address} is used before mbarrier.init");
+    Err(x.trap(Some(lane), text))
+}
+
+/// Queues a copy, or performs it where the schedule is eager.
+pub(super) fn submit(x: &mut Ctx<'_>, lane: u32, copy: BulkCopy) -> Result<(), Flow> {
+    judge::bulk_copy(x, lane, (copy.source, copy.target), copy.bytes as u32, copy.signal)?;
     x.cluster.issued += 1;
     let copy = BulkCopy {
         number: x.cluster.issued,
-        source,
-        target,
-        bytes: u64::from(bytes),
-        signal,
+        ..copy
     };
     x.touch();
     if x.env.launch.settings.schedule == Schedule::Eager {
@@ -314,7 +354,15 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32) -> Result<(), Flow> {
 }
 
 fn finish(cluster: &mut Cluster, copy: &BulkCopy) {
-    move_bytes(copy.source, copy.target, copy.bytes as usize);
+    let source = if copy.held.is_empty() {
+        copy.source
+    } else {
+        copy.held.as_ptr() as usize
+    };
+    match copy.combine {
+        None => move_bytes(source, copy.target, copy.bytes as usize),
+        Some(combine) => combine(copy.target, source, copy.bytes as usize),
+    }
     cluster.epoch += 1;
     if let Signal::Mbarrier { cta, address } = copy.signal {
         complete_tx(cluster, cta, address, copy.bytes);

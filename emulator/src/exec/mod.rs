@@ -21,6 +21,8 @@ pub(crate) mod memory;
 pub(crate) mod program;
 mod ranges;
 pub(crate) mod rank;
+pub(crate) mod reduce;
+pub(crate) mod remote;
 mod report;
 mod schedule;
 pub(crate) mod simple;

@@ -2,12 +2,14 @@
 
 use super::memory::{flags, space_code};
 use super::warp::literal;
-use super::{has, operands, unsupported};
+use super::{has, operands, ty, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::copies::{self, bulk};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::mbarrier::flag;
 use crate::exec::memory::space;
+use crate::exec::reduce::REDUCTIONS;
+use crate::exec::remote;
 use crate::module::LoadError;
 use crate::ptx::tree::{Instruction, OperandKind};
 use crate::ptx::types::Ty;
@@ -106,19 +108,33 @@ pub(crate) fn arrive<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<
     Ok(())
 }
 
+/// The operation of `cp.reduce.async.bulk` and `red.async`, as `exec::reduce` counts them.
+fn operation(i: &Instruction<'_>) -> Lowered<u32> {
+    let t = ty(i)?;
+    let found = REDUCTIONS.iter().position(|row| has(i, row.0) && row.1 == t);
+    let number = found.ok_or_else(|| unsupported(i))? as u32 + 1;
+    // Sums of 16-bit floats must say that they keep subnormal numbers.
+    let half = matches!(t, Ty::F16 | Ty::Bf16) && has(i, "add");
+    if half == has(i, "noftz") {
+        Ok(number)
+    } else {
+        Err(unsupported(i))
+    }
+}
+
+/// `cp.async.bulk` and `cp.reduce.async.bulk`.
 pub(crate) fn bulk_copy<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
-    let direction = match (i.modifiers.get(2).copied(), i.modifiers.get(3).copied()) {
+    let reduces = has(i, "reduce");
+    let spaces = &i.modifiers[2 + usize::from(reduces)..];
+    let direction = match (spaces.first().copied(), spaces.get(1).copied()) {
         (Some("global"), _) => bulk::STORE,
         (_, Some("global")) => bulk::LOAD,
         _ => bulk::PEER,
     };
-    let signals = direction != bulk::STORE;
+    let (signals, multicast) = (direction != bulk::STORE, has(i, "multicast::cluster"));
     let hint = usize::from(has(i, "L2::cache_hint"));
-    let count = 3 + usize::from(signals) + hint;
+    let count = 3 + usize::from(signals) + usize::from(multicast) + hint;
     let o = operands(i, count, count)?;
-    if has(i, "multicast::cluster") {
-        return Err(unsupported(i));
-    }
     let (target, source) = (l.address(&o[0])?, l.address(&o[1])?);
     let c = l.src(&o[2], Ty::U32)?;
     let mut extra = direction;
@@ -132,8 +148,14 @@ pub(crate) fn bulk_copy<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lower
         offsets.push(barrier.offset as u32);
         d = barrier.slot;
     }
+    if multicast {
+        extra |= bulk::MULTICAST;
+        offsets.push(l.src(&o[4], Ty::U16)?);
+    }
+    let dst = if reduces { operation(i)? } else { 0 };
     let imm = u64::from(l.list(offsets));
     l.emit(Inst {
+        dst,
         a: target.slot,
         b: source.slot,
         c,
@@ -141,6 +163,35 @@ pub(crate) fn bulk_copy<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lower
         imm,
         extra,
         ..blank(copies::copy_bulk)
+    });
+    Ok(())
+}
+
+/// `st.async`, `red.async`.
+pub(crate) fn store_async<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
+    let t = ty(i)?;
+    let o = operands(i, 3, 3)?;
+    let (target, barrier) = (l.address(&o[0])?, l.address(&o[2])?);
+    let mut list = vec![flags(space::SHARED, &target), barrier.offset as u32, t.bytes()];
+    match (&o[1].kind, has(i, "v2"), has(i, "v4")) {
+        (OperandKind::Vector(values), two, four) if values.len() == if two { 2 } else { 4 } && (two || four) => {
+            for value in values {
+                list.push(l.src(value, t)?);
+            }
+        }
+        (OperandKind::Vector(_), ..) | (_, true, _) | (_, _, true) => return Err(unsupported(i)),
+        _ => list.push(l.src(&o[1], t)?),
+    }
+    let dst = if i.opcode == "red" { operation(i)? } else { 0 };
+    let extra = l.list(list);
+    l.emit(Inst {
+        dst,
+        a: target.slot,
+        b: barrier.slot,
+        d: u32::from(!barrier.narrow),
+        imm: target.offset,
+        extra,
+        ..blank(remote::store_async)
     });
     Ok(())
 }

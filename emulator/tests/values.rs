@@ -420,6 +420,32 @@ fn packed_conversions_round_once_and_saturate() {
 }
 
 #[test]
+fn values_from_outside_a_tensor_make_a_product_zero() {
+    check(&[
+        ("fma.rn.oob.f16", 16, &[(16, 0x7ff7), (16, 0x3c00), (16, 0x3c00)], 0),
+        ("fma.rn.oob.bf16", 16, &[(16, 0x3f80), (16, 0xfff7), (16, 0x3f80)], 0),
+        (
+            "fma.rn.oob.f16",
+            16,
+            &[(16, 0x3c00), (16, 0x3c00), (16, 0x7ff7)],
+            0x7fff,
+        ),
+        (
+            "fma.rn.oob.f16x2",
+            32,
+            &[(32, 0x7ff7), (32, 0x3c00_3c00), (32, 0x3c00_3c00)],
+            0x3c00_0000,
+        ),
+        (
+            "fma.rn.oob.relu.bf16",
+            16,
+            &[(16, 0x7fff), (16, 0x3f80), (16, 0x3f80)],
+            0x7fff,
+        ),
+    ]);
+}
+
+#[test]
 fn vector_atomics_update_each_element() {
     let text = entry(
         ".param .u64 out",

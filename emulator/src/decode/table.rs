@@ -118,6 +118,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("fma.rn{.ftz}{.sat}.(f16|f16x2)", half::fused),
     form("fma.rn{.ftz}.relu.(f16|f16x2)", half::fused),
     form("fma.rn{.relu}.(bf16|bf16x2)", half::fused),
+    form("fma.rn.oob{.relu}.<half>", half::fused),
     form("min{.ftz}{.NaN}{.xorsign}{.abs}.<half>", half::min_max),
     form("max{.ftz}{.NaN}{.xorsign}{.abs}.<half>", half::min_max),
     form("abs{.ftz}.<half>", half::abs_neg),

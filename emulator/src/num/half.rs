@@ -193,6 +193,18 @@ pub(crate) fn fma<H: Half, const FTZ: bool, const SAT: bool, const RELU: bool>(a
     finish::<FTZ, SAT, RELU, H>(H::narrow64(to_odd(s, sum_error(p, z, s))))
 }
 
+/// `fma.oob`: 0 where a factor is the NaN that tensor copies put outside of the tensor. The ISA does not give its bits;
+/// an H200 takes these, with either sign, for both formats.
+#[inline(always)]
+pub(crate) fn fma_oob<H: Half, const RELU: bool>(a: u16, b: u16, c: u16) -> u16 {
+    const OUTSIDE: u16 = 0x7ff7;
+    if a & 0x7fff == OUTSIDE || b & 0x7fff == OUTSIDE {
+        0
+    } else {
+        fma::<H, false, false, RELU>(a, b, c)
+    }
+}
+
 #[inline(always)]
 pub(crate) fn min<H: Half, const FTZ: bool, const NAN: bool>(a: u16, b: u16) -> u16 {
     extremum::<H, FTZ, NAN>(a, b, true)

@@ -6,7 +6,8 @@ use crate::exec::inst::Handler;
 use crate::exec::lanes::{bin, tri, un};
 use crate::num::float::canonical;
 use crate::num::half::{
-    abs, add, both1, both2, both3, f16_to_f32, f32_to_f16, fma, max, min, mul, neg, signed, sub, Bf16, Half, F16,
+    abs, add, both1, both2, both3, f16_to_f32, f32_to_f16, fma, fma_oob, max, min, mul, neg, signed, sub, Bf16, Half,
+    F16,
 };
 use crate::ptx::tree::Instruction;
 use crate::ptx::types::Ty;
@@ -63,6 +64,15 @@ pub(crate) fn fused<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<(
                 tri(|a: u16, b: u16, c: u16| $f(a, b, c))
             }
         };
+    }
+    if has(i, "oob") {
+        let run = match (is_brain(t), has(i, "relu")) {
+            (true, false) => three!(fma_oob::<Bf16, false>),
+            (true, true) => three!(fma_oob::<Bf16, true>),
+            (false, false) => three!(fma_oob::<F16, false>),
+            (false, true) => three!(fma_oob::<F16, true>),
+        };
+        return ternary(l, i, run, (t, t, t, t));
     }
     let run: Handler = match (is_brain(t), has(i, "ftz"), has(i, "sat"), has(i, "relu")) {
         (true, _, _, false) => three!(fma::<Bf16, false, false, false>),

@@ -242,7 +242,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("mma.sync.aligned.<mma>.(row|col).(row|col){.(rn|rz|rm|rp)}{.satfinite}.<mma>.<mma>.<mma>.<mma>{.(xor|and)}{.popc}", matrix::mma),
     form("wmma.load.(a|b|c).sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.store.d.sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
-    form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.satfinite}", matrix::wmma_product),
+    form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.(rn|rz|rm|rp)}{.satfinite}", matrix::wmma_product),
     form("setmaxnreg.(inc|dec).sync.aligned.u32", control::hint),
     form("griddepcontrol.(launch_dependents|wait)", control::hint),
 ];

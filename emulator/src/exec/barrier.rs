@@ -165,8 +165,11 @@ pub(crate) unsafe fn cluster_wait(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
 }
 
 fn complete_cluster(x: &mut Ctx<'_>) {
+    if x.cluster.arrived == 0 {
+        return;
+    }
     let live: u32 = x.cluster.ctas.iter().map(Cta::live_threads).sum();
-    if x.cluster.arrived == 0 || x.cluster.arrived < live {
+    if x.cluster.arrived < live {
         return;
     }
     x.cluster.arrived = 0;

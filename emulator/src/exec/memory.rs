@@ -83,28 +83,41 @@ pub(crate) fn addresses(x: &Ctx<'_>, i: &Inst, mask: u32) -> [u64; 32] {
 #[inline(always)]
 pub(crate) fn resolve(x: &mut Ctx<'_>, i: &Inst, mask: u32, bytes: u32, write: bool) -> Result<Found, Flow> {
     let mut at = addresses(x, i, mask);
-    let (mut low, mut high, mut bits) = (u64::MAX, 0u64, 0u64);
+    let (size, first) = (u64::from(bytes), at[0]);
+    let (mut side_by_side, mut same) = (true, true);
     for l in 0..32 {
-        low = low.min(at[l]);
-        high = high.max(at[l]);
-        bits |= at[l];
+        side_by_side &= at[l] == first.wrapping_add(l as u64 * size);
+        same &= at[l] == first;
     }
-    if bits & u64::from(bytes - 1) != 0 {
+    let linear = side_by_side && mask == FULL;
+    // The common cases need no search for the least and the greatest address, which AVX2 has no instruction for.
+    let (mut low, mut high, mut bits) = (first, first, first);
+    if linear {
+        high = first.wrapping_add(31 * size);
+    } else if !same {
+        for l in 0..32 {
+            low = low.min(at[l]);
+            high = high.max(at[l]);
+            bits |= at[l];
+        }
+    }
+    if bits & (size - 1) != 0 {
         return Err(refuse(x, i, mask, bytes, write));
     }
-    let size = u64::from(bytes);
-    let Some(delta) = offset_to_host(x, i.extra & space::MASK, low, high, size, write) else {
+    // Addresses that run over the end of 64 bits are nobody's.
+    let delta = if low > high {
+        None
+    } else {
+        offset_to_host(x, i.extra & space::MASK, low, high, size, write)
+    };
+    let Some(delta) = delta else {
         return scatter(x, i, mask, bytes, write);
     };
-    let mut linear = mask == FULL;
-    for l in 0..32 {
-        linear &= at[l] == low.wrapping_add(l as u64 * size);
-        at[l] = at[l].wrapping_add(delta);
-    }
     if linear {
-        return Ok(Found::Linear(at[0] as usize));
+        return Ok(Found::Linear(first.wrapping_add(delta) as usize));
     }
     for l in 0..32 {
+        at[l] = at[l].wrapping_add(delta);
         x.address[l] = at[l] as usize;
     }
     Ok(Found::Scattered)

@@ -118,32 +118,38 @@ pub(crate) const SPECIALS: &[(&str, Special)] = &[
 
 /// Reads register `imm` into `dst` of `extra` bytes.
 pub(crate) unsafe fn special(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
-    let values = read(x, i.imm);
-    match i.extra {
-        2 => x.put::<u16>(i.dst, &values.map(|v| v as u16), mask),
-        4 => x.put::<u32>(i.dst, &values.map(|v| v as u32), mask),
-        _ => x.put::<u64>(i.dst, &values, mask),
+    let Some(which) = SPECIALS.iter().map(|row| row.1).find(|s| *s as u64 == i.imm) else {
+        return Flow::Next;
+    };
+    match (by_lane(x, which), i.extra) {
+        (Some(values), 4) => x.put(i.dst, &values, mask),
+        (Some(values), 2) => x.put(i.dst, &values.map(|v| v as u16), mask),
+        (Some(values), _) => x.put(i.dst, &values.map(u64::from), mask),
+        (None, 4) => x.put(i.dst, &[uniform(x, which) as u32; 32], mask),
+        (None, 2) => x.put(i.dst, &[uniform(x, which) as u16; 32], mask),
+        (None, _) => x.put(i.dst, &[uniform(x, which); 32], mask),
     }
     Flow::Next
 }
 
-fn read(x: &Ctx<'_>, code: u64) -> [u64; 32] {
-    let Some(which) = SPECIALS.iter().map(|row| row.1).find(|s| *s as u64 == code) else {
-        return [0; 32];
-    };
-    let lanes = |f: fn(u32) -> u32| std::array::from_fn(|l| u64::from(f(l as u32)));
-    match which {
-        S::TidX | S::TidY | S::TidZ => {
-            let axis = which as usize - S::TidX as usize;
-            x.warp().tid[axis].map(u64::from)
+/// Registers that differ between lanes.
+fn by_lane(x: &Ctx<'_>, which: Special) -> Option<[u32; 32]> {
+    let lanes = |f: fn(u32) -> u32| {
+        let mut out = [0; 32];
+        for l in 0..32 {
+            out[l] = f(l as u32);
         }
+        Some(out)
+    };
+    match which {
+        S::TidX | S::TidY | S::TidZ => Some(x.warp().tid[which as usize - S::TidX as usize]),
         S::Lane => lanes(|l| l),
         S::MaskEq => lanes(|l| 1 << l),
         S::MaskLt => lanes(|l| (1 << l) - 1),
         S::MaskLe => lanes(|l| (1 << l) | ((1 << l) - 1)),
         S::MaskGt => lanes(|l| !((1 << l) | ((1 << l) - 1))),
         S::MaskGe => lanes(|l| !((1 << l) - 1)),
-        _ => [uniform(x, which); 32],
+        _ => None,
     }
 }
 

@@ -339,6 +339,72 @@ fn video_instructions_work_on_parts_and_saturate_as_the_hardware_does() {
 }
 
 #[test]
+fn video_instructions_work_on_all_bytes_or_halves() {
+    check(&[
+        (
+            "vadd4.u32.u32.u32.sat",
+            32,
+            &[(32, 0x5480_0080), (32, 0x8001_0b00), (32, 0xe700_5f01)],
+            0xd481_0b80,
+        ),
+        (
+            "vadd2.s32.s32.s32.sat",
+            32,
+            &[(32, 0xb700_805e), (32, 0x4c80_01c6), (32, 0xaed1_0000)],
+            0x0380_8224,
+        ),
+        (
+            "vsub4.s32.u32.s32.add",
+            32,
+            &[(32, 0x4b01_0012), (32, 0xc00d_7904), (32, 0x808b_7fca)],
+            0x808b_7fde,
+        ),
+        (
+            "vavrg4.s32.s32.s32",
+            32,
+            &[(32, 0x7f80_7fc4), (32, 0x7fff_8001), (32, 0xe57f_59ff)],
+            0x7fbf_ffe2,
+        ),
+        (
+            "vavrg2.u32.u32.u32",
+            32,
+            &[(32, 0xec80_6480), (32, 0x01a2_0000), (32, 0x7ffb_ff06)],
+            0x7711_3240,
+        ),
+        (
+            "vabsdiff4.u32.u32.u32.add",
+            32,
+            &[(32, 0x0100_c780), (32, 0xff7f_80fa), (32, 0x8010_4001)],
+            0x8010_423f,
+        ),
+        (
+            "vmin2.u32.u32.s32",
+            32,
+            &[(32, 0x05ae_9687), (32, 0x7f01_77f1), (32, 0xff01_007f)],
+            0x05ae_77f1,
+        ),
+        (
+            "vmax4.s32.s32.s32.sat",
+            32,
+            &[(32, 0xb601_7f7f), (32, 0xff17_db67), (32, 0x00a7_809c)],
+            0xff17_7f7f,
+        ),
+        (
+            "vset4.u32.u32.lt",
+            32,
+            &[(32, 0xe680_d17f), (32, 0x3fa5_0200), (32, 0x4754_1580)],
+            0x0001_0000,
+        ),
+        (
+            "vset2.u32.s32.ge.add",
+            32,
+            &[(32, 0x010e_8a01), (32, 0x7f83_7fb9), (32, 0x1101_38d2)],
+            0x1101_38d3,
+        ),
+    ]);
+}
+
+#[test]
 fn packed_comparisons_look_at_both_halves() {
     check(&[
         (

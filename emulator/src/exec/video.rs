@@ -1,4 +1,4 @@
-//! Scalar video instructions (ISA 9.7.15): parts of 32-bit operands, an exact operation, saturation, then a second
+//! Video instructions (ISA 9.7.14, 9.7.15). The scalar ones: parts of 32-bit operands, an exact operation, saturation, then a second
 //! operation or a merge with the third operand. One handler for all, as the ISA's pseudo code is; nothing hot uses them.
 
 use super::ctx::Ctx;
@@ -21,6 +21,8 @@ pub(crate) enum First {
     LessEqual,
     Greater,
     GreaterEqual,
+    /// Of the SIMD instructions only.
+    Average,
 }
 
 /// What follows: nothing, an operation with the third operand, or a merge of the selected part into it.
@@ -134,6 +136,29 @@ impl Video {
         }
     }
 
+    /// The same operation on each byte or half of the operands; `.add` sums the results and c.
+    fn apply_lanes(&self, a: u32, b: u32, c: u32) -> u32 {
+        let [d_signed, a_signed, b_signed] = self.signed;
+        let bits = self.parts[0].bits;
+        let (mut packed, mut sum) = (0, c);
+        for shift in (0..32).step_by(bits as usize) {
+            let part = Part { shift, bits };
+            let value = self.operation(part.read(a, a_signed), part.read(b, b_signed));
+            let value = if self.saturate {
+                clamp(value, bits, d_signed)
+            } else {
+                value
+            };
+            packed |= (value as u32 & part.mask()) << shift;
+            sum = sum.wrapping_add(value as u32);
+        }
+        if self.second == Second::Add {
+            sum
+        } else {
+            packed
+        }
+    }
+
     /// Saturation of a sum or difference into a whole u32 clamps at zero only on an H200, and drops what is above 32 bits.
     fn saturated(&self, value: i128) -> i128 {
         let sum = matches!(self.first, First::Add | First::Sub | First::AbsDiff);
@@ -159,6 +184,8 @@ impl Video {
             First::LessEqual => i128::from(x <= y),
             First::Greater => i128::from(x > y),
             First::GreaterEqual | First::Mad => i128::from(x >= y),
+            // Halves are rounded away from zero.
+            First::Average => (x + y + i128::from(x + y >= 0)) >> 1,
         }
     }
 
@@ -204,7 +231,16 @@ pub(crate) unsafe fn video(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     Flow::Next
 }
 
-const FIRSTS: [First; 14] = [
+/// The same for the SIMD instructions, whose parts all have the width of a lane.
+pub(crate) unsafe fn simd(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
+    let video = Video::unpack(&x.env.program.lists[i.extra as usize]);
+    let (a, b, c) = (x.lanes::<u32>(i.a), x.lanes::<u32>(i.b), x.lanes::<u32>(i.c));
+    let out = std::array::from_fn(|l| video.apply_lanes(a[l], b[l], c[l]));
+    x.put::<u32>(i.dst, &out, mask);
+    Flow::Next
+}
+
+const FIRSTS: [First; 15] = [
     First::Add,
     First::Sub,
     First::AbsDiff,
@@ -219,6 +255,7 @@ const FIRSTS: [First; 14] = [
     First::LessEqual,
     First::Greater,
     First::GreaterEqual,
+    First::Average,
 ];
 const SECONDS: [Second; 5] = [Second::None, Second::Add, Second::Min, Second::Max, Second::Merge];
 

@@ -1,9 +1,10 @@
-//! Scalar video instructions (ISA 9.7.15): `vadd`, `vsub`, `vabsdiff`, `vmin`, `vmax`, `vshl`, `vshr`, `vmad`, `vset`.
+//! Video instructions (ISA 9.7.14, 9.7.15): `vadd`, `vsub`, `vabsdiff`, `vmin`, `vmax`, `vshl`, `vshr`, `vmad`, `vset`, and
+//! those on all bytes or halves, with `vavrg`, as far as they select no lanes.
 
 use super::{has, operands, types, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::inst::Inst;
-use crate::exec::video::{video, First, Part, Second, Video};
+use crate::exec::video::{simd, video, First, Part, Second, Video};
 use crate::ptx::tree::{Instruction, Operand, OperandKind};
 use crate::ptx::types::Ty;
 
@@ -28,7 +29,7 @@ fn first(i: &Instruction<'_>) -> Lowered<First> {
         ("gt", First::Greater),
         ("ge", First::GreaterEqual),
     ];
-    Ok(match i.opcode {
+    Ok(match i.opcode.trim_end_matches(['2', '4']) {
         "vadd" => First::Add,
         "vsub" => First::Sub,
         "vabsdiff" => First::AbsDiff,
@@ -37,6 +38,7 @@ fn first(i: &Instruction<'_>) -> Lowered<First> {
         "vshl" => First::ShiftLeft,
         "vshr" => First::ShiftRight,
         "vmad" => First::Mad,
+        "vavrg" => First::Average,
         _ => comparisons
             .iter()
             .find(|c| has(i, c.0))
@@ -62,6 +64,44 @@ fn second(i: &Instruction<'_>, whole: bool) -> Lowered<Second> {
     }
 }
 
+/// Of d, a and b. `vset` gives a truth value and has no type for it.
+fn signedness(i: &Instruction<'_>) -> Lowered<[bool; 3]> {
+    let signed: Vec<bool> = types(i).iter().map(|t| t.is_signed()).collect();
+    match signed[..] {
+        [a, b] => Ok([false, a, b]),
+        [d, a, b] => Ok([d, a, b]),
+        _ => Err(unsupported(i)),
+    }
+}
+
+/// `vadd2`, `vadd4` and the like.
+pub(crate) fn lanes<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
+    let bits = if i.opcode.ends_with('2') { 16 } else { 8 };
+    let list = Video {
+        first: first(i)?,
+        second: if has(i, "add") { Second::Add } else { Second::None },
+        signed: signedness(i)?,
+        parts: [Part { shift: 0, bits }; 3],
+        saturate: has(i, "sat"),
+        wrap: false,
+        scale: 0,
+        plus_one: false,
+    };
+    let o = operands(i, 4, 4)?;
+    let (a, b, c) = (l.src(&o[1], Ty::B32)?, l.src(&o[2], Ty::B32)?, l.src(&o[3], Ty::B32)?);
+    let dst = l.dst(&o[0], Ty::B32)?;
+    let extra = l.list(list.pack());
+    l.emit(Inst {
+        dst,
+        a,
+        b,
+        c,
+        extra,
+        ..blank(simd)
+    });
+    Ok(())
+}
+
 pub(crate) fn scalar<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let first = first(i)?;
     let o = operands(i, 3, 4)?;
@@ -69,13 +109,7 @@ pub(crate) fn scalar<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<
     let second = second(i, d_part == Part::WHOLE)?;
     let third = first == First::Mad || second != Second::None;
     operands(i, 3 + usize::from(third), 3 + usize::from(third))?;
-    let signed: Vec<bool> = types(i).iter().map(|t| t.is_signed()).collect();
-    // `vset` gives a truth value and has no type for it.
-    let signed = match signed[..] {
-        [a, b] => [false, a, b],
-        [d, a, b] => [d, a, b],
-        _ => return Err(unsupported(i)),
-    };
+    let signed = signedness(i)?;
     let list = Video {
         first,
         second,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import kernels
 from ._ffi import version as _version
 from .bound import Bound
+from .buffer import TensorMap
 from .device import Device, device, devices
 from .entry import Entry
 from .errors import (
@@ -30,6 +31,7 @@ from .module import Module, load
 from .pending import Pending
 from .settings import cpu
 from .stream import Stream
+from .tensor_map import tensor_map
 
 __version__ = _version()
 
@@ -52,10 +54,12 @@ __all__ = [
     "Pending",
     "RaceError",
     "Stream",
+    "TensorMap",
     "WarpbridgeError",
     "cpu",
     "device",
     "devices",
     "kernels",
     "load",
+    "tensor_map",
 ]

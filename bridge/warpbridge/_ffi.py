@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from . import errors
-from .buffer import Buffer, DType
+from .buffer import Buffer, DType, TensorMap
 
 ABI_VERSION = 1
 
@@ -29,7 +29,7 @@ class Numbers(tuple[float, ...]):
     """A short host sequence for an inline array argument."""
 
 
-Value = Numbers | Buffer | bytes | bool | int | float | None
+Value = Numbers | Buffer | TensorMap | bytes | bool | int | float | None
 """What crosses as a `wb_value`; None stands for an argument that was left out."""
 
 
@@ -187,7 +187,7 @@ def kernel_info(kernel: Handle) -> dict[str, Any]:
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
 
-_NONE, _INT, _FLOAT, _BOOL, _TENSOR, _BYTES, _NUMBERS, _UINT = range(8)
+_NONE, _INT, _FLOAT, _BOOL, _TENSOR, _BYTES, _NUMBERS, _UINT, _TENSOR_MAP = range(9)
 _READONLY = 1
 _INT64_MAX = 2**63 - 1
 _WORD = 2**64 - 1
@@ -204,6 +204,11 @@ def _pack(values: Sequence[Value]) -> tuple[Any, list[Any]]:
             tensor = _tensor(value, keep)
             slot.tag, slot.flags = _TENSOR, _READONLY if value.readonly else 0
             slot.payload = int(_ffi.cast("uintptr_t", tensor))
+        elif isinstance(value, TensorMap):
+            described = _ffi.new("wb_tensor_map *", (value.encoded, _tensor(value.buffer, keep)))
+            keep.append(described)
+            slot.tag, slot.flags = _TENSOR_MAP, _READONLY if value.buffer.readonly else 0
+            slot.payload = int(_ffi.cast("uintptr_t", described))
         elif isinstance(value, bool):
             slot.tag, slot.payload = _BOOL, int(value)
         elif isinstance(value, int):
@@ -235,6 +240,32 @@ def _tensor(buffer: Buffer, keep: list[Any]) -> Any:
         tensor.strides = strides
         keep.append(strides)  # not `tensor.strides`: what is read back from a struct owns nothing
     return tensor
+
+
+class MapOptions(NamedTuple):
+    """What a tensor map is to be; lists have one item per axis of the array."""
+
+    box: Sequence[int]
+    strides: Sequence[int] | None
+    element_strides: Sequence[int] | None
+    element: str | None
+    interleave: str | None
+    swizzle: str | None
+    l2_promotion: str | None
+    oob_fill: str | None
+
+
+def tensor_map_encode(buffer: Buffer, options: MapOptions) -> bytes:
+    """Check a tensor map of an array and return its bytes for the array's device."""
+    keep: list[Any] = []
+    lists = [_NULL if items is None else _ffi.new("int64_t[]", list(items)) for items in options[:3]]
+    counts = [0 if items is None else len(items) for items in options[:3]]
+    names = [_optional(name) for name in options[3:]]
+    raw = _ffi.new("wb_map_options *", (*lists, *counts, 0, *names))
+    encoded = _ffi.new("uint8_t[128]")
+    _check(_lib.wb_tensor_map_encode(_tensor(buffer, keep), raw, encoded))
+    del keep
+    return bytes(encoded)
 
 
 def kernel_infer(kernel: Handle, values: Sequence[Value], choices: str | None, n_outputs: int) -> list[Spec]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._ffi import Numbers, Value
 from .adapters import claim
-from .buffer import Buffer
+from .buffer import Buffer, TensorMap
 from .errors import ArgumentError
 
 _INT_RANGE = (-(2**63), 2**64 - 1)
@@ -101,7 +101,7 @@ def as_scalar(obj: Any, described: str, fields: dict[str, Any]) -> bool | int | 
 
 
 def as_any(obj: Any, described: str, fields: dict[str, Any]) -> Value:
-    """Return whatever an Entry's parameter is given: an array, a number, or bytes for a by-value struct.
+    """Return whatever an Entry's parameter is given: an array, a number, bytes or a tensor map for a by-value struct.
 
     Raises
     ------
@@ -110,6 +110,8 @@ def as_any(obj: Any, described: str, fields: dict[str, Any]) -> Value:
     """
     if isinstance(obj, bytes | bytearray):
         return bytes(obj)
+    if isinstance(obj, TensorMap):
+        return obj
     if isinstance(obj, bool | int | float):
         return as_scalar(obj, described, fields)
     try:

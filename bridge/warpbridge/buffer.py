@@ -136,6 +136,26 @@ class Buffer:
         return self.library.current_stream(self.device_type, self.device_id)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorMap:
+    """How the bulk tensor copies of a kernel walk an array; made by `tensor_map`, an argument of an Entry.
+
+    Attributes
+    ----------
+    encoded
+        The 128 bytes, in the form of the array's device.
+    buffer
+        The array's claim: it lives as long as the map.
+    """
+
+    encoded: bytes
+    buffer: Buffer
+
+    def __repr__(self) -> str:
+        shape, dtype = self.buffer.shape, self.buffer.dtype.name
+        return f"<TensorMap of {dtype} {shape} on {self.buffer.device_name}>"
+
+
 def device_name(device_type: int, device_id: int) -> str:
     """Return the name that error texts use for a DLPack device."""
     kind = _DEVICE_KINDS.get(device_type, f"DLPack device type {device_type}")

@@ -9,7 +9,7 @@ from typing import Any
 from . import _ffi
 from .arguments import as_any
 from .bound import Bound
-from .buffer import Buffer
+from .buffer import Buffer, TensorMap
 from .errors import ArgumentError
 from .pending import Pending
 
@@ -23,7 +23,7 @@ class Entry:
     """One ``.entry`` of a module: ``e(grid, block, args)`` blocks, ``e.submit`` and ``e.launch`` do not.
 
     Arguments go in PTX parameter order: arrays (their address is passed), Python and NumPy numbers (converted to the
-    parameter's width, range-checked), ``bytes`` for by-value structs.
+    parameter's width, range-checked), ``bytes`` for by-value structs, a `TensorMap` for a by-value tensor map.
 
     Parameters
     ----------
@@ -142,7 +142,8 @@ class Entry:
             for place, item in enumerate(args, 1)
         ]
         handle = _ffi.entry_bind(self._module, name, geometry, values)
-        return Bound(name, handle, [v for v in values if isinstance(v, Buffer)], None)
+        buffers = [v.buffer if isinstance(v, TensorMap) else v for v in values]
+        return Bound(name, handle, [b for b in buffers if isinstance(b, Buffer)], None)
 
     def _label(self, place: int) -> str:
         return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"

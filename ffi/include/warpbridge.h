@@ -35,6 +35,9 @@
 // `wb_value.tag`: `payload` is a `uint64_t`, for values above `INT64_MAX`.
 #define WB_UINT 7
 
+// `wb_value.tag`: `payload` is a `const wb_tensor_map *`.
+#define WB_TENSOR_MAP 8
+
 // `wb_value.flags`: a tensor that must not be written.
 #define WB_READONLY 1
 
@@ -55,7 +58,7 @@ typedef struct wb_queue wb_queue;
 
 // 16 bytes: one call shape for every kernel.
 typedef struct {
-  // `WB_NONE` to `WB_UINT`.
+  // `WB_NONE` to `WB_TENSOR_MAP`.
   uint16_t tag;
   // `WB_READONLY` or 0.
   uint16_t flags;
@@ -137,6 +140,39 @@ typedef struct {
   int64_t *strides;
   uint64_t byte_offset;
 } wb_tensor;
+
+// What a tensor map is to be. Lists have one item per axis of the tensor, in its order, innermost last; strings are names.
+typedef struct {
+  // Elements per axis that one copy moves.
+  const int64_t *box_sizes;
+  // Bytes from one index to the next; NULL: the tensor's own.
+  const int64_t *strides;
+  // Every how many elements one is moved; NULL: all.
+  const int64_t *element_strides;
+  uint32_t n_box_sizes;
+  uint32_t n_strides;
+  uint32_t n_element_strides;
+  // 0.
+  uint32_t reserved;
+  // What the elements are taken for: "bfloat16", "tfloat32" ...; NULL: the tensor's dtype.
+  const char *element;
+  // "16B", "32B" or NULL.
+  const char *interleave;
+  // "32B", "64B", "128B" or NULL.
+  const char *swizzle;
+  // "64B", "128B", "256B" or NULL.
+  const char *l2_promotion;
+  // "nan", or NULL for zeros.
+  const char *oob_fill;
+} wb_map_options;
+
+// A tensor map as an argument.
+typedef struct {
+  // As `wb_tensor_map_encode` wrote them.
+  uint8_t bytes[128];
+  // The tensor it was made of, whose memory must be there until the launch has ended.
+  const wb_tensor *tensor;
+} wb_tensor_map;
 
 // Number of devices: index 0 is always the CPU device; CUDA devices follow.
 int32_t wb_device_count(uint32_t *count);
@@ -272,3 +308,6 @@ int32_t wb_stream_wait(uint32_t device, uint64_t stream, double limit_s, int32_t
 
 // Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
 int32_t wb_stream_order(uint32_t device, uint64_t earlier, uint64_t later);
+
+// Encodes a tensor map for the device of `tensor`: 128 bytes, to be passed with `WB_TENSOR_MAP`.
+int32_t wb_tensor_map_encode(const wb_tensor *tensor, const wb_map_options *options, uint8_t *bytes);

@@ -19,6 +19,8 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// A short host sequence for an inline array.
     Numbers(&'a [f64]),
+    /// The bytes of a tensor map, and the array it describes.
+    TensorMap(&'a [u8; 128], Tensor<'a>),
 }
 
 /// A DLPack tensor, borrowed for one call.
@@ -53,6 +55,15 @@ impl Value<'_> {
             Self::Tensor(_) => "an array".into(),
             Self::Bytes(v) => format!("{} bytes", v.len()),
             Self::Numbers(v) => format!("a sequence of {} numbers", v.len()),
+            Self::TensorMap(..) => "a tensor map".into(),
+        }
+    }
+    /// The array that the kernel can reach through it.
+    #[must_use]
+    pub fn tensor(&self) -> Option<&Tensor<'_>> {
+        match self {
+            Self::Tensor(tensor) | Self::TensorMap(_, tensor) => Some(tensor),
+            _ => None,
         }
     }
 }

@@ -24,7 +24,9 @@ def launch(case: Case, place: Callable[[np.ndarray], Any], fetch: Callable[[Any]
     described = [arg.array if isinstance(arg, TensorMap) else arg for arg in work.args]
     arrays = [place(arg) if isinstance(arg, np.ndarray) else arg for arg in described]
     args = [
-        wb.tensor_map(array, box=arg.box, swizzle=arg.swizzle) if isinstance(arg, TensorMap) else array
+        wb.tensor_map(array, box=arg.box, swizzle=f"{arg.swizzle}B" if arg.swizzle else None)
+        if isinstance(arg, TensorMap)
+        else array
         for arg, array in zip(work.args, arrays, strict=True)
     ]
     entry = wb.load(case.path).entries[case.entry]

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::ffi::{c_char, CStr, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use super::types::{wb_tensor, wb_value};
+use super::types::{wb_tensor, wb_tensor_map, wb_value};
 use super::types::{
-    WB_ABI_VERSION, WB_BOOL, WB_BYTES, WB_FLOAT, WB_INT, WB_NONE, WB_NUMBERS, WB_READONLY, WB_TENSOR, WB_UINT,
+    WB_ABI_VERSION, WB_BOOL, WB_BYTES, WB_FLOAT, WB_INT, WB_NONE, WB_NUMBERS, WB_READONLY, WB_TENSOR, WB_TENSOR_MAP,
+    WB_UINT,
 };
 use crate::dtype::DlDtype;
 use crate::error::{Error, Kind, Result};
@@ -221,14 +222,24 @@ unsafe fn read_value<'a>(value: &wb_value, index: usize) -> Result<Value<'a>> {
         WB_NUMBERS => Value::Numbers(unsafe { slice(payload as *const f64, length, &name) }?),
         // SAFETY: as above.
         WB_TENSOR => Value::Tensor(unsafe { read_tensor(payload as *const wb_tensor, value.flags, &name) }?),
+        WB_TENSOR_MAP => {
+            // SAFETY: as above.
+            let map: &wb_tensor_map = unsafe { borrow(payload as *const wb_tensor_map, &name) }?;
+            // SAFETY: as above.
+            Value::TensorMap(&map.bytes, unsafe { read_tensor(map.tensor, value.flags, &name) }?)
+        }
         tag => {
-            let text = format!("args[{index}].tag is {tag}, expected {WB_NONE} to {WB_UINT}");
+            let text = format!("args[{index}].tag is {tag}, expected {WB_NONE} to {WB_TENSOR_MAP}");
             return Err(Error::new(Kind::Argument, text));
         }
     })
 }
 
-unsafe fn read_tensor<'a>(pointer: *const wb_tensor, flags: u16, name: &str) -> Result<Tensor<'a>> {
+/// Reads a tensor.
+///
+/// # Safety
+/// `pointer` is null or a tensor as DLPack lays it out, which lives for `'a`.
+pub(super) unsafe fn read_tensor<'a>(pointer: *const wb_tensor, flags: u16, name: &str) -> Result<Tensor<'a>> {
     // SAFETY: the caller says that it is null or a tensor.
     let tensor: &wb_tensor = unsafe { borrow(pointer, name) }?;
     let refuse = |what: &str| Error::new(Kind::Argument, format!("{name}: {what}"));

@@ -16,6 +16,7 @@ mod module;
 mod pending;
 mod queue;
 mod stream;
+mod tensor_map;
 mod types;
 
 pub use device::{wb_device_count, wb_device_json, wb_driver_json};
@@ -26,4 +27,5 @@ pub use module::{wb_bundled_json, wb_bundled_load, wb_module_free, wb_module_jso
 pub use pending::{wb_pending_cancel, wb_pending_free, wb_pending_progress, wb_pending_result, wb_pending_wait};
 pub use queue::{wb_queue_free, wb_queue_new, wb_queue_next, wb_queue_wake};
 pub use stream::{wb_stream_free, wb_stream_new, wb_stream_order, wb_stream_wait};
+pub use tensor_map::wb_tensor_map_encode;
 pub use types::*;

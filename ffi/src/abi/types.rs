@@ -25,6 +25,8 @@ pub const WB_BYTES: u16 = 5;
 pub const WB_NUMBERS: u16 = 6;
 /// `wb_value.tag`: `payload` is a `uint64_t`, for values above `INT64_MAX`.
 pub const WB_UINT: u16 = 7;
+/// `wb_value.tag`: `payload` is a `const wb_tensor_map *`.
+pub const WB_TENSOR_MAP: u16 = 8;
 
 /// `wb_value.flags`: a tensor that must not be written.
 pub const WB_READONLY: u16 = 1;
@@ -62,11 +64,47 @@ pub struct wb_tensor {
     pub byte_offset: u64,
 }
 
+/// What a tensor map is to be. Lists have one item per axis of the tensor, in its order, innermost last; strings are names.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct wb_map_options {
+    /// Elements per axis that one copy moves.
+    pub box_sizes: *const i64,
+    /// Bytes from one index to the next; NULL: the tensor's own.
+    pub strides: *const i64,
+    /// Every how many elements one is moved; NULL: all.
+    pub element_strides: *const i64,
+    pub n_box_sizes: u32,
+    pub n_strides: u32,
+    pub n_element_strides: u32,
+    /// 0.
+    pub reserved: u32,
+    /// What the elements are taken for: "bfloat16", "tfloat32" ...; NULL: the tensor's dtype.
+    pub element: *const c_char,
+    /// "16B", "32B" or NULL.
+    pub interleave: *const c_char,
+    /// "32B", "64B", "128B" or NULL.
+    pub swizzle: *const c_char,
+    /// "64B", "128B", "256B" or NULL.
+    pub l2_promotion: *const c_char,
+    /// "nan", or NULL for zeros.
+    pub oob_fill: *const c_char,
+}
+
+/// A tensor map as an argument.
+#[repr(C)]
+pub struct wb_tensor_map {
+    /// As `wb_tensor_map_encode` wrote them.
+    pub bytes: [u8; 128],
+    /// The tensor it was made of, whose memory must be there until the launch has ended.
+    pub tensor: *const wb_tensor,
+}
+
 /// 16 bytes: one call shape for every kernel.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct wb_value {
-    /// `WB_NONE` to `WB_UINT`.
+    /// `WB_NONE` to `WB_TENSOR_MAP`.
     pub tag: u16,
     /// `WB_READONLY` or 0.
     pub flags: u16,

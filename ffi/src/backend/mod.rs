@@ -191,6 +191,9 @@ pub trait Backend: Send + Sync {
     fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool>;
     /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()>;
+    /// The bytes of a tensor map that was checked against the documented limits. `l2_promotion`: 0 none, 1 to 3 for 64, 128
+    /// and 256 bytes.
+    fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]>;
     /// The device that owns an address, for `auto` checks; `None` when unknown.
     fn owns(&self, address: u64) -> Option<bool>;
 }

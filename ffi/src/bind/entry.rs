@@ -115,7 +115,7 @@ fn refuse(entry: &emulator::Entry, index: usize, value: &Value<'_>, expected: &s
 fn choose_device(entry: &emulator::Entry, values: &[Value<'_>]) -> Result<&'static Arc<Device>> {
     let mut chosen: Option<(&'static Arc<Device>, usize)> = None;
     for (index, value) in values.iter().enumerate() {
-        let Value::Tensor(tensor) = value else { continue };
+        let Some(tensor) = value.tensor() else { continue };
         let error = |kind, text: String| {
             Error::new(kind, format!("{}: {} {text}", entry.name, place(entry, index)))
                 .with("kernel", entry.name.as_str())
@@ -149,6 +149,8 @@ fn param_bytes(param: &emulator::Param, value: &Value<'_>) -> Result<Vec<u8>, St
                 "a value for {kind}, because an array passes an address of 8 bytes"
             ))
         }
+        Value::TensorMap(bytes, _) if param.bytes == bytes.len() => return Ok(bytes.to_vec()),
+        Value::TensorMap(..) => return Err(format!("a value for {kind}, because a tensor map has 128 bytes")),
         Value::Bytes(bytes) if bytes.len() == param.bytes => return Ok(bytes.to_vec()),
         Value::Bytes(_) => return Err(format!("{} bytes for {kind}", param.bytes)),
         Value::Int(v) => Number::Integer(i128::from(*v)),
@@ -187,7 +189,7 @@ fn scalar_dtype(param: &emulator::Param, number: Number) -> Option<DType> {
 fn ranges(entry: &emulator::Entry, values: &[Value<'_>]) -> Result<Vec<ArrayRange>> {
     let mut ranges = Vec::new();
     for (index, value) in values.iter().enumerate() {
-        let Value::Tensor(tensor) = value else { continue };
+        let Some(tensor) = value.tensor() else { continue };
         let too_large = || refuse(entry, index, value, "an array of fewer than 2^63 bytes");
         let (offset, bytes) = tensor.extent().ok_or_else(too_large)?;
         let (address, name) = (
@@ -208,6 +210,7 @@ fn argument_text(entry: &emulator::Entry, values: &[Value<'_>]) -> String {
     let array = |t: &Tensor<'_>| format!("{} {}", crate::dtype::describe(t.dtype), tuple_text(t.shape));
     let one = |(param, value): (&emulator::Param, &Value<'_>)| match value {
         Value::Tensor(tensor) => format!("{} {}", param.name, array(tensor)),
+        Value::TensorMap(_, tensor) => format!("{} map of {}", param.name, array(tensor)),
         Value::Float(v) => format!("{} = {}", param.name, show(Number::Float(*v))),
         Value::Int(v) => format!("{} = {v}", param.name),
         Value::UInt(v) => format!("{} = {v}", param.name),

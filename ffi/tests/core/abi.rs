@@ -100,6 +100,52 @@ fn tensor(data: &mut [f32], shape: &mut [i64; 1]) -> wb_tensor {
     }
 }
 
+#[test]
+fn tensor_map_is_encoded_and_its_errors_are_told() {
+    let (mut data, mut shape) = ([[0f32; 4]; 5], [16]);
+    let data = data.as_flattened_mut();
+    let mut tensor = tensor(data, &mut shape);
+    let skipped = (tensor.data as u64).next_multiple_of(16) - tensor.data as u64;
+    tensor.byte_offset = skipped;
+    let sizes = [4i64];
+    let mut options = wb_map_options {
+        box_sizes: sizes.as_ptr(),
+        strides: null(),
+        element_strides: null(),
+        n_box_sizes: 1,
+        n_strides: 0,
+        n_element_strides: 0,
+        reserved: 0,
+        element: c"tfloat32".as_ptr(),
+        interleave: null(),
+        swizzle: null(),
+        l2_promotion: c"128B".as_ptr(),
+        oob_fill: null(),
+    };
+    let mut bytes = [0u8; 128];
+    // SAFETY: the pointers are to this function's locals and to constants, here and below.
+    ok(unsafe { wb_tensor_map_encode(&tensor, &options, bytes.as_mut_ptr()) });
+    let map = emulator::TensorMap::decode(&bytes).expect("the CPU device's own");
+    assert_eq!((map.rank, map.sizes[0], map.box_sizes[0]), (1, 16, 4));
+    assert_eq!(
+        (map.address, map.element),
+        (tensor.data as u64 + skipped, emulator::MapElement::Tf32)
+    );
+    options.n_box_sizes = 0;
+    // SAFETY: as above.
+    assert_eq!(
+        unsafe { wb_tensor_map_encode(&tensor, &options, bytes.as_mut_ptr()) },
+        1
+    );
+    assert_eq!(
+        last_error().1,
+        "tensor_map: box is (), expected length 1, one item per axis of the array"
+    );
+    // SAFETY: as above.
+    assert_eq!(unsafe { wb_tensor_map_encode(null(), &options, bytes.as_mut_ptr()) }, 1);
+    assert_eq!(last_error().1, "tensor is NULL, expected a valid pointer");
+}
+
 /// What a callback was told, sent on to the test.
 unsafe extern "C" fn tell(user: *mut c_void, outcome: *const wb_outcome) {
     // SAFETY: the tests pass a sender that outlives the launch.
@@ -118,6 +164,8 @@ fn layouts_are_those_of_the_header() {
     assert_eq!(size_of::<wb_spec>(), 80);
     assert_eq!(size_of::<wb_mode>(), 40);
     assert_eq!(size_of::<wb_geometry>(), 40);
+    assert_eq!(size_of::<wb_map_options>(), 80);
+    assert_eq!(size_of::<wb_tensor_map>(), 136);
     assert_eq!(wb_abi_version(), WB_ABI_VERSION);
     assert_eq!(string(wb_version()), env!("CARGO_PKG_VERSION"));
 }
@@ -342,7 +390,7 @@ fn null_and_nonsense_are_refused_by_name() {
             ("pending is NULL, expected a valid pointer", 1, &|| {
                 wb_pending_result(null())
             }),
-            ("args[0].tag is 99, expected 0 to 7", 1, &|| {
+            ("args[0].tag is 99, expected 0 to 8", 1, &|| {
                 wb_entry_bind(
                     module,
                     c"spin".as_ptr(),

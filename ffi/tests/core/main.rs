@@ -11,4 +11,5 @@ mod manifests;
 mod modules;
 mod schema;
 mod support;
+mod tensor_maps;
 mod unsupported;

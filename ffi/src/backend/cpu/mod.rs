@@ -139,6 +139,9 @@ impl Backend for Cpu {
         }
         later.push(Job::WaitFor(earlier.tail()))
     }
+    fn tensor_map(&self, map: &emulator::TensorMap, _l2_promotion: u32) -> Result<[u8; 128]> {
+        Ok(map.encode())
+    }
     fn owns(&self, _address: u64) -> Option<bool> {
         None
     }

@@ -11,6 +11,7 @@ use super::result::{Checked, Failure};
 use super::state::DeviceState;
 use super::stream;
 use super::sys;
+use super::tensor_map;
 use super::versions::{greatest_ptx, version_text};
 use crate::backend::{Backend, DeviceInfo, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
@@ -121,6 +122,10 @@ impl Backend for CudaDevice {
 
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()> {
         stream::order(&self.state, earlier, later)
+    }
+
+    fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]> {
+        tensor_map::encode(&self.state, map, l2_promotion)
     }
 
     /// Host memory, also pinned, is nobody's: `None`.

@@ -8,7 +8,9 @@
 use std::ffi::{c_int, c_uint, c_void, CStr};
 use std::ptr;
 
-use super::sys::{self, Api, Code, Context, DeviceNumber, Event, FunctionHandle, LaunchConfig, ModuleHandle, Stream};
+use super::sys::{
+    self, Api, Code, Context, DeviceNumber, Event, FunctionHandle, LaunchConfig, ModuleHandle, Stream, TensorMapBytes,
+};
 
 /// A driver call that did not return `CUDA_SUCCESS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -335,6 +337,38 @@ impl Api {
             mem_host_get_device_pointer(&raw mut address, host, 0)
         )?;
         Ok((host, address))
+    }
+
+    /// `None` where the driver is older than tensor maps. `data_type` is a `CUtensorMapDataType`.
+    pub(super) fn encode_tensor_map(
+        &self,
+        map: &emulator::TensorMap,
+        data_type: c_int,
+        l2_promotion: u32,
+    ) -> Checked<Option<[u8; 128]>> {
+        let Some(encode) = self.tensor_map_encode_tiled else {
+            return Ok(None);
+        };
+        let mut bytes = TensorMapBytes([0; 128]);
+        // SAFETY: every list is longer than `rank` needs, and the map is aligned as the driver asks.
+        let code = unsafe {
+            encode(
+                &raw mut bytes,
+                data_type,
+                map.rank,
+                map.address,
+                map.sizes.as_ptr(),
+                map.strides.as_ptr(),
+                map.box_sizes.as_ptr(),
+                map.element_strides.as_ptr(),
+                map.interleave as c_int,
+                map.swizzle as c_int,
+                l2_promotion as c_int,
+                c_int::from(map.nan_fill),
+            )
+        };
+        self.check("cuTensorMapEncodeTiled", code)?;
+        Ok(Some(bytes.0))
     }
 
     /// One 32-bit attribute of an address; `None` where the driver does not know the address.

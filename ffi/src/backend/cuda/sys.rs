@@ -80,6 +80,10 @@ pub(super) struct LaunchAttribute {
     pub(super) rest_of_value: [u8; 52],
 }
 
+/// `CUtensorMap`.
+#[repr(C, align(64))]
+pub(super) struct TensorMapBytes(pub(super) [u8; 128]);
+
 /// `CUlaunchConfig`.
 #[repr(C)]
 pub(super) struct LaunchConfig {
@@ -91,12 +95,17 @@ pub(super) struct LaunchConfig {
     pub(super) attribute_count: c_uint,
 }
 
-/// Declares [`Api`] and its loader from one list of symbols.
+/// Declares [`Api`] and its loader from a list of symbols, and one of those that older drivers lack.
 macro_rules! api {
-    ($( $symbol:literal $name:ident ( $($argument:ty),* ); )*) => {
+    (
+        $( $symbol:literal $name:ident ( $($argument:ty),* ); )*
+        newer
+        $( $newer:literal $newer_name:ident ( $($newer_argument:ty),* ); )*
+    ) => {
         /// One pointer per driver function; valid as long as the library it came from is loaded.
         pub(super) struct Api {
             $( pub(super) $name: unsafe extern "system" fn($($argument),*) -> Code, )*
+            $( pub(super) $newer_name: Option<unsafe extern "system" fn($($newer_argument),*) -> Code>, )*
         }
 
         impl Api {
@@ -110,6 +119,11 @@ macro_rules! api {
                         // SAFETY: the type is the one that `cuda.h` declares for this symbol.
                         let symbol = unsafe { library.get(concat!($symbol, "\0").as_bytes()) };
                         *symbol.map_err(|_| $symbol)?
+                    }, )*
+                    $( $newer_name: {
+                        // SAFETY: as above.
+                        let symbol = unsafe { library.get(concat!($newer, "\0").as_bytes()) };
+                        symbol.ok().map(|symbol| *symbol)
                     }, )*
                 })
             }
@@ -154,6 +168,10 @@ api! {
     "cuMemHostAlloc" mem_host_alloc(*mut *mut c_void, usize, c_uint);
     "cuMemHostGetDevicePointer_v2" mem_host_get_device_pointer(*mut u64, *mut c_void, c_uint);
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
+    newer
+    "cuTensorMapEncodeTiled" tensor_map_encode_tiled(
+        *mut TensorMapBytes, c_int, c_uint, u64, *const u64, *const u64, *const c_uint, *const c_uint, c_int, c_int, c_int, c_int
+    );
 }
 
 #[cfg(test)]

@@ -220,7 +220,24 @@ class DeadlockError(KernelFault):
 
 
 class RaceError(KernelFault):
-    """Two accesses to one location without an order between them (found by the CPU device)."""
+    """Two accesses to one location without an order between them (found by the CPU device with ``checks="all"``).
+
+    Attributes
+    ----------
+    what : str or None
+        What is missing: ``"unordered"`` (an order), ``"copy in flight"`` (a wait for a copy) or ``"proxy fence"``.
+    accesses : list or None
+        The earlier and the later access: role, warp, lane, line, instruction and kind of each.
+    offset : int or None
+        Offset in shared memory, in bytes.
+    """
+
+    _known: ClassVar[tuple[str, ...]] = (
+        "kernel", "entry", "line", "instruction", "role", "what", "accesses", "offset"
+    )
+    what: str | None
+    accesses: Any
+    offset: int | None
 
 
 class MemoryFault(KernelFault):

@@ -3,6 +3,7 @@
 
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst, FULL};
+use super::judge::watch;
 use super::ranges::Refusal;
 use crate::fault::{Fault, MemoryFault, MemoryFaultKind, Space};
 
@@ -358,7 +359,10 @@ pub(crate) fn place(
 ) -> Result<usize, Flow> {
     let misaligned = address & u64::from(align - 1) != 0;
     match host(x, code, address, bytes, write, lane) {
-        Ok(place) if !misaligned => Ok(place),
+        Ok(place) if !misaligned => {
+            watch::placed(x, code, address, bytes, write, lane)?;
+            Ok(place)
+        }
         Ok(_) => {
             let refused = Refused {
                 space: space_of(code, address),

@@ -46,6 +46,8 @@ pub(crate) struct Judge {
     /// Accesses of other thread blocks to each one's shared memory: the latest of each agent.
     remote: Vec<HashMap<Agent, Access>>,
     doubts: Vec<watch::Doubt>,
+    /// The running instruction's accesses come through `memory::place`.
+    placing: bool,
 }
 
 impl Judge {
@@ -63,6 +65,7 @@ impl Judge {
             flights: Flights::default(),
             remote: Vec::new(),
             doubts: Vec::new(),
+            placing: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Judge {
         self.cells.resize(CELLS, Clock::default());
         self.flights.reset(self.threads.len());
         self.doubts.clear();
+        self.placing = false;
         self.remote = vec![HashMap::new(); ctas.len()];
     }
 

@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Other,
     /// `ld`, `st`, `atom`, `red` in a space that is or may be shared or local.
     Access,
+    /// Its handler finds its addresses with `memory::place`: `ldmatrix`, `stmatrix`, `wmma.load`, `wmma.store`.
+    Placed,
     /// `fence.proxy.async`.
     ProxyFence,
     Call,
@@ -67,6 +69,14 @@ fn classify(text: &str, extra: u32) -> Op {
         },
         _ if word.starts_with("fence.proxy.async") => Op {
             kind: Kind::ProxyFence,
+            ..OTHER
+        },
+        "ldmatrix" | "stmatrix" => Op {
+            kind: Kind::Placed,
+            ..OTHER
+        },
+        "wmma" if has("load") || has("store") => Op {
+            kind: Kind::Placed,
             ..OTHER
         },
         "call" => Op {

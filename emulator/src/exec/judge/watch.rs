@@ -23,6 +23,10 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
     match op.kind {
         Kind::Other => Ok(()),
         Kind::Access => with(x, |judge, x| judge.accesses(x, i, mask, op.flags, u32::from(op.bytes))),
+        Kind::Placed => with(x, |judge, _| {
+            judge.placing = true;
+            Ok(())
+        }),
         Kind::ProxyFence => with(x, |judge, x| {
             let (agent, clock) = judge.me(x);
             clock.fence();
@@ -61,7 +65,8 @@ impl Doubt {
 /// After the instruction: settles the doubts about its writes.
 #[inline(always)]
 pub(crate) fn after(x: &mut Ctx<'_>) -> Result<(), Flow> {
-    if x.cluster.judge.as_ref().is_none_or(|j| j.doubts.is_empty()) {
+    let settled = |j: &mut Box<Judge>| !std::mem::take(&mut j.placing) && j.doubts.is_empty();
+    if x.cluster.judge.as_mut().is_none_or(settled) {
         return Ok(());
     }
     with(x, |judge, x| {
@@ -73,6 +78,20 @@ pub(crate) fn after(x: &mut Ctx<'_>) -> Result<(), Flow> {
             }
         }
         Ok(())
+    })
+}
+
+/// `memory::place` has found an access of the running instruction.
+#[inline]
+pub(crate) fn placed(x: &mut Ctx<'_>, code: u32, address: u64, bytes: u32, write: bool, lane: u32) -> Result<(), Flow> {
+    if x.cluster.judge.as_ref().is_none_or(|j| !j.placing) {
+        return Ok(());
+    }
+    let flags = if write { WRITE } else { 0 };
+    with(x, |judge, x| match target(x, code, address) {
+        Target::Shared(cta, offset) => judge.shared(x, (cta, offset), bytes, lane, flags),
+        Target::Local(offset) => judge.local(x, offset, bytes, lane, flags),
+        Target::Global(_) | Target::Elsewhere => Ok(()),
     })
 }
 

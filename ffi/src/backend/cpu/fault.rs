@@ -106,6 +106,7 @@ fn race(error: Error, report: &RaceReport) -> Error {
         .with("space", "shared")
         .with("offset", report.offset)
         .with("accesses", accesses)
+        .with("location", place(&report.later.location))
 }
 
 fn access(kind: AccessKind) -> &'static str {

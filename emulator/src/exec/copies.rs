@@ -338,7 +338,7 @@ pub(super) fn known_barrier(x: &mut Ctx<'_>, barrier: u64, lane: u32) -> Result<
 
 /// Queues a copy, or performs it where the schedule is eager.
 pub(super) fn submit(x: &mut Ctx<'_>, lane: u32, copy: BulkCopy) -> Result<(), Flow> {
-    judge::bulk_copy(x, lane, (copy.source, copy.target), copy.bytes as u32, copy.signal)?;
+    judge::bulk_copy(x, lane, &copy)?;
     x.cluster.issued += 1;
     let copy = BulkCopy {
         number: x.cluster.issued,

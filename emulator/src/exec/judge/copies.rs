@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use super::clock::{Agent, Clock};
-use super::shadow::{Access, By, ASYNC, COPY, WRITE};
+use super::shadow::{Access, By, ASYNC, COPY, STRONG, WRITE};
 use super::{with, Judge};
-use crate::exec::copies::Signal;
+use crate::exec::copies::{BulkCopy, Signal};
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::Flow;
 use crate::fault::Fault;
@@ -67,7 +67,7 @@ impl Flights {
     }
 }
 
-/// Lists of shared memory that a copy touches: thread block, offset, bytes, `WRITE` or 0.
+/// Shared memory that a copy reads and writes: thread block, offset, bytes, flags.
 type Ends = [Option<(usize, u32, u32, u8)>; 2];
 
 impl Judge {
@@ -126,16 +126,10 @@ pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, target: usize, bytes: u32) -
     })
 }
 
-/// A bulk copy is issued: host addresses of both ends.
-pub(crate) fn bulk_copy(
-    x: &mut Ctx<'_>,
-    lane: u32,
-    ends: (usize, usize),
-    bytes: u32,
-    signal: Signal,
-) -> Result<(), Flow> {
+/// A bulk copy, or what else is queued as one, is issued.
+pub(crate) fn bulk_copy(x: &mut Ctx<'_>, lane: u32, copy: &BulkCopy) -> Result<(), Flow> {
     with(x, |judge, x| {
-        let (agent, time) = match signal {
+        let (agent, time) = match copy.signal {
             Signal::Mbarrier { cta, address } => {
                 let phase = x.cluster.ctas[cta].mbarriers.iter().find(|b| b.address == address);
                 let time = phase.map_or(0, |b| b.phase) as u32 + 1;
@@ -156,7 +150,11 @@ pub(crate) fn bulk_copy(
             time,
             ..judge.access(x, lane, COPY | ASYNC)
         };
-        judge.fly(x, Judge::ends(x, ends.0, ends.1, bytes), access)
+        let [source, target] = Judge::ends(x, copy.source, copy.target, copy.bytes as u32);
+        // Reductions are atomic: two of them may meet.
+        let flag = WRITE | if copy.combine.is_some() { STRONG } else { 0 };
+        let target = target.map(|(cta, offset, bytes, _)| (cta, offset, bytes, flag));
+        judge.fly(x, [source, target], access)
     })
 }
 

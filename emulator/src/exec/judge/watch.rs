@@ -146,6 +146,9 @@ impl Judge {
         let code = i.extra & space::MASK;
         for lane in (0..32u32).filter(|l| mask >> l & 1 != 0) {
             let address = at[lane as usize];
+            if address & u64::from(bytes - 1) != 0 {
+                return Ok(());
+            }
             match target(x, code, address) {
                 Target::Shared(cta, offset) => self.shared(x, (cta, offset), bytes, lane, flags)?,
                 Target::Local(offset) => self.local(x, offset, bytes, lane, flags)?,

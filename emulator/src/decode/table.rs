@@ -2,8 +2,8 @@
 //! The first row that matches wins. The table is longer than other files because it is the ISA's list.
 
 use super::build::{
-    atomics, compare, control, convert, copy, data, float, half, integer, logic, matrix, memory, narrow, packed, sync,
-    vector_atomics, video, warp, Build,
+    atomics, bits, compare, control, convert, copy, data, float, half, integer, logic, matrix, memory, narrow, packed,
+    sync, vector_atomics, video, warp, Build,
 };
 
 /// A form and its builder.
@@ -49,17 +49,17 @@ pub(crate) const FORMS: &[Form] = &[
     form("abs.(s16|s32|s64)", integer::abs_neg),
     form("neg.(s16|s32|s64)", integer::abs_neg),
     form("sad.<int>", integer::sad),
-    form("popc.(b32|b64)", integer::count),
-    form("clz.(b32|b64)", integer::count),
-    form("brev.(b32|b64)", integer::count),
-    form("bfind{.shiftamt}.(u32|s32|u64|s64)", integer::bfind),
-    form("fns.b32", integer::fns),
-    form("bfe.(u32|s32|u64|s64)", integer::bfe),
-    form("bfi.(b32|b64)", integer::bfi),
-    form("bmsk.(clamp|wrap).b32", integer::bmsk),
-    form("szext.(clamp|wrap).<int32>", integer::szext),
-    form("dp4a.<int32>.<int32>", integer::dp4a),
-    form("dp2a.(lo|hi).<int32>.<int32>", integer::dp4a),
+    form("popc.(b32|b64)", bits::count),
+    form("clz.(b32|b64)", bits::count),
+    form("brev.(b32|b64)", bits::count),
+    form("bfind{.shiftamt}.(u32|s32|u64|s64)", bits::bfind),
+    form("fns.b32", bits::fns),
+    form("bfe.(u32|s32|u64|s64)", bits::bfe),
+    form("bfi.(b32|b64)", bits::bfi),
+    form("bmsk.(clamp|wrap).b32", bits::bmsk),
+    form("szext.(clamp|wrap).<int32>", bits::szext),
+    form("dp4a.<int32>.<int32>", bits::dp4a),
+    form("dp2a.(lo|hi).<int32>.<int32>", bits::dp4a),
     // Video (ISA 9.7.15)
     form("vadd.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),
     form("vsub.<int32>.<int32>.<int32>{.sat}{.(add|min|max)}", video::scalar),

@@ -1,4 +1,4 @@
-//! PTX text to a syntax tree: `lexer` makes tokens, `parser`, `declaration` and `operand` make the tree of `tree`.
+//! PTX text to a syntax tree: `lexer` makes tokens, `parser`, `declaration`, `variable` and `operand` make the tree of `tree`.
 //!
 //! Nothing here knows what an instruction means; names stay text. `decode/` resolves and selects.
 //! Everything is iterative and proportional to the input: no recursion, no allocation by declared counts.
@@ -10,5 +10,6 @@ mod operand;
 mod parser;
 pub(crate) mod tree;
 pub(crate) mod types;
+mod variable;
 
 pub(crate) use parser::{parse, shorten};

@@ -2,6 +2,7 @@
 //! `table` in the parent lists which form goes to which builder.
 
 pub(super) mod atomics;
+pub(super) mod bits;
 pub(super) mod compare;
 pub(super) mod control;
 pub(super) mod convert;

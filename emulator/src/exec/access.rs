@@ -3,7 +3,7 @@
 use std::sync::atomic::{fence, Ordering};
 
 use super::ctx::Ctx;
-use super::inst::{Flow, Handler, Inst};
+use super::inst::{Flow, Handler, Inst, FULL};
 use super::lanes::{handler, operation, wide, Lane};
 use super::memory::{addresses, resolve, space, window, Found, RANK_SHIFT};
 
@@ -68,21 +68,26 @@ handler! {
                 for l in 0..32 {
                     out[l] = f(read::<T>(start + l * size));
                 }
-                x.put(i.dst, &out, mask);
+                // Only full warps are linear or uniform.
+                x.put(i.dst, &out, FULL);
             }
             Found::Linear(start) => {
                 for (k, register) in registers(i).into_iter().enumerate().take(count) {
                     for l in 0..32 {
                         out[l] = f(read::<T>(start + (l * count + k) * size));
                     }
-                    x.put(register, &out, mask);
+                    x.put(register, &out, FULL);
+                }
+            }
+            Found::Uniform(start) => {
+                for (k, register) in registers(i).into_iter().enumerate().take(count) {
+                    x.put(register, &[f(read::<T>(start + k * size)); 32], FULL);
                 }
             }
             Found::Scattered => {
-                let at = x.address;
                 for (k, register) in registers(i).into_iter().enumerate().take(count) {
                     for l in 0..32 {
-                        out[l] = f(read::<T>(at[l] + k * size));
+                        out[l] = f(read::<T>(x.address[l] + k * size));
                     }
                     x.put(register, &out, mask);
                 }
@@ -113,10 +118,7 @@ handler! {
             if x.cluster.watch {
                 let mut changed = false;
                 for l in (0..32usize).filter(|l| (mask >> l) & 1 != 0) {
-                    let at = match found {
-                        Found::Linear(start) => start + l * count * size,
-                        Found::Scattered => x.address[l],
-                    };
+                    let at = found.at(x, l, count * size);
                     for (k, register) in registers(i).into_iter().enumerate().take(count) {
                         changed |= differs::<T>(at + k * size, f(x.lanes::<S>(register)[l]));
                     }
@@ -135,11 +137,11 @@ handler! {
                     }
                 }
             }
-            Found::Scattered => {
+            Found::Uniform(_) | Found::Scattered => {
                 for l in 0..32 {
                     if (mask >> l) & 1 != 0 {
                         for (k, register) in registers(i).into_iter().enumerate().take(count) {
-                            write::<T>(x.address[l] + k * size, f(x.lanes::<S>(register)[l]));
+                            write::<T>(found.at(x, l, 0) + k * size, f(x.lanes::<S>(register)[l]));
                         }
                     }
                 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::ctx::Ctx;
 use super::inst::{Flow, Handler, Inst};
 use super::lanes::{operation, Lane};
-use super::memory::{addresses, resolve, space, space_of, Found};
+use super::memory::{addresses, resolve, space, space_of};
 use crate::fault::Space;
 
 /// Values that can be updated in place.
@@ -84,10 +84,7 @@ where
     let mut out = [T::default(); 32];
     let mut changed = false;
     for l in (0..32usize).filter(|l| (mask >> l) & 1 != 0) {
-        let at = match found {
-            Found::Linear(start) => start + l * size,
-            Found::Scattered => x.address[l],
-        };
+        let at = found.at(x, l, size);
         let old = match place {
             Space::Global => T::update(at, |old| f(old, b[l], c[l])),
             _ => exchange(at, |old| g(old, b[l], c[l])),

@@ -36,6 +36,8 @@ pub(crate) struct Ctx<'a> {
     pub address: [usize; 32],
     /// Recently hit ranges, by instruction.
     pub hints: [u32; 16],
+    /// See [`super::lanes::wide`].
+    pub wide: bool,
     pub cluster: &'a mut Cluster,
     pub cta: usize,
     pub warp: usize,
@@ -60,6 +62,7 @@ impl<'a> Ctx<'a> {
             polls: 0,
             address: [0; 32],
             hints: [0; 16],
+            wide: env.wide,
             cluster,
             cta,
             warp,
@@ -111,9 +114,12 @@ impl<'a> Ctx<'a> {
         if mask == FULL {
             *slot = *values;
         } else {
+            // By way of copies, as a lane that is not written through memory can be blended instead of branched over.
+            let (old, mut new) = (*slot, *values);
             for l in 0..32 {
-                slot[l] = if (mask >> l) & 1 != 0 { values[l] } else { slot[l] };
+                new[l] = if (mask >> l) & 1 != 0 { new[l] } else { old[l] };
             }
+            *slot = new;
         }
     }
 

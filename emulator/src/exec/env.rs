@@ -21,6 +21,8 @@ pub(crate) struct Env<'a> {
     pub shared_bytes: u32,
     pub dynamic_shared: u32,
     pub started: Instant,
+    /// See [`super::lanes::wide`].
+    pub wide: bool,
 }
 
 impl Env<'_> {

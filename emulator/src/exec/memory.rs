@@ -5,6 +5,7 @@ use super::ctx::Ctx;
 use super::inst::{Flow, Inst, FULL};
 use super::judge::watch;
 use super::ranges::Refusal;
+use super::shape::{shape32, shape64, Shape};
 use crate::fault::{Fault, MemoryFault, MemoryFaultKind, Space};
 
 /// Generic addresses carry their window in the top byte; host addresses never have one there.
@@ -49,11 +50,26 @@ pub(crate) struct Shared {
 }
 
 /// Where an access goes.
+#[derive(Clone, Copy)]
 pub(crate) enum Found {
+    /// All lanes at this host address; only reads.
+    Uniform(usize),
     /// Lane `l` at this host address plus `l` times the access size.
     Linear(usize),
     /// `Ctx::address`, by lane.
     Scattered,
+}
+
+impl Found {
+    /// The host address of lane `l` of an access of `bytes` per lane.
+    #[inline(always)]
+    pub(crate) fn at(self, x: &Ctx<'_>, l: usize, bytes: usize) -> usize {
+        match self {
+            Found::Uniform(start) => start,
+            Found::Linear(start) => start + l * bytes,
+            Found::Scattered => x.address[l],
+        }
+    }
 }
 
 /// Addresses of an access, lanes outside the mask repeating the first active one.
@@ -83,43 +99,82 @@ pub(crate) fn addresses(x: &Ctx<'_>, i: &Inst, mask: u32) -> [u64; 32] {
 /// Checks one access of `bytes` (a power of two) per active lane and finds its host addresses.
 #[inline(always)]
 pub(crate) fn resolve(x: &mut Ctx<'_>, i: &Inst, mask: u32, bytes: u32, write: bool) -> Result<Found, Flow> {
-    let mut at = addresses(x, i, mask);
-    let (size, first) = (u64::from(bytes), at[0]);
-    let (mut side_by_side, mut same) = (true, true);
-    for l in 0..32 {
-        side_by_side &= at[l] == first.wrapping_add(l as u64 * size);
-        same &= at[l] == first;
-    }
-    let linear = side_by_side && mask == FULL;
-    // The common cases need no search for the least and the greatest address, which AVX2 has no instruction for.
-    let (mut low, mut high, mut bits) = (first, first, first);
-    if linear {
-        high = first.wrapping_add(31 * size);
-    } else if !same {
-        for l in 0..32 {
-            low = low.min(at[l]);
-            high = high.max(at[l]);
-            bits |= at[l];
+    if mask == FULL {
+        if let Some(found) = regular(x, i, bytes, write) {
+            return Ok(found);
         }
     }
-    if bits & (size - 1) != 0 {
+    #[cfg(target_arch = "x86_64")]
+    if x.wide {
+        // SAFETY: `wide` says that the CPU has what the function is compiled for.
+        return unsafe { irregular_v3(x, i, mask, bytes, write) };
+    }
+    irregular(x, i, mask, bytes, write)
+}
+
+/// Full warps whose lanes stand side by side, or all at one place: nearly all of them, and only one piece to check.
+#[inline(always)]
+fn regular(x: &mut Ctx<'_>, i: &Inst, bytes: u32, write: bool) -> Option<Found> {
+    let size = u64::from(bytes);
+    let (first, shape) = if i.extra & space::NARROW != 0 {
+        let base = x.lanes::<u32>(i.a);
+        (
+            u64::from(base[0].wrapping_add(i.imm as u32)),
+            shape32(base, bytes, x.wide),
+        )
+    } else {
+        let base = x.lanes::<u64>(i.a);
+        (base[0].wrapping_add(i.imm), shape64(base, size, x.wide))
+    };
+    let last = match shape {
+        Shape::Line => first.checked_add(31 * size)?,
+        Shape::Point if !write => first,
+        _ => return None,
+    };
+    if first & (size - 1) != 0 {
+        return None;
+    }
+    let delta = offset_to_host(x, i.extra & space::MASK, first, last, size, write)?;
+    let start = first.wrapping_add(delta) as usize;
+    Some(match shape {
+        Shape::Point => Found::Uniform(start),
+        _ => Found::Linear(start),
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn irregular_v3(x: &mut Ctx<'_>, i: &Inst, mask: u32, bytes: u32, write: bool) -> Result<Found, Flow> {
+    irregular(x, i, mask, bytes, write)
+}
+
+/// Any other access.
+#[inline(always)]
+fn irregular(x: &mut Ctx<'_>, i: &Inst, mask: u32, bytes: u32, write: bool) -> Result<Found, Flow> {
+    let at = addresses(x, i, mask);
+    // Four columns, so that the compiler makes vectors of the rows; signed comparisons are what CPUs have.
+    let top = 1u64 << 63;
+    let (mut low, mut high, mut bits) = ([i64::MAX; 4], [i64::MIN; 4], [0u64; 4]);
+    for row in at.chunks_exact(4) {
+        for k in 0..4 {
+            let value = (row[k] ^ top) as i64;
+            low[k] = if value < low[k] { value } else { low[k] };
+            high[k] = if value > high[k] { value } else { high[k] };
+            bits[k] |= row[k];
+        }
+    }
+    let low = low.iter().fold(i64::MAX, |least, v| least.min(*v)) as u64 ^ top;
+    let high = high.iter().fold(i64::MIN, |most, v| most.max(*v)) as u64 ^ top;
+    let bits = bits.iter().fold(0, |all, v| all | v);
+    if bits & u64::from(bytes - 1) != 0 {
         return Err(refuse(x, i, mask, bytes, write));
     }
-    // Addresses that run over the end of 64 bits are nobody's.
-    let delta = if low > high {
-        None
-    } else {
-        offset_to_host(x, i.extra & space::MASK, low, high, size, write)
-    };
-    let Some(delta) = delta else {
+    let size = u64::from(bytes);
+    let Some(delta) = offset_to_host(x, i.extra & space::MASK, low, high, size, write) else {
         return scatter(x, i, mask, bytes, write);
     };
-    if linear {
-        return Ok(Found::Linear(first.wrapping_add(delta) as usize));
-    }
     for l in 0..32 {
-        at[l] = at[l].wrapping_add(delta);
-        x.address[l] = at[l] as usize;
+        x.address[l] = at[l].wrapping_add(delta) as usize;
     }
     Ok(Found::Scattered)
 }

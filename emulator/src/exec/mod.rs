@@ -25,6 +25,7 @@ pub(crate) mod reduce;
 pub(crate) mod remote;
 mod report;
 mod schedule;
+pub(crate) mod shape;
 pub(crate) mod simple;
 pub(crate) mod special;
 pub(crate) mod video;
@@ -125,5 +126,6 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         shared_bytes: shared as u32,
         dynamic_shared: launch.shared_bytes,
         started: Instant::now(),
+        wide: lanes::wide(),
     })
 }

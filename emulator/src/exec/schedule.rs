@@ -253,14 +253,17 @@ fn settle(x: &mut Ctx<'_>, end: &End) {
     }
 }
 
-/// Runs one split until it must stop.
+/// Runs one split until it must stop. The place and the budget live in registers; handlers see `x.pc`.
 fn run_split(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
     let code: &[super::inst::Inst] = &x.env.program.code;
-    loop {
-        if *budget == 0 {
-            return Ok(End::Budget);
+    let mut left = *budget;
+    // Only the first instruction can be one that was waited for.
+    let mut resumed = x.resumed || x.timed_out;
+    let end = loop {
+        if left == 0 {
+            break End::Budget;
         }
-        *budget -= 1;
+        left -= 1;
         let inst = &code[x.pc as usize];
         let mask = x.guarded(inst.guard);
         if mask == 0 {
@@ -270,21 +273,26 @@ fn run_split(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
             let flow = unsafe { (inst.run)(x, inst, mask) };
             match flow {
                 Flow::Next => x.pc += 1,
-                Flow::Jump => {}
-                _ => return special_end(x, flow, mask),
+                // Whoever polls jumps back to the poll.
+                Flow::Jump if x.polls < POLLS => {}
+                Flow::Jump => break End::Pause,
+                _ => {
+                    *budget = left;
+                    return special_end(x, flow, mask);
+                }
             }
-            if x.resumed || x.timed_out {
+            if resumed {
+                resumed = false;
                 x.resumed = false;
                 x.timed_out = false;
             }
-            if x.polls >= POLLS {
-                return Ok(End::Pause);
-            }
         }
         if !x.alone && regroup(x) {
-            return Ok(End::Switch);
+            break End::Switch;
         }
-    }
+    };
+    *budget = left;
+    Ok(end)
 }
 
 /// The same with the judge watching: slower by design, and apart so that the loop above stays bare.

@@ -1,0 +1,82 @@
+//! What the 32 addresses of an access look like: nearly always a line or a point, which need one check instead of 32.
+//! Written with intrinsics, as the compiler takes these loops apart into scalars.
+
+/// Relative to the first address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Lane `l` is `l` times the size further on.
+    Line,
+    /// All are equal.
+    Point,
+    Other,
+}
+
+/// For 64-bit addresses; `wide` as [`super::lanes::wide`] gives it.
+#[inline(always)]
+pub(crate) fn shape64(base: &[u64; 32], size: u64, wide: bool) -> Shape {
+    #[cfg(target_arch = "x86_64")]
+    if wide {
+        // SAFETY: `wide` says that the CPU has what the function is compiled for.
+        return unsafe { shape64_v3(base, size) };
+    }
+    let _ = wide;
+    let first = base[0];
+    let line = (0..32u64).all(|l| base[l as usize] == first.wrapping_add(l.wrapping_mul(size)));
+    pick(line, base.iter().all(|a| *a == first))
+}
+
+/// For 32-bit addresses.
+#[inline(always)]
+pub(crate) fn shape32(base: &[u32; 32], size: u32, wide: bool) -> Shape {
+    #[cfg(target_arch = "x86_64")]
+    if wide {
+        // SAFETY: as above.
+        return unsafe { shape32_v3(base, size) };
+    }
+    let _ = wide;
+    let first = base[0];
+    let line = (0..32u32).all(|l| base[l as usize] == first.wrapping_add(l.wrapping_mul(size)));
+    pick(line, base.iter().all(|a| *a == first))
+}
+
+#[inline(always)]
+fn pick(line: bool, point: bool) -> Shape {
+    match (line, point) {
+        (true, _) => Shape::Line,
+        (false, true) => Shape::Point,
+        _ => Shape::Other,
+    }
+}
+
+macro_rules! shape_v3 {
+    ($name:ident, $t:ty, $columns:literal, $signed:ty, $splat:ident, $add:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        #[inline]
+        unsafe fn $name(base: &[$t; 32], size: $t) -> Shape {
+            use std::arch::x86_64::*;
+            let load = |from: &[$t]| {
+                debug_assert_eq!(from.len(), $columns);
+                // SAFETY: a row has 32 bytes; the load needs no alignment.
+                unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+            };
+            let offsets: [$t; $columns] = std::array::from_fn(|k| size.wrapping_mul(k as $t));
+            let first = $splat(base[0] as $signed);
+            let step = $splat(size.wrapping_mul($columns) as $signed);
+            let mut expected = $add(first, load(&offsets));
+            let (mut line, mut point) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+            for row in base.chunks_exact($columns) {
+                let row = load(row);
+                line = _mm256_or_si256(line, _mm256_xor_si256(row, expected));
+                point = _mm256_or_si256(point, _mm256_xor_si256(row, first));
+                expected = $add(expected, step);
+            }
+            pick(
+                _mm256_testz_si256(line, line) != 0,
+                _mm256_testz_si256(point, point) != 0,
+            )
+        }
+    };
+}
+shape_v3!(shape64_v3, u64, 4, i64, _mm256_set1_epi64x, _mm256_add_epi64);
+shape_v3!(shape32_v3, u32, 8, i32, _mm256_set1_epi32, _mm256_add_epi32);

@@ -68,6 +68,7 @@ fn arrive(x: &mut Ctx<'_>, i: &Inst, id: u32, expected: u32, mask: u32) {
     };
     let whole = x.warp().live == mask;
     let (warp, pc) = (x.warp as u32, x.pc);
+    x.cta_mut().barriers_used = true;
     let barrier = &mut x.cta_mut().barriers[id as usize];
     if barrier.exact == 0 {
         (barrier.all, barrier.any, barrier.count) = (true, false, 0);
@@ -127,7 +128,8 @@ fn finish(x: &mut Ctx<'_>, i: &Inst, id: u32, mask: u32) -> Flow {
 /// Exited lanes are not waited for by barriers of all threads.
 pub(super) fn lanes_left(x: &mut Ctx<'_>) {
     let cta = x.cta_mut();
-    for id in 0..16 {
+    let ids = if cta.barriers_used { 0..16 } else { 0..0 };
+    for id in ids {
         let barrier = &cta.barriers[id as usize];
         if barrier.exact > 0 && barrier.expected == 0 {
             complete(cta, id);

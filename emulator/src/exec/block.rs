@@ -31,6 +31,14 @@ impl Block {
         Self { start, bytes }
     }
 
+    /// No memory.
+    pub(crate) const fn none() -> Self {
+        Self {
+            start: std::ptr::without_provenance_mut(ALIGN),
+            bytes: 0,
+        }
+    }
+
     pub(crate) fn start(&self) -> *mut u8 {
         self.start
     }
@@ -56,6 +64,9 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
         let Ok(layout) = Layout::from_size_align(self.bytes, ALIGN) else {
             return;
         };

@@ -73,6 +73,8 @@ pub(crate) struct Split {
 /// 32 threads.
 #[derive(Debug)]
 pub(crate) struct Warp {
+    /// None before the first and after the last instruction: warps that run one after the other share a file, which so
+    /// stays in the host's nearest cache.
     pub regs: Block,
     pub local: Block,
     /// Of each lane.
@@ -120,6 +122,8 @@ pub(crate) struct Cta {
     pub shared_bytes: u32,
     pub warps: Vec<Warp>,
     pub barriers: Vec<Barrier>,
+    /// Whether a warp has arrived at any of them since the CTA started.
+    pub barriers_used: bool,
     /// Sorted by address.
     pub mbarriers: Vec<Mbarrier>,
 }
@@ -130,6 +134,10 @@ pub(crate) struct Cluster {
     /// Which cluster of the grid.
     pub number: u64,
     pub ctas: Vec<Cta>,
+    /// Register files that no warp has now.
+    pub files: Vec<Block>,
+    /// Ranges hit of late, by instruction: see `memory`.
+    pub hints: [u32; 16],
     /// Copies in flight, oldest first.
     pub bulk: Vec<BulkCopy>,
     /// Numbers asynchronous operations in the order of their issue.
@@ -221,7 +229,7 @@ impl Warp {
         }
         let function = &env.program.functions[env.function as usize];
         Warp {
-            regs: Block::new(function.frame_bytes as usize),
+            regs: Block::none(),
             local: Block::new(function.local_bytes as usize * 32),
             local_bytes: function.local_bytes,
             splits: Vec::new(),
@@ -237,7 +245,6 @@ impl Warp {
         let function = &env.program.functions[env.function as usize];
         self.live = lanes_of(env.threads, number);
         self.carry = 0;
-        self.regs.clear(function.frame_bytes as usize);
         self.copies.clear();
         self.cluster_phase = [u32::MAX; 32];
         self.splits.clear();
@@ -273,11 +280,14 @@ impl Cluster {
             shared_bytes: env.shared_bytes,
             warps: (0..warps).map(|number| Warp::new(env, number)).collect(),
             barriers: vec![Barrier::default(); 16],
+            barriers_used: false,
             mbarriers: Vec::new(),
         };
         Cluster {
             number: 0,
             ctas: (0..size).map(cta).collect(),
+            files: Vec::new(),
+            hints: [0; 16],
             bulk: Vec::new(),
             issued: 0,
             quiet_rounds: 0,
@@ -306,13 +316,34 @@ impl Cluster {
             cta.index = env.cta_index(number, rank as u32);
             cta.memory.clear(cta.shared_bytes as usize);
             cta.mbarriers.clear();
-            cta.barriers.iter_mut().for_each(|b| *b = Barrier::default());
+            if std::mem::take(&mut cta.barriers_used) {
+                cta.barriers.iter_mut().for_each(|b| *b = Barrier::default());
+            }
             for (number, warp) in cta.warps.iter_mut().enumerate() {
                 warp.reset(env, number as u32);
             }
         }
         if let Some(judge) = &mut self.judge {
             judge.reset(env, &self.ctas);
+        }
+    }
+
+    /// Gives a warp that has not run yet its registers, all zero.
+    pub(crate) fn begin(&mut self, cta: usize, warp: usize, env: &Env<'_>) {
+        let warp = &mut self.ctas[cta].warps[warp];
+        if warp.regs.bytes() == 0 {
+            let bytes = env.program.functions[env.function as usize].frame_bytes as usize;
+            let mut file = self.files.pop().unwrap_or_else(|| Block::new(bytes));
+            file.clear(bytes);
+            warp.regs = file;
+        }
+    }
+
+    /// Takes the registers of a warp whose threads have exited.
+    pub(crate) fn end(&mut self, cta: usize, warp: usize) {
+        let warp = &mut self.ctas[cta].warps[warp];
+        if warp.splits.is_empty() {
+            self.files.push(std::mem::replace(&mut warp.regs, Block::none()));
         }
     }
 

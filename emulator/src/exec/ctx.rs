@@ -34,8 +34,6 @@ pub(crate) struct Ctx<'a> {
     pub polls: u32,
     /// Host addresses of one access, by lane: written by `memory::resolve`.
     pub address: [usize; 32],
-    /// Recently hit ranges, by instruction.
-    pub hints: [u32; 16],
     /// See [`super::lanes::wide`].
     pub wide: bool,
     pub cluster: &'a mut Cluster,
@@ -61,7 +59,6 @@ impl<'a> Ctx<'a> {
             alone: true,
             polls: 0,
             address: [0; 32],
-            hints: [0; 16],
             wide: env.wide,
             cluster,
             cta,

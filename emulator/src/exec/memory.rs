@@ -204,10 +204,10 @@ fn shared(shared: Shared, _low: u64, high: u64, size: u64) -> Option<u64> {
 fn global(x: &mut Ctx<'_>, low: u64, high: u64, size: u64, write: bool) -> Option<u64> {
     let end = high.checked_add(size)?;
     let hint = (x.pc & 15) as usize;
-    if x.env.ranges.holds(x.hints[hint], low, end, write) {
+    if x.env.ranges.holds(x.cluster.hints[hint], low, end, write) {
         return Some(0);
     }
-    x.hints[hint] = x.env.ranges.find(low, end, write).ok()?;
+    x.cluster.hints[hint] = x.env.ranges.find(low, end, write).ok()?;
     Some(0)
 }
 

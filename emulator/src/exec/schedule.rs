@@ -183,6 +183,7 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
         return Ok(());
     }
     let judged = cluster.judge.is_some();
+    cluster.begin(cta, warp, env);
     let mut x = Ctx::new(cluster, cta, warp, env);
     let mut budget = turn;
     while let Some(split) = pick(&x.warp().splits) {
@@ -200,6 +201,7 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
     }
     let used = u64::from(turn - budget);
     cluster.instructions += used;
+    cluster.end(cta, warp);
     Ok(())
 }
 

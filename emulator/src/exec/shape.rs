@@ -80,3 +80,42 @@ macro_rules! shape_v3 {
 }
 shape_v3!(shape64_v3, u64, 4, i64, _mm256_set1_epi64x, _mm256_add_epi64);
 shape_v3!(shape32_v3, u32, 8, i32, _mm256_set1_epi32, _mm256_add_epi32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_the_same_for_every_cpu() {
+        let line: [u64; 32] = std::array::from_fn(|l| (u64::MAX - 63).wrapping_add(4 * l as u64));
+        let mut cases = vec![
+            (line, 4, Shape::Line),
+            (line, 8, Shape::Other),
+            ([7; 32], 4, Shape::Point),
+        ];
+        for lane in 0..32 {
+            let (mut bent, mut spread) = (line, [7; 32]);
+            bent[lane] ^= 1 << 40;
+            spread[lane] = 9;
+            cases.extend([(bent, 4, Shape::Other), (spread, 4, Shape::Other)]);
+        }
+        for wide in [false, super::super::lanes::wide()] {
+            for (base, size, expected) in &cases {
+                assert_eq!(shape64(base, *size, wide), *expected, "{base:x?}, wide {wide}");
+                // The upper half tells the bent lines apart that the lower half cannot.
+                let folded = base.map(|a| (a >> 32 ^ a) as u32);
+                let straight = std::array::from_fn::<u32, 32, _>(|l| folded[0].wrapping_add(l as u32 * *size as u32));
+                let expected = match folded {
+                    f if f == straight => Shape::Line,
+                    f if f == [f[0]; 32] => Shape::Point,
+                    _ => Shape::Other,
+                };
+                assert_eq!(
+                    shape32(&folded, *size as u32, wide),
+                    expected,
+                    "{folded:x?}, wide {wide}"
+                );
+            }
+        }
+    }
+}

@@ -116,31 +116,35 @@ pub(crate) const SPECIALS: &[(&str, Special)] = &[
     ("%reserved_smem_offset_cap", S::Zero),
 ];
 
+/// Every register by its number.
+const BY_NUMBER: [Special; S::TotalShared as usize + 1] = {
+    let mut all = [S::Zero; S::TotalShared as usize + 1];
+    let mut row = 0;
+    while row < SPECIALS.len() {
+        all[SPECIALS[row].1 as usize] = SPECIALS[row].1;
+        row += 1;
+    }
+    all
+};
+
 /// Reads register `imm` into `dst` of `extra` bytes.
 pub(crate) unsafe fn special(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
-    let Some(which) = SPECIALS.iter().map(|row| row.1).find(|s| *s as u64 == i.imm) else {
-        return Flow::Next;
-    };
+    let which = BY_NUMBER[i.imm as usize];
     match (by_lane(x, which), i.extra) {
-        (Some(values), 4) => x.put(i.dst, &values, mask),
-        (Some(values), 2) => x.put(i.dst, &values.map(|v| v as u16), mask),
-        (Some(values), _) => x.put(i.dst, &values.map(u64::from), mask),
-        (None, 4) => x.put(i.dst, &[uniform(x, which) as u32; 32], mask),
-        (None, 2) => x.put(i.dst, &[uniform(x, which) as u16; 32], mask),
-        (None, _) => x.put(i.dst, &[uniform(x, which); 32], mask),
+        (Some(values), 2) => x.put::<u16>(i.dst, &values.map(|v| v as u16), mask),
+        (Some(values), 4) => x.put::<u32>(i.dst, &values, mask),
+        (Some(values), _) => x.put::<u64>(i.dst, &values.map(u64::from), mask),
+        (None, 2) => x.put::<u16>(i.dst, &[uniform(x, which) as u16; 32], mask),
+        (None, 4) => x.put::<u32>(i.dst, &[uniform(x, which) as u32; 32], mask),
+        (None, _) => x.put::<u64>(i.dst, &[uniform(x, which); 32], mask),
     }
     Flow::Next
 }
 
-/// Registers that differ between lanes.
+/// Registers that differ between the lanes of a warp.
+#[inline(always)]
 fn by_lane(x: &Ctx<'_>, which: Special) -> Option<[u32; 32]> {
-    let lanes = |f: fn(u32) -> u32| {
-        let mut out = [0; 32];
-        for l in 0..32 {
-            out[l] = f(l as u32);
-        }
-        Some(out)
-    };
+    let lanes = |f: fn(u32) -> u32| Some(std::array::from_fn(|l| f(l as u32)));
     match which {
         S::TidX | S::TidY | S::TidZ => Some(x.warp().tid[which as usize - S::TidX as usize]),
         S::Lane => lanes(|l| l),

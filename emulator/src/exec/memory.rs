@@ -131,7 +131,9 @@ fn regular(x: &mut Ctx<'_>, i: &Inst, bytes: u32, write: bool) -> Option<Found> 
         Shape::Point if !write => first,
         _ => return None,
     };
-    if first & (size - 1) != 0 {
+    // Addresses of 32 bits that run over the end go on at 0: the other way counts them one by one.
+    let folded = i.extra & space::NARROW != 0 && last > u64::from(u32::MAX);
+    if folded || first & (size - 1) != 0 {
         return None;
     }
     let delta = offset_to_host(x, i.extra & space::MASK, first, last, size, write)?;

@@ -133,10 +133,8 @@ fn tensor_map_is_encoded_and_its_errors_are_told() {
     );
     options.n_box_sizes = 0;
     // SAFETY: as above.
-    assert_eq!(
-        unsafe { wb_tensor_map_encode(&tensor, &options, bytes.as_mut_ptr()) },
-        1
-    );
+    let status = unsafe { wb_tensor_map_encode(&tensor, &options, bytes.as_mut_ptr()) };
+    assert_eq!(status, 1);
     assert_eq!(
         last_error().1,
         "tensor_map: box is (), expected length 1, one item per axis of the array"

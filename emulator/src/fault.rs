@@ -182,17 +182,19 @@ pub struct RaceAccess {
     pub location: Location,
 }
 
-/// Two accesses to the same shared memory, at least one of them a write, in no order.
+/// Two accesses to the same memory, at least one of them a write, in no order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaceReport {
     /// What is missing.
     pub kind: RaceKind,
     /// The entry that was launched.
     pub entry: String,
-    /// The thread block whose shared memory it is.
+    /// The thread block whose shared memory it is; of the later access, where it is global.
     pub cta: [u32; 3],
-    /// First byte that both touch.
-    pub offset: u32,
+    /// The array, in global memory.
+    pub array: Option<String>,
+    /// First byte that both touch, in the array or in shared memory.
+    pub offset: u64,
     /// The access that came first in this run.
     pub earlier: RaceAccess,
     /// The other.

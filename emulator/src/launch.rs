@@ -94,6 +94,8 @@ pub struct Settings {
     pub checks: Checks,
     /// Host threads for thread blocks; 0 means one per core.
     pub threads: u32,
+    /// With [`Checks::All`]: races in global memory too, at a price in time and memory.
+    pub global_races: bool,
 }
 
 /// Ends a launch from another thread, or at a time.

@@ -15,8 +15,8 @@ struct Case {
     text: &'static str,
     reports: &'static str,
     threads: u32,
-    /// Thread blocks, all in one cluster.
-    cluster: u32,
+    /// Thread blocks, all in one cluster, unless it is about global memory.
+    blocks: u32,
 }
 
 impl Case {
@@ -25,9 +25,15 @@ impl Case {
         let mut data = Box::new(Data([0; 1024]));
         let mut args = Args::default();
         args.array("data", &mut data.0);
-        let mut run = Run::new(&module, entry, self.cluster, self.threads).schedule(schedule.0, schedule.1);
-        run.cluster = [self.cluster, 1, 1];
+        let mut run = Run::new(&module, entry, self.blocks, self.threads).schedule(schedule.0, schedule.1);
         run.settings.checks = Checks::All;
+        run.settings.global_races = self.name.starts_with("global");
+        if run.settings.global_races {
+            // Several host threads meet in no certain order.
+            run.settings.threads = 1;
+        } else {
+            run.cluster = [self.blocks, 1, 1];
+        }
         run.go(&args).map(drop)
     }
 
@@ -64,7 +70,7 @@ impl Case {
 }
 
 macro_rules! hazards {
-    ($($name:ident($threads:expr, $cluster:expr);)*) => {
+    ($($name:ident($threads:expr, $blocks:expr);)*) => {
         $(
             #[test]
             fn $name() {
@@ -73,7 +79,7 @@ macro_rules! hazards {
                     text: include_str!(concat!("ptx/judge/", stringify!($name), ".ptx")),
                     reports: include_str!(concat!("ptx/judge/", stringify!($name), ".txt")),
                     threads: $threads,
-                    cluster: $cluster,
+                    blocks: $blocks,
                 }
                 .check();
             }
@@ -108,6 +114,8 @@ hazards! {
     exit_in_flight(64, 1);
     flag_not_volatile(64, 1);
     histogram_not_atomic(64, 1);
+    global_flag_too_early(64, 2);
+    global_sum_not_atomic(64, 2);
     init_missing(64, 1);
     init_not_published(64, 1);
     local_never_written(32, 1);

@@ -324,7 +324,7 @@ impl Cluster {
             }
         }
         if let Some(judge) = &mut self.judge {
-            judge.reset(env, &self.ctas);
+            judge.reset(env, number, &self.ctas);
         }
     }
 

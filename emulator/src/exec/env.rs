@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::judge::global::Global;
 use super::program::Program;
 use super::ranges::Ranges;
 use crate::fault::{Fault, Location};
@@ -23,6 +24,8 @@ pub(crate) struct Env<'a> {
     pub started: Instant,
     /// See [`super::lanes::wide`].
     pub wide: bool,
+    /// Where races in global memory are looked for.
+    pub global: Option<Global>,
 }
 
 impl Env<'_> {

@@ -127,5 +127,6 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         dynamic_shared: launch.shared_bytes,
         started: Instant::now(),
         wide: lanes::wide(),
+        global: launch.settings.global_races.then(judge::global::Global::default),
     })
 }

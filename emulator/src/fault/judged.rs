@@ -27,13 +27,12 @@ impl Display for RaceReport {
             RaceKind::CopyInFlight => "without a wait for the copy",
             RaceKind::ProxyFence => "without a proxy fence",
         };
-        write!(
-            f,
-            "race in \"{}\" on shared+{} of thread block {}: {earlier} and {later} {missing}",
-            self.entry,
-            self.offset,
-            Index(self.cta)
-        )?;
+        write!(f, "race in \"{}\" on ", self.entry)?;
+        match &self.array {
+            Some(array) => write!(f, "\"{array}\"+{}", self.offset)?,
+            None => write!(f, "shared+{} of thread block {}", self.offset, Index(self.cta))?,
+        }
+        write!(f, ": {earlier} and {later} {missing}")?;
         write!(f, "\n  {}", Place(&self.earlier.location))?;
         write!(f, "\n  {}", Place(&self.later.location))?;
         write!(f, "\n  expected {}", self.remedy())
@@ -51,6 +50,9 @@ impl RaceReport {
             }
             (RaceKind::Unordered, AccessKind::CopyInto) => {
                 "a barrier, or an arrive and a wait on an mbarrier, before the copy is issued"
+            }
+            (RaceKind::Unordered, _) if self.array.is_some() => {
+                "a barrier, or between thread blocks an atomic access on each side, between the two"
             }
             (RaceKind::Unordered, _) => "a barrier, or an arrive and a wait on an mbarrier, between the two",
         }

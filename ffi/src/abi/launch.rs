@@ -130,6 +130,7 @@ fn read_mode(mode: &wb_mode) -> Result<Mode> {
         seed: mode.seed,
         checks,
         threads: mode.threads,
+        ..Settings::default()
     };
     Ok(Mode {
         stream: StreamHandle(mode.stream),

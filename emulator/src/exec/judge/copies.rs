@@ -54,8 +54,8 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    pub(super) fn reset(&mut self, warps: usize) {
-        self.first = warps as Agent * 32;
+    pub(super) fn reset(&mut self, base: Agent, warps: usize) {
+        self.first = base + warps as Agent * 32;
         self.groups = vec![Groups::default(); warps * 2];
         self.next = self.first + warps as Agent * 2;
         self.bulk.clear();

@@ -4,6 +4,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod copies;
+pub(crate) mod global;
 mod ops;
 mod report;
 mod shadow;
@@ -53,7 +54,7 @@ pub(crate) struct Judge {
 impl Judge {
     pub(crate) fn new(env: &Env<'_>) -> Self {
         Judge {
-            ops: ops::table(env.program),
+            ops: ops::table(env.program, env.global.is_some()),
             warps_per_cta: 0,
             threads: Vec::new(),
             shadows: Vec::new(),
@@ -70,13 +71,18 @@ impl Judge {
     }
 
     /// A new cluster begins: nothing has happened yet.
-    pub(crate) fn reset(&mut self, env: &Env<'_>, ctas: &[Cta]) {
+    pub(crate) fn reset(&mut self, env: &Env<'_>, cluster: u64, ctas: &[Cta]) {
         let warps = ctas.first().map_or(0, |c| c.warps.len());
         let live = ctas.iter().flat_map(|c| &c.warps).map(|w| w.live);
         self.warps_per_cta = warps;
+        // Accesses to global memory outlive a cluster, and so must the names of those who made them.
+        let base = match env.global {
+            Some(_) => (cluster as Agent).wrapping_mul(global::agents(warps * ctas.len())),
+            None => 0,
+        };
         self.threads = live
             .enumerate()
-            .map(|(number, live)| Threads::new(number as Agent * 32, live))
+            .map(|(number, live)| Threads::new(base + number as Agent * 32, live))
             .collect();
         self.shadows.resize_with(ctas.len(), Shadow::default);
         self.shadows
@@ -90,7 +96,7 @@ impl Judge {
         self.mbarriers.clear();
         self.cells.clear();
         self.cells.resize(CELLS, Clock::default());
-        self.flights.reset(self.threads.len());
+        self.flights.reset(base, self.threads.len());
         self.doubts.clear();
         self.placing = false;
         self.remote = vec![HashMap::new(); ctas.len()];

@@ -37,7 +37,7 @@ const OTHER: Op = Op {
 };
 
 /// One per instruction of the program.
-pub(crate) fn table(program: &Program) -> Vec<Op> {
+pub(crate) fn table(program: &Program, global: bool) -> Vec<Op> {
     let place = |pc: usize| program.places.get(pc).map(|p| (p.start, p.end));
     let op = |pc: usize| {
         let Some((start, end)) = place(pc) else { return OTHER };
@@ -46,12 +46,12 @@ pub(crate) fn table(program: &Program) -> Vec<Op> {
             return OTHER;
         }
         let text = program.text.get(start as usize..end as usize).unwrap_or("");
-        classify(text, program.code[pc].extra)
+        classify(text, program.code[pc].extra, global)
     };
     (0..program.code.len()).map(op).collect()
 }
 
-fn classify(text: &str, extra: u32) -> Op {
+fn classify(text: &str, extra: u32, global: bool) -> Op {
     let text = text.trim_start();
     let text = match text.strip_prefix('@') {
         Some(rest) => rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start(),
@@ -62,7 +62,7 @@ fn classify(text: &str, extra: u32) -> Op {
     let parts: Vec<&str> = word.split('.').collect();
     let has = |name: &str| parts.contains(&name);
     match parts[0] {
-        "ld" | "ldu" | "st" | "atom" | "red" => access(&parts, extra),
+        "ld" | "ldu" | "st" | "atom" | "red" => access(&parts, extra, global),
         "fence" if has("proxy") && has("async") => Op {
             kind: Kind::ProxyFence,
             ..OTHER
@@ -87,16 +87,17 @@ fn classify(text: &str, extra: u32) -> Op {
     }
 }
 
-fn access(parts: &[&str], extra: u32) -> Op {
+fn access(parts: &[&str], extra: u32, global: bool) -> Op {
     let has = |name: &str| parts.contains(&name);
     let updates = matches!(parts[0], "atom" | "red");
     let code = extra & space::MASK;
     let element = parts.last().and_then(|name| Ty::parse(name)).map_or(0, Ty::bytes);
-    let interesting = matches!(code, space::SHARED | space::LOCAL | space::GENERIC);
+    let local = matches!(code, space::SHARED | space::LOCAL | space::GENERIC);
     let strong = updates
         || ["volatile", "relaxed", "acquire", "release", "mmio"]
             .iter()
             .any(|q| has(q));
+    let interesting = local || code == space::GLOBAL && (global || strong);
     if !interesting || element == 0 || has("async") {
         return OTHER;
     }

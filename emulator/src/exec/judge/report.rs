@@ -26,7 +26,11 @@ impl Judge {
             access.warp as usize / self.warps_per_cta,
             access.warp as usize % self.warps_per_cta,
         );
-        let index = x.cluster.ctas[cta].index;
+        let number = match x.env.global {
+            Some(_) => u64::from(access.agent / super::global::agents(self.threads.len())),
+            None => x.cluster.number,
+        };
+        let index = x.env.cta_index(number, cta as u32);
         x.env
             .location(index, warp as u32, Some(u32::from(access.lane)), access.pc)
     }
@@ -46,7 +50,8 @@ impl Judge {
                 kind,
                 entry: x.env.entry.to_owned(),
                 cta: x.cluster.ctas[cta].index,
-                offset,
+                array: None,
+                offset: u64::from(offset),
                 earlier: self.side(x, earlier),
                 later: self.side(x, access),
             })))
@@ -67,6 +72,22 @@ impl Judge {
                 misuse(x, MisuseKind::Uninitialised, lane, what, None, fix)
             }
         }
+    }
+}
+
+impl Judge {
+    /// The fault for two accesses of global memory: the array and the offset in it.
+    #[cold]
+    pub(super) fn global_race(&self, x: &Ctx<'_>, at: (String, u64), earlier: Access, later: Access) -> Box<Fault> {
+        Box::new(Fault::Race(Box::new(RaceReport {
+            kind: RaceKind::Unordered,
+            entry: x.env.entry.to_owned(),
+            cta: x.cta().index,
+            array: Some(at.0),
+            offset: at.1,
+            earlier: self.side(x, earlier),
+            later: self.side(x, later),
+        })))
     }
 }
 

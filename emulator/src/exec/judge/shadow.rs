@@ -28,7 +28,7 @@ pub(crate) struct Access {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Cell {
+pub(super) struct Cell {
     write: Access,
     read: Access,
     /// More reads that nothing orders: index + 1 into `Shadow::more`.
@@ -144,7 +144,12 @@ impl Shadow {
 }
 
 #[inline(always)]
-fn touch(cell: &mut Cell, more: &mut Vec<Vec<Access>>, bytes: u8, by: By<'_>) -> Result<Option<Access>, Conflict> {
+pub(super) fn touch(
+    cell: &mut Cell,
+    more: &mut Vec<Vec<Access>>,
+    bytes: u8,
+    by: By<'_>,
+) -> Result<Option<Access>, Conflict> {
     let access = Access { bytes, ..by.access };
     let doubt = match by.check(&cell.write, bytes) {
         Err(Conflict::Unordered(earlier)) if earlier.flags == WRITE && access.flags == WRITE => Some(earlier),

@@ -1,6 +1,7 @@
 //! The instruction loop of judged launches: as `schedule::run_split`, with a look at each access before it happens. An
 //! access that the memory checks will refuse is left to them.
 
+use super::global::Meeting;
 use super::ops::Kind;
 use super::report;
 use super::shadow::{Access, By, Conflict, STRONG, WRITE};
@@ -43,22 +44,24 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
 /// A write over another one that nothing orders: a race only if it changes what is there.
 #[derive(Debug)]
 pub(super) struct Doubt {
-    place: (usize, u32),
+    host: *mut u8,
     old: Vec<u8>,
-    sides: (Access, Access),
+    fault: Box<Fault>,
 }
 
+// SAFETY: the pointer is only followed by the host thread that runs the instruction it was made for.
+unsafe impl Send for Doubt {}
+
 impl Doubt {
-    fn new(x: &Ctx<'_>, place: (usize, u32), bytes: u32, sides: (Access, Access)) -> Self {
-        let old = Self::bytes(x, place, bytes as usize);
-        Self { place, old, sides }
+    fn new(host: *mut u8, bytes: u32, fault: Box<Fault>) -> Self {
+        let old = Self::bytes(host, bytes as usize);
+        Self { host, old, fault }
     }
 
-    fn bytes(x: &Ctx<'_>, place: (usize, u32), bytes: usize) -> Vec<u8> {
-        let start = x.cluster.ctas[place.0].memory.start().wrapping_add(place.1 as usize);
-        // SAFETY: the caller has compared the end of the access with the size of this shared memory, which only this
-        // host thread uses.
-        unsafe { std::slice::from_raw_parts(start, bytes) }.to_vec()
+    fn bytes(host: *mut u8, bytes: usize) -> Vec<u8> {
+        // SAFETY: the caller has compared the end of the access with its shared memory or registered range; both live as
+        // long as the launch.
+        unsafe { std::slice::from_raw_parts(host, bytes) }.to_vec()
     }
 }
 
@@ -69,12 +72,10 @@ pub(crate) fn after(x: &mut Ctx<'_>) -> Result<(), Flow> {
     if x.cluster.judge.as_mut().is_none_or(settled) {
         return Ok(());
     }
-    with(x, |judge, x| {
+    with(x, |judge, _| {
         for doubt in std::mem::take(&mut judge.doubts) {
-            if Doubt::bytes(x, doubt.place, doubt.old.len()) != doubt.old {
-                let (cta, offset) = doubt.place;
-                let (earlier, later) = doubt.sides;
-                return Err(judge.conflict(x, cta, offset, later, Conflict::Unordered(earlier)));
+            if Doubt::bytes(doubt.host, doubt.old.len()) != doubt.old {
+                return Err(doubt.fault);
             }
         }
         Ok(())
@@ -152,6 +153,7 @@ impl Judge {
             match target(x, code, address) {
                 Target::Shared(cta, offset) => self.shared(x, (cta, offset), bytes, lane, flags)?,
                 Target::Local(offset) => self.local(x, offset, bytes, lane, flags)?,
+                Target::Global(address) if x.env.global.is_some() => self.global(x, address, bytes, lane, flags)?,
                 Target::Global(address) if flags & STRONG != 0 => self.order(x, address, flags, true),
                 Target::Global(_) | Target::Elsewhere => {}
             }
@@ -191,11 +193,48 @@ impl Judge {
         let found = self.shadows[cta].access(offset, end - offset, By { access, clock });
         found.map_err(|(at, conflict)| self.conflict(x, cta, at, access, conflict))?;
         if let Some((at, earlier)) = self.shadows[cta].doubt.take() {
-            self.doubts.push(Doubt::new(x, (cta, at), end - at, (earlier, access)));
+            let fault = self.conflict(x, cta, at, access, Conflict::Unordered(earlier));
+            let host = x.cluster.ctas[cta].memory.start().wrapping_add(at as usize);
+            self.doubts.push(Doubt::new(host, end - at, fault));
         }
         if flags & (STRONG | WRITE) == STRONG | WRITE {
             self.release_cell(x, Self::cell(key));
         }
+        Ok(())
+    }
+
+    /// An access to global memory, where those are followed.
+    fn global(&mut self, x: &mut Ctx<'_>, address: u64, bytes: u32, lane: u32, flags: u8) -> Found {
+        let env = x.env;
+        let end = address.saturating_add(u64::from(bytes));
+        let (Some(global), Ok(range)) = (&env.global, env.ranges.find(address, end, false)) else {
+            return Ok(());
+        };
+        let mut state = global.state();
+        let access = self.access(x, lane, flags);
+        let (agent, clock) = self.me(x);
+        if flags & STRONG != 0 {
+            let shared = state.clocks.entry(address).or_default();
+            clock.join(shared);
+            if flags & WRITE != 0 {
+                shared.join(clock);
+            }
+        }
+        let meeting = state.access(address, bytes, By { access, clock });
+        if flags & (STRONG | WRITE) == STRONG | WRITE {
+            clock.tick(agent);
+        }
+        let (at, earlier) = match meeting {
+            Meeting::Nothing => return Ok(()),
+            Meeting::Doubt(at, earlier) | Meeting::Race(at, earlier) => (at, earlier),
+        };
+        let range = env.ranges.get(range as usize);
+        let place = (range.name.clone(), at - range.start);
+        let fault = self.global_race(x, place, earlier, access);
+        if matches!(meeting, Meeting::Race(..)) {
+            return Err(fault);
+        }
+        self.doubts.push(Doubt::new(at as *mut u8, (end - at) as u32, fault));
         Ok(())
     }
 

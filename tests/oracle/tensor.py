@@ -190,13 +190,13 @@ BEYOND = {
 """Boxes over the far edges."""
 
 BEFORE = {
-    1: (Box((2000,), (128,), (-4,)), Box((2000,), (128,), (-3,))),
-    2: tuple(Box((28, 50), (16, 8), start) for start in ((-4, 3), (8, -3), (5, 3), (-5, 3), (-40, 3), (40, 3))),
-    3: tuple(Box((12, 16, 7), (8, 4, 4), start) for start in ((4, 3, -2), (-4, 3, 2), (1, 3, 2))),
+    1: (Box((2000,), (128,), (-4,)),),
+    2: tuple(Box((28, 50), (16, 8), start) for start in ((-4, 3), (8, -3), (-40, 3), (40, 3))),
+    3: tuple(Box((12, 16, 7), (8, 4, 4), start) for start in ((4, 3, -2), (-4, 3, 2))),
     4: (Box((8, 7, 8, 3), (8, 2, 4, 2), (0, -1, 6, 2)),),
     5: (Box((8, 4, 4, 3, 4), (4, 2, 2, 4, 2), (4, 3, -1, 1, 3)),),
 }
-"""Boxes over the near edges, and starts that are no multiple of 16 bytes."""
+"""Boxes over the near edges. No store has one: an H200 faults on it, as on any start off a multiple of 16 bytes."""
 
 
 def rows() -> list[Form]:
@@ -217,7 +217,6 @@ def rows() -> list[Form]:
         forms.append(store(t, Box((2 * row, 16), (row, 16), (0, 0)), swizzle=code))
     forms.append(load("bf16", Box((128, 4, 4), (64, 4, 4), (32, 0, 1)), 3))
     forms += [store("f32", box) for boxes in (FLAT, BEYOND) for box in boxes.values()]
-    forms += [store("f32", Box((28, 50), (16, 8), start)) for start in ((-4, 3), (8, -3), (5, 3), (-5, 3))]
     for op, t in REDUCTIONS:
         wide = 16 // BYTES[t]
         forms.append(store(t, Box((4 * wide, 32), (2 * wide, 8), (wide, 27)), op))

@@ -1,4 +1,4 @@
-"""What `checks="all"` finds reaches Python as exceptions with fields; `emulator/tests/judge.rs` has a case per hazard."""
+"""Findings of `checks="all"` reach Python as exceptions with fields; `emulator/tests/judge.rs` has a case for each."""
 
 from __future__ import annotations
 

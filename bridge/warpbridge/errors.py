@@ -232,9 +232,7 @@ class RaceError(KernelFault):
         Offset in shared memory, in bytes.
     """
 
-    _known: ClassVar[tuple[str, ...]] = (
-        "kernel", "entry", "line", "instruction", "role", "what", "accesses", "offset"
-    )
+    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "what", "accesses", "offset")
     what: str | None
     accesses: Any
     offset: int | None

@@ -17,6 +17,7 @@ mod module;
 mod num;
 mod ptx;
 mod tensor_map;
+mod trace;
 
 pub use fault::{
     AccessKind, BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, MisuseKind, MisuseReport,
@@ -25,8 +26,14 @@ pub use fault::{
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
 pub use module::{Entry, LoadError, Module, Param};
 pub use tensor_map::{Interleave, MapElement, Swizzle, TensorMap, TENSOR_MAP_BYTES};
+pub use trace::{Trace, TraceCause, TraceCta, TraceEvent, TraceSink, TraceWhat, COPY_LATENCY, MOST_EVENTS};
 
 /// Runs one entry to its end, or to its first fault. Blocks; uses `settings.threads` host threads.
 pub fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {
     exec::run(module, entry, launch)
+}
+
+/// The same, recording who did what when; `sink` has the record also when the launch fails.
+pub fn run_traced(module: &Module, entry: &str, launch: &Launch<'_>, sink: &TraceSink) -> Result<Outcome, Fault> {
+    exec::run_traced(module, entry, launch, sink)
 }

@@ -3,6 +3,7 @@
 use super::cluster::{Barrier, Cta, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::trace;
 use super::judge::sync;
 
 /// Forms, in `Inst::imm`.
@@ -81,6 +82,7 @@ fn arrive(x: &mut Ctx<'_>, i: &Inst, id: u32, expected: u32, mask: u32) {
     barrier.any |= predicate & mask != 0;
     barrier.count += (predicate & mask).count_ones();
     barrier.last = Some((warp, pc));
+    trace::bar_arrive(x, id);
 }
 
 /// Ends the phase if everybody is there, and wakes those who wait.
@@ -111,6 +113,7 @@ fn complete(cta: &mut Cta, id: u32) -> bool {
 
 fn finish(x: &mut Ctx<'_>, i: &Inst, id: u32, mask: u32) -> Flow {
     if i.imm & form::KIND != form::ARRIVE {
+        trace::bar_pass(x, id);
         if let Err(flow) = sync::barrier_pass(x, id) {
             return flow;
         }
@@ -141,6 +144,7 @@ pub(super) fn lanes_left(x: &mut Ctx<'_>) {
 
 /// `barrier.cluster.arrive`.
 pub(crate) unsafe fn cluster_arrive(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
+    trace::cluster_arrive(x);
     if let Err(flow) = sync::cluster_arrive(x) {
         return flow;
     }
@@ -160,6 +164,7 @@ pub(crate) unsafe fn cluster_wait(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
     let phase = x.cluster.phase;
     let lane = mask.trailing_zeros() as usize & 31;
     if x.warp().cluster_phase[lane] != phase {
+        trace::cluster_pass(x);
         return sync::cluster_pass(x).err().unwrap_or(Flow::Next);
     }
     x.block = Waiting::Cluster;

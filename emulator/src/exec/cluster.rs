@@ -8,6 +8,7 @@ use super::judge::Judge;
 use super::mbarrier::Mbarrier;
 use super::memory::Shared;
 use super::program::Program;
+use super::trace::{self, Recorder};
 use crate::launch::Checks;
 
 /// Why a split does not run.
@@ -155,6 +156,8 @@ pub(crate) struct Cluster {
     /// Lanes (of all CTAs) that have arrived at `barrier.cluster`, and its phase.
     pub arrived: u32,
     pub phase: u32,
+    /// Of a traced launch.
+    pub trace: Option<Box<Recorder>>,
     /// With `checks="all"`.
     pub judge: Option<Box<Judge>>,
 }
@@ -298,6 +301,7 @@ impl Cluster {
             random: 0,
             arrived: 0,
             phase: 0,
+            trace: None,
             judge: (env.launch.settings.checks == Checks::All).then(|| Box::new(Judge::new(env))),
         }
     }
@@ -323,6 +327,7 @@ impl Cluster {
                 warp.reset(env, number as u32);
             }
         }
+        self.trace = trace::start(self, env);
         if let Some(judge) = &mut self.judge {
             judge.reset(env, number, &self.ctas);
         }

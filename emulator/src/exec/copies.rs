@@ -8,6 +8,7 @@ use super::judge::copies as judge;
 use super::mbarrier::{add_pending, arrive_at, complete_tx, flag, locate, locate_address, Arrival};
 use super::memory::{addresses, place, space, RANK_SHIFT};
 use super::reduce::{reduction, Combine};
+use super::trace;
 use crate::launch::Schedule;
 
 /// What one lane has queued.
@@ -137,6 +138,7 @@ pub(crate) unsafe fn copy_async(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         };
         queue(x, lane, step);
     }
+    trace::copy(x, u64::from(bytes) * u64::from(mask.count_ones()), trace::Target::Lane);
     Flow::Next
 }
 
@@ -173,6 +175,7 @@ pub(crate) unsafe fn commit_group(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
     for l in (0..32usize).filter(|l| mask >> l & 1 != 0) {
         x.warp_mut().copies.committed[l] += 1;
     }
+    trace::commit(x, false);
     let committed = x.warp().copies.committed;
     judge::commit(x, mask, false, &committed).err().unwrap_or(Flow::Next)
 }
@@ -187,6 +190,7 @@ pub(crate) unsafe fn wait_group(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         let due = all || step.group < committed[step.lane as usize].saturating_sub(keep);
         due && mask >> step.lane & 1 != 0
     });
+    trace::wait_groups(x, false, keep, all);
     let keep = (!all).then_some(keep);
     judge::waited(x, mask, false, &committed, keep)
         .err()
@@ -227,6 +231,7 @@ pub(crate) unsafe fn arrive_after_copies(x: &mut Ctx<'_>, i: &Inst, mask: u32) -
             return flow;
         }
         let who = (x.cta().rank, x.warp as u32, x.pc);
+        trace::arrive_after_copies(x, cta, address);
         queue(x, lane, Step::Arrive { cta, address, who });
     }
     x.touch();
@@ -338,6 +343,11 @@ pub(super) fn known_barrier(x: &mut Ctx<'_>, barrier: u64, lane: u32) -> Result<
 
 /// Queues a copy, or performs it where the schedule is eager.
 pub(super) fn submit(x: &mut Ctx<'_>, lane: u32, copy: BulkCopy) -> Result<(), Flow> {
+    let seen = match copy.signal {
+        Signal::Mbarrier { cta, address } => trace::Target::Mbarrier(cta, address),
+        Signal::Group { .. } => trace::Target::Bulk,
+    };
+    trace::copy(x, copy.bytes, seen);
     judge::bulk_copy(x, lane, &copy)?;
     x.cluster.issued += 1;
     let copy = BulkCopy {
@@ -374,6 +384,7 @@ pub(crate) unsafe fn commit_bulk(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow 
     for l in (0..32usize).filter(|l| mask >> l & 1 != 0) {
         x.warp_mut().copies.bulk_committed[l] += 1;
     }
+    trace::commit(x, true);
     let committed = x.warp().copies.bulk_committed;
     judge::commit(x, mask, true, &committed).err().unwrap_or(Flow::Next)
 }
@@ -399,6 +410,7 @@ pub(crate) unsafe fn wait_bulk(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             finish(x.cluster, &copy);
         }
     }
+    trace::wait_groups(x, true, keep, false);
     judge::waited(x, mask, true, &committed, Some(keep))
         .err()
         .unwrap_or(Flow::Next)

@@ -7,6 +7,7 @@ use super::program::Program;
 use super::ranges::Ranges;
 use crate::fault::{Fault, Location};
 use crate::launch::Launch;
+use crate::trace::TraceSink;
 
 /// See the module.
 pub(crate) struct Env<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Env<'a> {
     pub wide: bool,
     /// Where races in global memory are looked for.
     pub global: Option<Global>,
+    /// Who wants to see what happens.
+    pub trace: Option<&'a TraceSink>,
 }
 
 impl Env<'_> {

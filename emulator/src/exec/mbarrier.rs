@@ -6,6 +6,7 @@ use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
 use super::judge::sync;
 use super::memory::{addresses, place, shared_rank, space, window, RANK_SHIFT};
+use super::trace;
 
 /// Counts are 20 bits wide (ISA 9.7.13.15.2).
 const MOST: u32 = (1 << 20) - 1;
@@ -104,6 +105,7 @@ fn find<'c>(x: &'c mut Ctx<'_>, cta: usize, address: u32, lane: u32) -> Result<&
 
 /// Everybody who waits on this barrier looks again.
 fn wake(cluster: &mut Cluster, cta: usize, address: u32) {
+    trace::complete(cluster, cta, address);
     for split in cluster.ctas[cta].warps.iter_mut().flat_map(|w| &mut w.splits) {
         if matches!(split.waiting, Waiting::Mbarrier { address: a, .. } if a == address) {
             split.waiting = Waiting::No;
@@ -171,6 +173,7 @@ pub(crate) unsafe fn init(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
                 format!("mbarrier count is {expected}, expected 1 to {MOST}"),
             );
         }
+        trace::init(x, cta, address);
         if let Err(flow) = sync::mbarrier_init(x, cta, address, lane) {
             return flow;
         }
@@ -217,6 +220,7 @@ pub(crate) unsafe fn transaction(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Ok(found) => found,
             Err(flow) => return flow,
         };
+        trace::arrive(x, cta, address);
         let barrier = match find(x, cta, address, lane) {
             Ok(barrier) => barrier,
             Err(flow) => return flow,
@@ -259,6 +263,7 @@ fn arrive_lane(x: &mut Ctx<'_>, i: &Inst, mask: u32, lane: u32) -> Result<u64, F
     let operand = x.lanes::<u32>(i.b)[lane as usize];
     let (cta, address) = locate(x, i, mask, lane)?;
     let who = (x.cta().rank, x.warp as u32, x.pc);
+    trace::arrive(x, cta, address);
     find(x, cta, address, lane)?;
     sync::mbarrier_arrive(x, cta, address, lane)?;
     let barrier = find(x, cta, address, lane)?;
@@ -326,6 +331,7 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         hits |= u32::from(hit) << lane;
         first = first.or(Some(Waiting::Mbarrier { address, parity }));
     }
+    trace::look(x, first, hits != 0);
     let blocking = i.c & flag::BLOCKING != 0;
     if hits == 0 && blocking && !x.timed_out {
         x.block = first.unwrap_or(Waiting::No);

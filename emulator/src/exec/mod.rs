@@ -28,6 +28,7 @@ mod schedule;
 pub(crate) mod shape;
 pub(crate) mod simple;
 pub(crate) mod special;
+pub(crate) mod trace;
 pub(crate) mod video;
 pub(crate) mod warp_ops;
 mod workers;
@@ -37,6 +38,7 @@ use std::time::Instant;
 use crate::fault::Fault;
 use crate::launch::{Launch, Outcome};
 use crate::module::Module;
+use crate::trace::TraceSink;
 use env::Env;
 use ranges::{HostRange, Ranges};
 
@@ -46,6 +48,18 @@ const MAX_SHARED: u64 = 1 << 24;
 /// See [`crate::run`].
 pub(crate) fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {
     let env = prepare(module, entry, launch).map_err(Fault::BadLaunch)?;
+    workers::run(&env)
+}
+
+/// See [`crate::run_traced`].
+pub(crate) fn run_traced(
+    module: &Module,
+    entry: &str,
+    launch: &Launch<'_>,
+    sink: &TraceSink,
+) -> Result<Outcome, Fault> {
+    let mut env = prepare(module, entry, launch).map_err(Fault::BadLaunch)?;
+    env.trace = Some(sink);
     workers::run(&env)
 }
 
@@ -128,5 +142,6 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         started: Instant::now(),
         wide: lanes::wide(),
         global: launch.settings.global_races.then(judge::global::Global::default),
+        trace: None,
     })
 }

@@ -189,7 +189,9 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
     while let Some(split) = pick(&x.warp().splits) {
         x.enter(split);
         x.polls = 0;
-        let end = if judged {
+        let end = if x.cluster.trace.is_some() {
+            run_traced(&mut x, &mut budget, judged)?
+        } else if judged {
             run_judged(&mut x, &mut budget)?
         } else {
             run_split(&mut x, &mut budget)?
@@ -252,6 +254,23 @@ fn settle(x: &mut Ctx<'_>, end: &End) {
     }
     if alone {
         split.turn = 0;
+    }
+}
+
+/// Either of them, one instruction at a time, so that the recorder's clocks are right in every handler.
+#[cold]
+fn run_traced(x: &mut Ctx<'_>, budget: &mut u32, judged: bool) -> Result<End, Box<Fault>> {
+    loop {
+        let mut one = 1;
+        let end = if judged { run_judged(x, &mut one)? } else { run_split(x, &mut one)? };
+        *budget -= 1;
+        let (cta, warp) = (x.cta, x.warp);
+        if let Some(recorder) = &mut x.cluster.trace {
+            recorder.step(cta, warp);
+        }
+        if *budget == 0 || !matches!(end, End::Budget) {
+            return Ok(end);
+        }
     }
 }
 

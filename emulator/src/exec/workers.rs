@@ -9,6 +9,7 @@ use super::cluster::Cluster;
 use super::env::Env;
 use super::report;
 use super::schedule::{slice, Slice};
+use super::trace;
 use crate::fault::Fault;
 use crate::launch::Outcome;
 
@@ -103,6 +104,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.publish(Some(u64::MAX));
+        self.resident.iter_mut().for_each(|c| trace::finish(c, self.shared.env));
         let done: u64 = self.resident.iter().chain(&self.free).map(|c| c.instructions).sum();
         self.shared.instructions.fetch_add(done, Ordering::Relaxed);
     }
@@ -125,6 +127,7 @@ impl<'a> Worker<'a> {
             }
             match end {
                 Slice::Finished => {
+                    trace::finish(&mut self.resident[at], env);
                     self.free.push(self.resident.swap_remove(at));
                     self.verdicts.swap_remove(at);
                     return Ok(());

@@ -32,6 +32,7 @@ from .pending import Pending
 from .settings import cpu
 from .stream import Stream
 from .tensor_map import tensor_map
+from .trace import Trace
 
 __version__ = _version()
 
@@ -55,6 +56,7 @@ __all__ = [
     "RaceError",
     "Stream",
     "TensorMap",
+    "Trace",
     "WarpbridgeError",
     "cpu",
     "device",

@@ -159,6 +159,12 @@ def module_info(module: Handle) -> dict[str, Any]:
     return info
 
 
+def module_survey(module: Handle) -> dict[str, Any]:
+    """Return what a module needs, hazards found in its text, and which devices load it."""
+    found: dict[str, Any] = _json(_lib.wb_module_survey, module)
+    return found
+
+
 def bundled() -> list[dict[str, Any]]:
     """Return name, summary and visibility of each bundled kernel."""
     found: list[dict[str, Any]] = _json(_lib.wb_bundled_json)
@@ -324,6 +330,19 @@ def bound_info(bound: Handle) -> dict[str, Any]:
 def launch(bound: Handle, mode: Handle) -> None:
     """Queue a launch and return."""
     _check(_lib.wb_bound_launch(bound, mode))
+
+
+def trace(
+    bound: Handle, mode: Handle, ctas: Sequence[int], latency: int
+) -> tuple[dict[str, Any], errors.WarpbridgeError | None]:
+    """Launch on the CPU device with a record of these thread blocks; return the record and how the launch failed."""
+    numbers = _ffi.new("uint64_t[]", list(ctas))
+    record: dict[str, Any] = _json(_lib.wb_bound_trace, bound, mode, numbers, len(ctas), latency)
+    failure = record["error"]
+    if failure is None:
+        return record, None
+    kind = _KINDS.get(failure["kind"], errors.WarpbridgeError)
+    return record, kind(failure["message"], **failure["fields"])
 
 
 def submit(bound: Handle, mode: Handle, queue: Handle | None = None, token: int = 0) -> Handle:

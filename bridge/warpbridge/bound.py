@@ -16,6 +16,7 @@ from .device import WAIT_SLICE_S, Device, devices
 from .errors import ArgumentError
 from .pending import Pending
 from .stream import handle_of
+from .trace import COPY_LATENCY, Trace
 
 _STOP_LIMIT_SLICES = 20
 
@@ -130,6 +131,40 @@ class Bound:
             dispatcher.instance().hold_for_stream((self._device.index, handle), self)
         self._order_after(handle, others)
         return self._result
+
+    def trace(
+        self, *, ctas: Sequence[int] | None = (0,), latency: int = COPY_LATENCY, timeout: float | None = None
+    ) -> Trace:
+        """Launch on the CPU device, wait, and return a record of what happened.
+
+        Parameters
+        ----------
+        ctas
+            Thread blocks to record, as ``x + y * grid_x + z * grid_x * grid_y``; None for all.
+        latency
+            Warp instructions that an asynchronous copy is taken to need.
+        timeout
+            Seconds until the kernel is asked to stop.
+
+        Returns
+        -------
+        Trace
+            A launch that failed is no exception here: its error is `Trace.error`, beside the events up to then.
+
+        Raises
+        ------
+        ArgumentError
+            The arrays are on a GPU, or an argument is negative.
+        """
+        wanted = () if ctas is None else tuple(ctas)
+        for name, values in (("ctas", wanted), ("latency", (latency,))):
+            wrong = [value for value in values if not 0 <= value < 2**63]
+            if wrong:
+                raise ArgumentError(
+                    f"{self._name}: {name} has {wrong[0]}, expected numbers from 0", kernel=self._name, argument=name
+                )
+        record, error = _ffi.trace(self._handle, self._mode(self._stream(None), timeout), wanted, latency)
+        return Trace.read(record, self._result, error)
 
     def _stream(self, stream: Any) -> int:
         if stream is not None:

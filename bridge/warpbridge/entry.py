@@ -12,6 +12,7 @@ from .bound import Bound
 from .buffer import Buffer, TensorMap
 from .errors import ArgumentError
 from .pending import Pending
+from .trace import Trace
 
 Extent = int | Sequence[int]
 """One to three extents; those left out are 1."""
@@ -114,6 +115,17 @@ class Entry:
     ) -> None:
         """Queue on a stream and return at once; parameters as for a blocking call."""
         self.bind(grid, block, args, shared_bytes, cluster).launch(stream)
+
+    def trace(
+        self,
+        grid: Extent,
+        block: Extent,
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        cluster: Extent | None = None,
+    ) -> Trace:
+        """Run on the CPU device and return a record of what each warp did; `Bound.trace` has its options."""
+        return self.bind(grid, block, args, shared_bytes, cluster).trace()
 
     def bind(
         self,

@@ -18,6 +18,7 @@ from .errors import ArgumentError
 from .pending import Pending
 from .signature import Argument, Call, CallShape
 from .stream import handle_of
+from .trace import Trace
 
 _BIND_OPTIONS = ("out", "dtype", "arch")
 _LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
@@ -114,6 +115,16 @@ class Kernel:
         """
         call = self._shape.parse(args, keywords, _LAUNCH_OPTIONS)
         return self._bind(call).launch(call.stream)
+
+    def trace(self, *args: Any, **keywords: Any) -> Trace:
+        """Run on the CPU device and return a record of what each role did; `Bound.trace` has its options.
+
+        Raises
+        ------
+        ArgumentError
+            An argument does not fit, or the arrays are on a GPU.
+        """
+        return self.bind(*args, **keywords).trace()
 
     def bind(self, *args: Any, **keywords: Any) -> Bound:
         """Check the arguments once, for many launches.

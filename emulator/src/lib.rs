@@ -16,6 +16,7 @@ mod launch;
 mod module;
 mod num;
 mod ptx;
+mod survey;
 mod tensor_map;
 mod trace;
 
@@ -25,6 +26,7 @@ pub use fault::{
 };
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
 pub use module::{Entry, LoadError, Module, Param};
+pub use survey::{survey, Feature, Hazard, Survey};
 pub use tensor_map::{Interleave, MapElement, Swizzle, TensorMap, TENSOR_MAP_BYTES};
 pub use trace::{Trace, TraceCause, TraceCta, TraceEvent, TraceSink, TraceWhat, COPY_LATENCY, MOST_EVENTS};
 

@@ -311,3 +311,20 @@ int32_t wb_stream_order(uint32_t device, uint64_t earlier, uint64_t later);
 
 // Encodes a tensor map for the device of `tensor`: 128 bytes, to be passed with `WB_TENSOR_MAP`.
 int32_t wb_tensor_map_encode(const wb_tensor *tensor, const wb_map_options *options, uint8_t *bytes);
+
+// Runs a bound call on the CPU device with a record of what happened: {"ctas": [...], "events": [...], "error": null, ...}.
+// Blocks until the launch has ended; one that ends badly is no error of this call, its error stands in the JSON. `ctas`:
+// thread blocks to record (x + y * grid.x + z * grid.x * grid.y), none: all. `latency`: warp instructions that an
+// asynchronous copy takes.
+int32_t wb_bound_trace(const wb_bound *bound,
+                       const wb_mode *mode,
+                       const uint64_t *ctas,
+                       uint32_t n_ctas,
+                       uint64_t latency,
+                       const char **json);
+
+// What a module needs and what can be said against it without running it: {"ptx_version": [8, 0], "target": "sm_90",
+// "entries": [{"name": str, "registers": {...}, "features": [...], "hazards": [...], ...}], "devices": [{"device": "cpu",
+// "loads": bool, "reason": str}, ...]}. Compiles it for every CUDA device.
+int32_t wb_module_survey(const wb_module *module,
+                         const char **json);

@@ -73,6 +73,24 @@ impl Bound {
         let bound = Arc::clone(self);
         Ok(Arc::new(Pending::new(bound, ticket, mode.stream, started, deadline)))
     }
+    /// Runs a launch on this thread with a record of what happens; the launch has ended, well or badly.
+    pub fn trace(self: &Arc<Self>, mode: &Mode, sink: &emulator::TraceSink) -> Result<Arc<Pending>> {
+        let started = Instant::now();
+        let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
+        let launch = LaunchMode {
+            stream: mode.stream,
+            tracked: true,
+            deadline,
+            cpu: mode.cpu,
+        };
+        let ticket = match &self.plan {
+            None => None,
+            Some(plan) => Some(self.device.backend.trace(plan, &launch, sink)?),
+        };
+        let pending = Pending::new(Arc::clone(self), ticket, mode.stream, started, deadline);
+        pending.poll();
+        Ok(Arc::new(pending))
+    }
     /// For `wb_bound_json`.
     #[must_use]
     pub fn describe(&self) -> Value {

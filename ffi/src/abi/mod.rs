@@ -17,6 +17,7 @@ mod pending;
 mod queue;
 mod stream;
 mod tensor_map;
+mod tools;
 mod types;
 
 pub use device::{wb_device_count, wb_device_json, wb_driver_json};
@@ -28,4 +29,5 @@ pub use pending::{wb_pending_cancel, wb_pending_free, wb_pending_progress, wb_pe
 pub use queue::{wb_queue_free, wb_queue_new, wb_queue_next, wb_queue_wake};
 pub use stream::{wb_stream_free, wb_stream_new, wb_stream_order, wb_stream_wait};
 pub use tensor_map::wb_tensor_map_encode;
+pub use tools::{wb_bound_trace, wb_module_survey};
 pub use types::*;

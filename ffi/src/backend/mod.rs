@@ -183,6 +183,17 @@ pub trait Backend: Send + Sync {
     fn load(&self, image: &Arc<Image>) -> Result<Arc<dyn Loaded>>;
     /// Queues a launch.
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>>;
+    /// Runs a launch on this thread, after what is queued on its stream, with a record of what happens; returns once it
+    /// has ended. Only the CPU device can.
+    fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {
+        let _ = (mode, sink);
+        let name = &self.info().name;
+        let text = format!(
+            "{}: its arrays are on {name}, expected host arrays: only the CPU device can trace a launch",
+            plan.label
+        );
+        Err(crate::error::Error::new(crate::error::Kind::Argument, text).with("kernel", plan.label.as_str()))
+    }
     /// Makes a stream; its handle is what foreign libraries would use.
     fn stream_new(&self) -> Result<StreamHandle>;
     /// Releases a stream made by [`Backend::stream_new`] once its work is done.

@@ -109,6 +109,12 @@ impl Backend for Cpu {
         stream.push(Job::Tracked(Arc::clone(&tracked)))?;
         Ok(Some(tracked))
     }
+    fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {
+        self.stream(mode.stream)?.wait(Duration::MAX)?;
+        let tracked = Tracked::new(Arc::clone(plan), mode);
+        tracked.run_traced(sink);
+        Ok(Arc::new(tracked))
+    }
     fn stream_new(&self) -> Result<StreamHandle> {
         let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
         let stream = Stream::start(&handle.to_string());

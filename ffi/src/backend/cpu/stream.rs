@@ -137,7 +137,7 @@ fn run(job: Job) -> Option<Error> {
         }
         Job::Untracked(plan, settings) => {
             let stop = emulator::Stop::new(None);
-            let end = ticket::execute(&plan, &plan.params, None, settings, &stop);
+            let end = ticket::execute(&plan, &plan.params, None, settings, &stop, None);
             end.err().map(|fault| fault::error(&plan, &fault))
         }
         Job::WaitFor(Mark { stream, jobs }) => {

@@ -76,10 +76,15 @@ impl Tracked {
         *state = State::Running(wakers);
         drop(state);
         let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        self.end(if is_late { Ending::Stopped } else { self.execute() });
+        self.end(if is_late { Ending::Stopped } else { self.execute(None) });
     }
 
-    fn execute(&self) -> Ending {
+    /// Runs a launch that was never queued on this thread, with a record of what happens.
+    pub fn run_traced(&self, sink: &emulator::TraceSink) {
+        self.end(self.execute(Some(sink)));
+    }
+
+    fn execute(&self, sink: Option<&emulator::TraceSink>) -> Ending {
         let mut params = self.plan.params.clone();
         let mut control = None;
         if let (Some(block), Some(offset)) = (&self.control, self.plan.control_offset) {
@@ -89,7 +94,7 @@ impl Tracked {
             }
             control = Some(address);
         }
-        match execute(&self.plan, &params, control, self.settings, &self.stop) {
+        match execute(&self.plan, &params, control, self.settings, &self.stop, sink) {
             Ok(()) => self.verdict(),
             Err(emulator::Fault::Stopped) => Ending::Stopped,
             Err(fault) => Ending::Failed(fault::error(&self.plan, &fault)),
@@ -220,13 +225,14 @@ impl Ticket for Tracked {
     }
 }
 
-/// Runs a plan in the emulator. `control` is the address of its control block.
+/// Runs a plan in the emulator. `control` is the address of its control block; `sink` gets a record, if there is one.
 pub fn execute(
     plan: &LaunchPlan,
     params: &[u8],
     control: Option<u64>,
     settings: CpuSettings,
     stop: &emulator::Stop,
+    sink: Option<&emulator::TraceSink>,
 ) -> Result<(), emulator::Fault> {
     let Some(function) = plan.function.as_any().downcast_ref::<CpuFunction>() else {
         return Err(emulator::Fault::BadLaunch("a function of another device".into()));
@@ -249,7 +255,11 @@ pub fn execute(
         settings,
         stop,
     };
-    let run = || emulator::run(&function.image.module, &function.entry, &launch);
+    let (module, entry) = (&function.image.module, &function.entry);
+    let run = || match sink {
+        None => emulator::run(module, entry, &launch),
+        Some(sink) => emulator::run_traced(module, entry, &launch, sink),
+    };
     // A bug of the emulator must not take the stream's thread, and every launch behind it, along.
     let end = catch_unwind(AssertUnwindSafe(run));
     end.unwrap_or_else(|_| Err(emulator::Fault::BadLaunch(fault::PANICKED.into())))

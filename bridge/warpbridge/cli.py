@@ -1,6 +1,9 @@
 """The ``warpbridge`` command: `info`, `kernels`, `demo`. It prints; what it prints comes from the public API.
 
-Exit status: 0 done, 1 the demo found a wrong result, 2 wrong usage or an error, 130 Ctrl-C.
+The commands `trace` and `check` are in `tools.py`.
+
+Exit status: 0 done, 1 the demo or a check found something wrong or a traced launch failed, 2 wrong usage or an error,
+130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 from . import WarpbridgeError, __version__, _ffi, devices, kernels
 from .device import Device
 from .kernel import Kernel
+from .tools import add_commands
 
 _DESCRIPTION = "Call warp-specialised async GPU kernels from code that has never heard of async."
 
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--device", metavar="NAME", help="cpu, cuda:0 ... (default: a GPU where there is one)")
     demo.add_argument("--count", type=_at_least_one, default=8, metavar="N", help="pictures in the batch (default: 8)")
     demo.set_defaults(run=_demo)
+    add_commands(commands)
     return parser
 
 

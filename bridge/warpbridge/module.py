@@ -62,6 +62,7 @@ class Module:
 
     def __init__(self, handle: _ffi.Handle) -> None:
         info = _ffi.module_info(handle)
+        self._handle = handle
         facts = {entry["name"]: entry for entry in info["entries"]}
         self.origin: str = info["origin"]
         self.ptx_version: tuple[int, int] = tuple(info["ptx_version"])
@@ -72,6 +73,10 @@ class Module:
         self.kernels: Mapping[str, Kernel] = Names(
             info["kernels"], lambda name: Kernel(handle, name), f"kernels of {self.origin}"
         )
+
+    def survey(self) -> Mapping[str, Any]:
+        """Return what each entry needs, hazards in its text, and which devices load it (compiling it on each GPU)."""
+        return _ffi.module_survey(self._handle)
 
     def __repr__(self) -> str:
         major, minor = self.ptx_version

@@ -1,12 +1,13 @@
 """The SVG timeline of a `Trace`: a lane per warp, the copies in flight below, an axis in warp instructions.
 
-Drawn by hand, without a plotting library. Boxes narrower than a pixel are merged with their neighbours of the same kind;
-every other box carries its text as a tooltip.
+Drawn by hand, without a plotting library. Boxes narrower than a pixel are merged with their neighbours of the same
+kind; every other box carries its text as a tooltip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 from .trace import Block, Event, Trace, tracks
@@ -74,6 +75,8 @@ class _Canvas:
             return
         self._y += 6
         lanes = tracks(copies)
+        if len(lanes) > _MOST_TRACKS:
+            lanes = tracks(_bundled(copies))
         self._write(_LEFT_PX - 8, self._y + 9, "copies", anchor="end")
         for lane in lanes[:_MOST_TRACKS]:
             self._boxes(lane, _COPY_PX)
@@ -177,6 +180,20 @@ class _Canvas:
             f'viewBox="0 0 {WIDTH_PX} {height:.0f}" font-family="Helvetica, Arial, sans-serif">\n'
             f'<rect width="100%" height="100%" fill="#fff"/>\n{body}\n</svg>\n'
         )
+
+
+def _bundled(copies: Iterable[Event]) -> list[Event]:
+    """Draw copies that one warp issues in a row, for one mbarrier, as one."""
+    found: list[Event] = []
+    for copy in sorted(copies, key=lambda e: (e.warp, e.details["number"])):
+        last = found[-1] if found else None
+        same = last is not None and (last.warp, last.details["mbarrier"]) == (copy.warp, copy.details["mbarrier"])
+        if last is None or not same or copy.details["mbarrier"] is None or copy.start >= last.end:
+            found.append(copy)
+        else:
+            details = {**last.details, "bytes": last.details["bytes"] + copy.details["bytes"]}
+            found[-1] = replace(last, end=copy.end, details=details)
+    return found
 
 
 def _short(event: Event) -> str:

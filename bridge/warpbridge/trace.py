@@ -71,7 +71,9 @@ class Event:
             return f"mbarrier +{self.details['address']}" + ("" if parity is None else f" parity {parity & 1}")
         if on == "barrier":
             return f"barrier {self.details['id']}"
-        return {"cluster": "the cluster's barrier", "copies": "its copies", "warp": "the warp's other lanes"}.get(on, on)
+        return {"cluster": "the cluster's barrier", "copies": "its copies", "warp": "the warp's other lanes"}.get(
+            on, on
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""Arguments made up from a kernel's manifest, for the tools that run a kernel nobody has called: `check` and `trace`.
+
+Arrays hold random numbers from a seed. Shape symbols get sizes that give each array about as many elements as asked
+for; ``sizes`` overrides them, and gives scalars their values. Outputs and optional arrays are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+_NODES = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.Constant,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., int]] = {
+    "min": min,
+    "max": max,
+    "ceil_div": lambda a, b: -(-a // b),
+    "align_up": lambda a, b: -(-a // b) * b,
+    "next_pow2": lambda a: 1 << max(a - 1, 0).bit_length(),
+}
+
+
+def make(
+    kernel: Kernel,
+    sizes: Mapping[str, float] | None = None,
+    *,
+    elements: int = 100_000,
+    dtypes: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return keyword arguments for a call of `kernel` on the CPU device.
+
+    Parameters
+    ----------
+    kernel
+        Any kernel with a manifest.
+    sizes
+        Values of shape symbols and scalars.
+    elements
+        About how many each array has whose symbols are not in `sizes`.
+    dtypes
+        Instance of each dtype variable; default: the first that NumPy has.
+    seed
+        For the numbers.
+
+    Raises
+    ------
+    ArgumentError
+        A size is unknown to the manifest, or a shape or dtype cannot be made up.
+    """
+    return _Maker(kernel, dict(sizes or {}), elements, dict(dtypes or {}), seed).arguments()
+
+
+class _Maker:
+    def __init__(
+        self, kernel: Kernel, sizes: dict[str, float], elements: int, dtypes: dict[str, str], seed: int
+    ) -> None:
+        self._name = kernel.__name__
+        self._args = [dict(a) for a in kernel.manifest["args"]]
+        self._variables: Mapping[str, list[str]] = kernel.manifest.get("dtypes") or {}
+        self._scalars = {a["name"] for a in self._args if a["kind"] == "scalar"}
+        self._values: dict[str, float] = sizes
+        self._elements, self._dtypes = elements, dtypes
+        self._random = np.random.default_rng(seed)
+        self._check(sizes)
+
+    def arguments(self) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for argument in self._args:
+            if argument["kind"] == "scalar" and (argument["name"] in self._values or argument.get("default") is None):
+                made[argument["name"]] = self._values.setdefault(argument["name"], _scalar(argument))
+        for argument in self._args:
+            is_array = argument["kind"] == "array"
+            if is_array and argument.get("intent") != "out" and not argument.get("optional"):
+                made[argument["name"]] = self._array(argument)
+        free = [v for v in self._variables if all(v != a.get("dtype") or a.get("intent") == "out" for a in self._args)]
+        if free and free[0] in self._dtypes:
+            made["dtype"] = self._dtypes[free[0]]
+        return made
+
+    def _check(self, sizes: Mapping[str, float]) -> None:
+        known = self._scalars | {s for a in self._args for item in a.get("shape", ()) for s in _symbols(item)}
+        wrong = sorted(set(sizes) - known)
+        if wrong:
+            raise ArgumentError(
+                f"{self._name}: size {wrong[0]!r} is given, expected one of: {', '.join(sorted(known))}",
+                kernel=self._name,
+                argument=wrong[0],
+            )
+
+    def _array(self, argument: Mapping[str, Any]) -> Any:
+        shape = self._shape(argument)
+        dtype = self._dtype(argument)
+        if argument.get("inline"):
+            return [0.5 + place / 8 for place in range(int(np.prod(shape)))]
+        if dtype.kind == "f":
+            return self._random.standard_normal(shape).astype(dtype)
+        if dtype.kind == "c":
+            return (self._random.standard_normal(shape) + 1j * self._random.standard_normal(shape)).astype(dtype)
+        # Wider integers are mostly indexes: those of the smallest axis fit wherever they point.
+        axes = [int(v) for name, v in self._values.items() if name not in self._scalars] or [2]
+        limit = 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) + 1 if dtype.itemsize == 1 else min(axes)
+        return self._random.integers(0, max(limit, 1), shape).astype(dtype)
+
+    def _shape(self, argument: Mapping[str, Any]) -> tuple[int, ...]:
+        items = [str(item) for item in argument["shape"]]
+        symbols = [item.removesuffix("...") for item in items if re.fullmatch(r"[A-Za-z_]\w*(\.\.\.)?", item)]
+        free = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._values]
+        if free:
+            known = 1.0
+            for item in items:
+                if item.isdigit() or item.removesuffix("...") in self._values:
+                    known *= float(self._values.get(item.removesuffix("..."), 0) or item)
+            side = max(1, round((self._elements / known) ** (1 / len(free))))
+            self._values.update(dict.fromkeys(free, side))
+        return tuple(self._evaluate(item.removesuffix("..."), argument["name"]) for item in items)
+
+    def _evaluate(self, expression: str, argument: str) -> int:
+        """Compute one item of a shape; the manifest's expressions are a part of Python's."""
+        names: dict[str, Any] = {**self._values, **_FUNCTIONS}
+        names["itemsize"] = lambda dtype: dtype.itemsize
+        names.update({variable: self._numpy(variable, argument) for variable in self._variables})
+        tree = ast.parse(expression, mode="eval")
+        try:
+            if all(isinstance(node, _NODES) for node in ast.walk(tree)):
+                return int(eval(compile(tree, "<shape>", "eval"), {"__builtins__": {}}, names))
+        except (ArithmeticError, NameError, TypeError, ValueError):
+            pass
+        raise ArgumentError(
+            f"{self._name}: the shape of {argument} has {expression!r}, which is not known; give its symbols sizes",
+            kernel=self._name,
+            argument=argument,
+        )
+
+    def _dtype(self, argument: Mapping[str, Any]) -> np.dtype[Any]:
+        return self._numpy(str(argument["dtype"]), str(argument["name"]))
+
+    def _numpy(self, name: str, argument: str) -> np.dtype[Any]:
+        instances = [self._dtypes[name]] if name in self._dtypes else self._variables.get(name, [name])
+        for instance in instances:
+            try:
+                return np.dtype(instance)
+            except TypeError:
+                continue
+        raise ArgumentError(
+            f"{self._name}: {argument} is {' or '.join(instances)}, expected a dtype that NumPy has",
+            kernel=self._name,
+            argument=argument,
+        )
+
+
+def _symbols(item: Any) -> Iterable[str]:
+    return (word for word in re.findall(r"[A-Za-z_]\w*", str(item)) if word not in {*_FUNCTIONS, "itemsize"})
+
+
+def _scalar(argument: Mapping[str, Any]) -> float:
+    """Choose a value inside the range that the manifest gives."""
+    value: float = 1.5 if "float" in argument["dtype"] else 2
+    low, high = argument.get("min"), argument.get("max")
+    if isinstance(low, int | float):
+        value = max(value, low)
+    if isinstance(high, int | float):
+        value = min(value, high)
+    return value

@@ -265,7 +265,8 @@ fn run_traced(x: &mut Ctx<'_>, budget: &mut u32, judged: bool) -> Result<End, Bo
         let end = if judged { run_judged(x, &mut one)? } else { run_split(x, &mut one)? };
         *budget -= 1;
         let (cta, warp) = (x.cta, x.warp);
-        if let Some(recorder) = &mut x.cluster.trace {
+        // An instruction that blocks is counted when it runs again.
+        if let Some(recorder) = x.cluster.trace.as_mut().filter(|_| !matches!(end, End::Block)) {
             recorder.step(cta, warp);
         }
         if *budget == 0 || !matches!(end, End::Budget) {

@@ -3,8 +3,8 @@
 use super::cluster::{Barrier, Cta, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
-use super::trace;
 use super::judge::sync;
+use super::trace;
 
 /// Forms, in `Inst::imm`.
 pub(crate) mod form {

@@ -262,7 +262,11 @@ fn settle(x: &mut Ctx<'_>, end: &End) {
 fn run_traced(x: &mut Ctx<'_>, budget: &mut u32, judged: bool) -> Result<End, Box<Fault>> {
     loop {
         let mut one = 1;
-        let end = if judged { run_judged(x, &mut one)? } else { run_split(x, &mut one)? };
+        let end = if judged {
+            run_judged(x, &mut one)?
+        } else {
+            run_split(x, &mut one)?
+        };
         *budget -= 1;
         let (cta, warp) = (x.cta, x.warp);
         // An instruction that blocks is counted when it runs again.

@@ -68,10 +68,17 @@ def test_check_finds_a_deadlock_by_running(data: Path, tmp_path: Path, capsys) -
     assert out.endswith("verdict: 1 finding\n")
 
 
-def test_check_finds_a_missing_wait_by_running(data: Path, tmp_path: Path, capsys) -> None:
-    file = broken(data, tmp_path, "[full], 0;\n    @!p bra WAIT;", "[full], 0;")
+def test_check_finds_a_missing_wait_in_the_text_and_by_running(data: Path, tmp_path: Path, capsys) -> None:
+    file = broken(data, tmp_path, "    mbarrier.try_wait.parity.shared.b64 p, [full], 0;\n    @!p bra WAIT;\n", "")
     assert main(["check", str(file)]) == 1
-    assert capsys.readouterr().out.endswith("verdict: 1 finding\n")
+    out = capsys.readouterr().out
+    assert (
+        "  hazards     line 27: cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes, but nothing "
+        "waits on an mbarrier, expected mbarrier.try_wait or mbarrier.test_wait before the data are read\n"
+    ) in out
+    assert "  sm_90a: KernelFault under schedule eager\n" in out
+    assert "reads shared+0, which nobody has written yet\n" in out
+    assert out.endswith("verdict: 2 findings\n")
 
 
 def test_check_of_text_that_does_not_load_gives_line_and_reason(data: Path, tmp_path: Path, capsys) -> None:
@@ -79,7 +86,7 @@ def test_check_of_text_that_does_not_load_gives_line_and_reason(data: Path, tmp_
     assert main(["check", str(file)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[-1]) == ("wait.ptx: does not load", "verdict: 1 finding")
-    assert lines[1].startswith(f"  {file}: line 41, column 5: ")
+    assert lines[1].startswith(f"  {file}: line 43, column 5: ")
     assert "frobnicate" in lines[1]
 
 

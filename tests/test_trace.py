@@ -100,7 +100,7 @@ def test_svg_timeline_draws_every_event_with_a_legend(bound: wb.Bound, tmp_path:
     assert "time in warp instructions of each role; a copy is drawn as taking 100" in texts
     tips = [tip.text for tip in root.iter(f"{SVG}title")]
     assert len(tips) == 7
-    assert "doubler waits for mbarrier +256 parity 0, ticks 10 to 113, ended by copy 1 (PTX line 31)" in tips
+    assert "doubler waits for mbarrier +256 parity 0, ticks 10 to 113, ended by copy 1 (PTX line 32)" in tips
 
 
 def test_trace_command_writes_both_files_and_says_how_time_was_spent(data: Path, tmp_path: Path, capsys) -> None:

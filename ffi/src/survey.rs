@@ -17,12 +17,11 @@ pub fn describe(module: &Module) -> Value {
         }
     }
     let devices = device::all().iter().map(|device| {
-        let verdict = module.image().on(device);
-        json!({
-            "device": device.name(),
-            "loads": verdict.is_ok(),
-            "reason": verdict.err().map(|e| e.message),
-        })
+        let verdict = module.image().on(device).map_err(|e| e.message);
+        // It takes the module, but not every entry of it (docs/cpu-device.md).
+        let lacking = image.unsupported().filter(|_| device.index == 0);
+        let verdict = verdict.and_then(|_| lacking.map_or(Ok(()), |e| Err(e.to_string())));
+        json!({"device": device.name(), "loads": verdict.is_ok(), "reason": verdict.err()})
     });
     value["devices"] = devices.collect();
     value

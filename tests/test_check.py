@@ -56,7 +56,7 @@ def test_check_finds_a_hazard_in_the_text(data: Path, tmp_path: Path, capsys) ->
         "  hazards     line 19: mbarrier.init.shared.b64, but bulk copies signal it without a fence in between, expected "
         "fence.mbarrier_init.release.cluster or fence.proxy.async behind it\n"
     ) in out
-    assert out.endswith("\n") and "verdict: " in out and "nothing found" not in out
+    assert "nothing found" not in out.splitlines()[-1]
 
 
 def test_check_finds_a_deadlock_by_running(data: Path, tmp_path: Path, capsys) -> None:

@@ -50,8 +50,10 @@ def test_adapters_import_buffer_and_errors_only(path: Path) -> None:
     assert ours(path) <= {"warpbridge.buffer", "warpbridge.errors"}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if "demo" not in p.parts], ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_no_array_library_is_imported_outside_the_demo(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if not {"demo", "tools"} & set(p.parts)], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_no_array_library_is_imported_outside_the_demo_and_the_tools(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & ARRAY_LIBRARIES
 
 

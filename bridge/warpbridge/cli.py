@@ -1,6 +1,6 @@
 """The ``warpbridge`` command: `info`, `kernels`, `demo`. It prints; what it prints comes from the public API.
 
-The commands `trace` and `check` are in `tools.py`.
+The commands `trace` and `check` are in `tools/`.
 
 Exit status: 0 done, 1 the demo or a check found something wrong or a traced launch failed, 2 wrong usage or an error,
 130 Ctrl-C.

@@ -8,13 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from . import inputs, kernels
-from .check import check, manifest_of
-from .errors import ArgumentError
-from .kernel import Kernel
-from .module import load
-from .timeline import kind_of
-from .trace import COPY_LATENCY, Block, Trace
+from .. import kernels
+from ..errors import ArgumentError
+from ..kernel import Kernel
+from ..module import load
+from ..timeline import kind_of
+from ..trace import COPY_LATENCY, Block, Trace
 
 _SIZE = "value of a shape symbol or scalar; may be repeated"
 
@@ -64,10 +63,14 @@ def _size(text: str) -> tuple[str, float]:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from .check import check  # NumPy only when it is needed
+
     return 0 if check(options.file, options.manifest, dict(options.size)) else 1
 
 
 def _trace(options: argparse.Namespace) -> int:
+    from . import inputs
+
     kernel = _kernel(options.kernel, options.manifest)
     arguments = inputs.make(kernel, dict(options.size))
     bound = kernel.bind(**arguments, arch=options.arch)
@@ -98,6 +101,8 @@ def _kernel(name: str, manifest: Path | None) -> Kernel:
         except AttributeError as error:
             raise ArgumentError(f"{error}, or a PTX file") from None
         return found
+    from .check import manifest_of
+
     path = Path(name)
     manifest = manifest or (manifest_of(path) if path.is_file() else None)
     module = load(path, manifest)

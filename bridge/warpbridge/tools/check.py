@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import LoadError, ManifestError, WarpbridgeError
+from ..kernel import Kernel
+from ..module import Module, load
+from ..settings import SCHEDULES, cpu
 from . import inputs
-from .errors import LoadError, ManifestError, WarpbridgeError
-from .kernel import Kernel
-from .module import Module, load
-from .settings import SCHEDULES, cpu
 
 _ELEMENTS = 20_000
 _TIMEOUT_S = 60.0

@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .. import kernels
-from ..errors import ArgumentError
-from ..kernel import Kernel
-from ..module import load
-from ..timeline import kind_of
-from ..trace import COPY_LATENCY, Block, Trace
+from warpbridge import kernels
+from warpbridge.errors import ArgumentError
+from warpbridge.kernel import Kernel
+from warpbridge.module import load
+from warpbridge.timeline import kind_of
+from warpbridge.trace import COPY_LATENCY, Block, Trace
 
 _SIZE = "value of a shape symbol or scalar; may be repeated"
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LoadError, ManifestError, WarpbridgeError
-from ..kernel import Kernel
-from ..module import Module, load
-from ..settings import SCHEDULES, cpu
+from warpbridge.errors import LoadError, ManifestError, WarpbridgeError
+from warpbridge.kernel import Kernel
+from warpbridge.module import Module, load
+from warpbridge.settings import SCHEDULES, cpu
+
 from . import inputs
 
 _ELEMENTS = 20_000

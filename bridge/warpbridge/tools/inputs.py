@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from warpbridge.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from ..kernel import Kernel
+    from warpbridge.kernel import Kernel
 
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.Constant,

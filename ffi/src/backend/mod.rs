@@ -3,6 +3,7 @@
 //! Callers (`bound.rs`, `dispatch.rs`) have checked every argument; a backend reports only what they could not foresee.
 //! `cuda/` and `cpu.rs` implement it and never import each other. The choice is made once, in `device.rs`.
 
+mod control_block;
 pub mod cpu;
 pub mod cuda;
 

@@ -6,29 +6,15 @@
 //! ```
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{fault, CpuFunction};
+use crate::backend::control_block::ControlBlock;
 use crate::backend::{CpuSettings, Ending, LaunchMode, LaunchPlan, Ticket};
 
 /// How long a kernel with a control block may take to leave by itself before the emulator ends it.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// docs/control-block.md.
-#[repr(C, align(64))]
-#[derive(Default)]
-struct ControlBlock {
-    cancel: AtomicU32,
-    status: AtomicU32,
-    progress: AtomicU32,
-    total: AtomicU32,
-    fault_code: AtomicU32,
-    reserved: AtomicU32,
-    fault_detail: [AtomicI64; 2],
-    more: [AtomicU32; 6],
-}
 
 type Waker = Box<dyn FnOnce() + Send>;
 
@@ -103,17 +89,7 @@ impl Tracked {
 
     /// What the control block says of a kernel that ran to its end.
     fn verdict(&self) -> Ending {
-        let Some(block) = &self.control else {
-            return Ending::Finished;
-        };
-        match block.status.load(Ordering::Acquire) {
-            0 => Ending::Finished,
-            1 => Ending::Stopped,
-            _ => Ending::Reported {
-                code: block.fault_code.load(Ordering::Acquire),
-                detail: [0, 1].map(|i| block.fault_detail[i].load(Ordering::Acquire)),
-            },
-        }
+        self.control.as_ref().map_or(Ending::Finished, |block| block.ending())
     }
 
     /// Ends a launch that has not begun; the worker then skips it.
@@ -175,7 +151,7 @@ impl Ticket for Tracked {
         let Some(block) = &self.control else {
             return self.stop.request();
         };
-        if block.cancel.swap(1, Ordering::AcqRel) != 0 {
+        if !block.request_stop() {
             return;
         }
         let stop = Arc::clone(&self.stop);
@@ -195,16 +171,7 @@ impl Ticket for Tracked {
         if self.is_done() {
             return 1.0;
         }
-        let Some(block) = &self.control else { return 0.0 };
-        let (done, total) = (
-            block.progress.load(Ordering::Acquire),
-            block.total.load(Ordering::Acquire),
-        );
-        if total == 0 {
-            0.0
-        } else {
-            (f64::from(done) / f64::from(total)).min(1.0)
-        }
+        self.control.as_ref().map_or(0.0, |block| block.progress())
     }
     fn ending(&self) -> Option<Ending> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -1,83 +1,13 @@
-//! The control block as the host sees it (docs/control-block.md), and the launches that are in flight.
+//! The launches that are in flight, and the control blocks and events that they use.
 //!
 //! [`Flights`] is bookkeeping only: it lends out slots (a control block and an event), remembers who uses them, and takes
 //! them back once the launch is done, also when its ticket was dropped long before. It makes no driver call, so it is tested
 //! without one; memory and events are made in `state.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use super::sys::Event;
-
-/// 64 bytes shared with a running kernel. Atomics, because the device changes them behind the compiler's back.
-#[repr(C, align(64))]
-#[derive(Default)]
-pub(super) struct ControlBlock {
-    cancel: AtomicU32,
-    status: AtomicU32,
-    progress: AtomicU32,
-    total: AtomicU32,
-    fault_code: AtomicU32,
-    reserved: AtomicU32,
-    fault_detail: [AtomicI64; 2],
-    rest: [AtomicU32; 6],
-}
-
-/// What a kernel left in its control block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    Finished,
-    Stopped,
-    Fault { code: u32, detail: [i64; 2] },
-}
-
-impl ControlBlock {
-    /// Before the launch that uses it.
-    pub(super) fn clear(&self) {
-        for word in [
-            &self.cancel,
-            &self.status,
-            &self.progress,
-            &self.total,
-            &self.fault_code,
-            &self.reserved,
-        ] {
-            word.store(0, Ordering::Relaxed);
-        }
-        self.fault_detail
-            .iter()
-            .for_each(|word| word.store(0, Ordering::Relaxed));
-        self.rest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-    }
-
-    pub(super) fn request_stop(&self) {
-        self.cancel.store(1, Ordering::Release);
-    }
-
-    /// Share done in [0, 1]; 0 where the kernel reports none.
-    pub(super) fn progress(&self) -> f64 {
-        let (done, total) = (
-            self.progress.load(Ordering::Relaxed),
-            self.total.load(Ordering::Relaxed),
-        );
-        if total == 0 {
-            return 0.0;
-        }
-        (f64::from(done) / f64::from(total)).min(1.0)
-    }
-
-    /// Only after the launch has ended.
-    pub(super) fn left(&self) -> Left {
-        match self.status.load(Ordering::Acquire) {
-            0 => Left::Finished,
-            1 => Left::Stopped,
-            _ => Left::Fault {
-                code: self.fault_code.load(Ordering::Relaxed),
-                detail: [0, 1].map(|i| self.fault_detail[i].load(Ordering::Relaxed)),
-            },
-        }
-    }
-}
+use crate::backend::control_block::ControlBlock;
 
 /// What one tracked launch needs from the device; reused, never freed.
 #[derive(Clone, Copy)]
@@ -169,7 +99,6 @@ impl<L> Flights<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::mem::{offset_of, size_of};
 
     fn slot(event: usize) -> Slot {
         Slot {
@@ -177,50 +106,6 @@ mod tests {
             address: 0,
             event: Event(event),
         }
-    }
-
-    #[test]
-    fn test_control_block_has_the_documented_layout() {
-        assert_eq!(size_of::<ControlBlock>(), 64);
-        let offsets = [
-            offset_of!(ControlBlock, cancel),
-            offset_of!(ControlBlock, status),
-            offset_of!(ControlBlock, progress),
-            offset_of!(ControlBlock, total),
-            offset_of!(ControlBlock, fault_code),
-            offset_of!(ControlBlock, fault_detail),
-            offset_of!(ControlBlock, rest),
-        ];
-        assert_eq!(offsets, [0, 4, 8, 12, 16, 24, 40]);
-    }
-
-    #[test]
-    fn test_progress_is_a_share_and_zero_when_the_kernel_reports_none() {
-        let block = ControlBlock::default();
-        assert_eq!(block.progress(), 0.0);
-        block.total.store(8, Ordering::Relaxed);
-        block.progress.store(2, Ordering::Relaxed);
-        assert_eq!(block.progress(), 0.25);
-        block.progress.store(9, Ordering::Relaxed);
-        assert_eq!(block.progress(), 1.0);
-    }
-
-    #[test]
-    fn test_left_reads_the_status_word() {
-        let block = ControlBlock::default();
-        assert_eq!(block.left(), Left::Finished);
-        block.status.store(1, Ordering::Relaxed);
-        assert_eq!(block.left(), Left::Stopped);
-        block.status.store(2, Ordering::Relaxed);
-        block.fault_code.store(7, Ordering::Relaxed);
-        block.fault_detail[0].store(-3, Ordering::Relaxed);
-        block.fault_detail[1].store(i64::MAX, Ordering::Relaxed);
-        let detail = [-3, i64::MAX];
-        assert_eq!(block.left(), Left::Fault { code: 7, detail });
-        block.request_stop();
-        block.clear();
-        assert_eq!(block.left(), Left::Finished);
-        assert_eq!(block.cancel.load(Ordering::Relaxed), 0);
     }
 
     #[test]

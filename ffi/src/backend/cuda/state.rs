@@ -6,11 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::context::Current;
-use super::control::{ControlBlock, Flights, Slot};
+use super::control::{Flights, Slot};
 use super::failure::{self, LaunchName};
 use super::library::Driver;
 use super::result::{Checked, Failure};
 use super::sys::{Api, Context, DeviceNumber, Event};
+use crate::backend::control_block::ControlBlock;
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::context::Current;
-use super::control::{Left, Slot};
+use super::control::Slot;
 use super::failure::LaunchName;
 use super::result::Failure;
 use super::state::{lock, DeviceState};
@@ -43,11 +43,7 @@ impl CudaTicket {
         match self.query() {
             Ok(false) => {}
             Ok(true) => {
-                *ending = Some(match self.slot.block.left() {
-                    Left::Finished => Ending::Finished,
-                    Left::Stopped => Ending::Stopped,
-                    Left::Fault { code, detail } => Ending::Reported { code, detail },
-                });
+                *ending = Some(self.slot.block.ending());
                 self.state.flights().land(self.serial);
             }
             // The flight stays in the books: the device may still write to its control block.

@@ -1,5 +1,7 @@
 //! Conversions (ISA 9.7.9.21): floats to integers by mode, integers to floats by mode, rounding to integers in place.
 
+use super::float::{neighbour32, neighbour64};
+
 /// Rounds to an integral value. Modes as in `float`, by `.rni`, `.rzi`, `.rmi`, `.rpi`.
 #[inline(always)]
 pub(crate) fn integral<const R: u8>(x: f64) -> f64 {
@@ -19,14 +21,7 @@ pub(crate) fn int_to_f32<const R: u8>(x: i128) -> f32 {
         return value;
     }
     let exact = value as i128;
-    let (low, high) = (exact > x, exact < x);
-    match R {
-        1 if low && x > 0 => value.next_down(),
-        1 if high && x < 0 => value.next_up(),
-        2 if low => value.next_down(),
-        3 if high => value.next_up(),
-        _ => value,
-    }
+    neighbour32::<R>(value, exact > x, exact < x)
 }
 
 /// An integer as f64 in mode R.
@@ -37,12 +32,5 @@ pub(crate) fn int_to_f64<const R: u8>(x: i128) -> f64 {
         return value;
     }
     let exact = value as i128;
-    let (low, high) = (exact > x, exact < x);
-    match R {
-        1 if low && x > 0 => value.next_down(),
-        1 if high && x < 0 => value.next_up(),
-        2 if low => value.next_down(),
-        3 if high => value.next_up(),
-        _ => value,
-    }
+    neighbour64::<R>(value, exact > x, exact < x)
 }

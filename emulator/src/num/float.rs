@@ -33,20 +33,31 @@ pub(crate) fn canonical(x: f32) -> f32 {
     f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN32 } else { bits })
 }
 
-/// The neighbour of a rounded-to-nearest `value` that mode R asks for; `error` is the sign of (exact - value).
+macro_rules! neighbour {
+    ($name:ident, $float:ty) => {
+        /// The neighbour of a rounded-to-nearest `value` that mode R asks for: the exact one lies below, above or neither.
+        #[inline(always)]
+        pub(super) fn $name<const R: u8>(value: $float, down: bool, up: bool) -> $float {
+            match R {
+                1 if down && value > 0.0 => value.next_down(),
+                1 if up && value < 0.0 => value.next_up(),
+                2 if down => value.next_down(),
+                3 if up => value.next_up(),
+                _ => value,
+            }
+        }
+    };
+}
+neighbour!(neighbour32, f32);
+neighbour!(neighbour64, f64);
+
+/// As `neighbour32`; `error` is the sign of (exact - value).
 #[inline(always)]
 fn directed32<const R: u8>(value: f32, error: f64) -> f32 {
     if value.is_nan() || error == 0.0 {
         return value;
     }
-    let (up, down) = (error > 0.0, error < 0.0);
-    match R {
-        1 if down && value > 0.0 => value.next_down(),
-        1 if up && value < 0.0 => value.next_up(),
-        2 if down => value.next_down(),
-        3 if up => value.next_up(),
-        _ => value,
-    }
+    neighbour32::<R>(value, error < 0.0, error > 0.0)
 }
 
 #[inline(always)]
@@ -54,14 +65,7 @@ fn directed64<const R: u8>(value: f64, error: f64) -> f64 {
     if value.is_nan() || error == 0.0 || error.is_nan() {
         return value;
     }
-    let (up, down) = (error > 0.0, error < 0.0);
-    match R {
-        1 if down && value > 0.0 => value.next_down(),
-        1 if up && value < 0.0 => value.next_up(),
-        2 if down => value.next_down(),
-        3 if up => value.next_up(),
-        _ => value,
-    }
+    neighbour64::<R>(value, error < 0.0, error > 0.0)
 }
 
 /// f64 to f32 in mode R.

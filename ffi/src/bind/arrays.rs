@@ -124,15 +124,7 @@ impl Call<'_> {
             }
             let expected = format!("{}, the shape of {by}", tuple_text(shape));
             let found = tuple_text(tensor.shape);
-            return Err(self.refuse(
-                arg,
-                Problem {
-                    verb: "has shape",
-                    found,
-                    expected,
-                    hint: "reshape or slice it first",
-                },
-            ));
+            return Err(self.refuse_shape(arg, found, expected));
         }
         let place = self.manifest.place(arg);
         if let Some((bound, by)) = self.symbols.get(symbol).filter(|(bound, _)| *bound != elements) {
@@ -225,13 +217,18 @@ impl Call<'_> {
             .collect();
         let expected = format!("{}{because}", in_parentheses(&shown));
         let found = tuple_text(tensor.shape);
+        self.refuse_shape(arg, found, expected)
+    }
+
+    fn refuse_shape(&self, arg: &Arg, found: String, expected: String) -> Error {
+        let (verb, hint) = ("has shape", "reshape or slice it first");
         self.refuse(
             arg,
             Problem {
-                verb: "has shape",
+                verb,
                 found,
                 expected,
-                hint: "reshape or slice it first",
+                hint,
             },
         )
     }

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi, dispatcher, settings
 from .buffer import CPU, CUDA, CUDA_MANAGED, Buffer
 from .device import WAIT_SLICE_S, Device, devices
 from .errors import ArgumentError
 from .pending import Pending
+from .pickling import refuse
 from .stream import handle_of
 from .trace import COPY_LATENCY, Trace
 
@@ -40,6 +41,9 @@ class Bound:
 
     def __repr__(self) -> str:
         return f"<Bound {self._name} on {self._device}>"
+
+    def __reduce__(self) -> NoReturn:
+        refuse(self, "pickle the kernel and the arguments, and bind them in the other process")
 
     @property
     def result(self) -> Any:

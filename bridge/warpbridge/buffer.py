@@ -7,7 +7,7 @@ Strides count elements, as DLPack's do; the pointer already includes any byte of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from .errors import ArgumentError
 
@@ -154,6 +154,12 @@ class TensorMap:
     def __repr__(self) -> str:
         shape, dtype = self.buffer.shape, self.buffer.dtype.name
         return f"<TensorMap of {dtype} {shape} on {self.buffer.device_name}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled, because it belongs to this process; pickle the array, and make its map in the "
+            "other process with wb.tensor_map"
+        )
 
 
 def device_name(device_type: int, device_id: int) -> str:

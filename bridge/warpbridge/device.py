@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,15 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device({str(self)!r})"
+
+    def __reduce__(self) -> tuple[Callable[[str], Device], tuple[str]]:
+        return device, (str(self),)  # the same object for the same name; in a process without it, `device` says so
+
+    def __copy__(self) -> Device:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Device:
+        return self
 
     @property
     def dl_device(self) -> tuple[int, int]:

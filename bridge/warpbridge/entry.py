@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi
 from .arguments import as_any
@@ -12,6 +12,7 @@ from .bound import Bound
 from .buffer import Buffer, TensorMap
 from .errors import ArgumentError
 from .pending import Pending
+from .pickling import refuse
 from .trace import Trace
 
 Extent = int | Sequence[int]
@@ -41,6 +42,9 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"<Entry {self.__name__}({', '.join(str(p['type']) for p in self.params)})>"
+
+    def __reduce__(self) -> NoReturn:
+        refuse(self, f"pickle its module, and take module.entries[{self.__name__!r}] in the other process")
 
     @property
     def params(self) -> Sequence[Mapping[str, Any]]:

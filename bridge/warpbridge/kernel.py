@@ -16,6 +16,7 @@ from .bound import Bound
 from .buffer import CPU, CUDA, Buffer
 from .errors import ArgumentError
 from .pending import Pending
+from .pickling import Origin, Source, Travels, reduce_kernel
 from .signature import Argument, Call, CallShape
 from .stream import handle_of
 from .trace import Trace
@@ -26,7 +27,7 @@ _CALL_OPTIONS = (*_LAUNCH_OPTIONS, "timeout")
 _SUBMIT_OPTIONS = (*_CALL_OPTIONS, "on_done")
 
 
-class Kernel:
+class Kernel(Travels):
     """A kernel: ``k(x, ...)`` blocks, ``k.submit`` returns a Pending, ``k.launch`` queues, ``k.bind`` checks once.
 
     Made by `load` (with a manifest) and by `warpbridge.kernels`. Its own arguments are in ``help(k)`` and
@@ -45,9 +46,11 @@ class Kernel:
         Seconds until the kernel is asked to stop (not for ``launch``).
     """
 
-    def __init__(self, module: _ffi.Handle, name: str) -> None:
+    def __init__(self, module: _ffi.Handle, name: str, origin: Origin) -> None:
         self._handle = _ffi.kernel_get(module, name)
         self._manifest = _ffi.kernel_info(self._handle)
+        files = [variant["ptx"] for variant in self._manifest["variants"]]
+        self._origin = origin.with_variants(files) if isinstance(origin, Source) else origin
         by_name = {entry["name"]: Argument.read(entry) for entry in self._manifest["args"] if "kind" in entry}
         visible = [by_name[item] for item in self._manifest["visible"]]
         self._shape = CallShape(name, visible, _free_dtypes(visible, self._manifest.get("dtypes") or {}))
@@ -58,6 +61,9 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"<Kernel {self._shape}>"
+
+    def __reduce__(self) -> Any:
+        return reduce_kernel(self, self._origin)
 
     @property
     def manifest(self) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import _ffi
 from .kernel import Kernel
+from .pickling import Bundled
 
 _loaded: dict[str, Kernel] = {}
 
@@ -24,7 +25,8 @@ def __getattr__(name: str) -> Kernel:
         known = {entry["name"] for entry in _ffi.bundled()}
         if name not in known:
             raise AttributeError(f"warpbridge has no kernel {name!r}, expected one of: {', '.join(__dir__())}")
-        _loaded[name] = Kernel(_ffi.bundled_load(name), name)
+        made = Kernel(_ffi.bundled_load(name), name, Bundled(name, _ffi.version()))
+        return _loaded.setdefault(name, made)  # one object, also when two threads come at once
     return _loaded[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,7 @@ from . import _ffi
 from .entry import Entry
 from .errors import ArgumentError, LoadError, ManifestError
 from .kernel import Kernel
+from .pickling import Origin, Source, Travels, reduce_module
 
 T = TypeVar("T")
 
@@ -23,6 +25,7 @@ class Names(Mapping[str, T], Generic[T]):
         self._made: dict[str, T | None] = dict.fromkeys(names)
         self._make = make
         self._described = described
+        self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> T:
         if name not in self._made:
@@ -30,7 +33,11 @@ class Names(Mapping[str, T], Generic[T]):
             raise KeyError(f"{name!r} is not among the {self._described}; there are: {known}")
         found = self._made[name]
         if found is None:
-            found = self._made[name] = self._make(name)
+            made = self._make(name)
+            with self._lock:
+                found = self._made[name]
+                if found is None:
+                    found = self._made[name] = made
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -43,7 +50,7 @@ class Names(Mapping[str, T], Generic[T]):
         return f"<{self._described}: {', '.join(self._made) or 'none'}>"
 
 
-class Module:
+class Module(Travels):
     """A loaded PTX module.
 
     Attributes
@@ -60,9 +67,10 @@ class Module:
         ``.target`` of the PTX, e.g. ``sm_90``.
     """
 
-    def __init__(self, handle: _ffi.Handle) -> None:
+    def __init__(self, handle: _ffi.Handle, origin: Origin) -> None:
         info = _ffi.module_info(handle)
         self._handle = handle
+        self._origin = origin
         facts = {entry["name"]: entry for entry in info["entries"]}
         self.origin: str = info["origin"]
         self.ptx_version: tuple[int, int] = tuple(info["ptx_version"])
@@ -71,12 +79,15 @@ class Module:
             facts, lambda name: Entry(handle, facts[name]), f"entries of {self.origin}"
         )
         self.kernels: Mapping[str, Kernel] = Names(
-            info["kernels"], lambda name: Kernel(handle, name), f"kernels of {self.origin}"
+            info["kernels"], lambda name: Kernel(handle, name, origin), f"kernels of {self.origin}"
         )
 
     def survey(self) -> Mapping[str, Any]:
         """Return what each entry needs, hazards in its text, and which devices load it (compiling it on each GPU)."""
         return _ffi.module_survey(self._handle)
+
+    def __reduce__(self) -> Any:
+        return reduce_module(self._origin)
 
     def __repr__(self) -> str:
         major, minor = self.ptx_version
@@ -113,12 +124,16 @@ def load(
         manifest = path.with_suffix(".toml")
     origin = "<string>" if path is None else str(path)
     if manifest is None:
-        return Module(_ffi.module_load(text, origin, None, None, None if path is None else str(path.parent)))
+        source = Source.of((path, text), None)
+        return Module(_ffi.module_load(text, origin, None, None, None if path is None else str(path.parent)), source)
     if isinstance(manifest, Mapping):
-        base = None if path is None else str(path.parent)
-        return Module(_ffi.module_load(text, origin, _as_json(manifest), "<dict>", base))
+        base, described = None if path is None else str(path.parent), _as_json(manifest)
+        source = Source.of((path, text), (None, described))
+        return Module(_ffi.module_load(text, origin, described, "<dict>", base), source)
     where = Path(manifest)
-    return Module(_ffi.module_load(text, origin, _manifest_text(where), str(where), str(where.parent)))
+    described = _manifest_text(where)
+    source = Source.of((path, text), (where, described))
+    return Module(_ffi.module_load(text, origin, described, str(where), str(where.parent)), source)
 
 
 def _ptx_of(ptx: str | bytes | os.PathLike[str]) -> tuple[bytes, Path | None]:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi
 from .errors import LaunchCancelled, WarpbridgeError
+from .pickling import refuse
 
 
 class Pending(Future[Any]):
@@ -36,6 +37,9 @@ class Pending(Future[Any]):
             return f"<Pending {self._kernel}: running, {self.progress:.0%}>"
         failure = self._failure()
         return f"<Pending {self._kernel}: {'finished' if failure is None else type(failure).__name__}>"
+
+    def __reduce__(self) -> NoReturn:
+        refuse(self, "wait for its result(), and pickle that")
 
     @property
     def progress(self) -> float:

@@ -6,11 +6,12 @@ streams have handles too, and the same order: launches on one stream follow each
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi, dispatcher
 from .device import Device, wait_for_stream
 from .errors import ArgumentError
+from .pickling import refuse
 
 _LEGACY = (0, 1)
 
@@ -37,6 +38,9 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream({str(self.device)!r}, {self.handle:#x})"
+
+    def __reduce__(self) -> NoReturn:
+        refuse(self, f"make one in the other process: wb.device({str(self.device)!r}).stream()")
 
     def __cuda_stream__(self) -> tuple[int, int]:
         """Hand the stream to another library (cuda.core's protocol).

@@ -20,6 +20,7 @@ mod survey;
 mod tensor_map;
 mod trace;
 
+pub use decode::{form_of, forms};
 pub use fault::{
     AccessKind, BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, MisuseKind, MisuseReport,
     RaceAccess, RaceKind, RaceReport, Space, Wait, WaitKind,

@@ -99,6 +99,21 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
     })
 }
 
+/// Every instruction form that is executed, as a pattern: `add{.rn}.f32`, `.(a|b)` for one of several, `<int>` for a class.
+pub fn forms() -> impl Iterator<Item = &'static str> {
+    FORMS.iter().map(|form| form.pattern)
+}
+
+/// The form that an instruction such as `add.rn.f32` has, going by its name and modifiers alone.
+#[must_use]
+pub fn form_of(spelling: &str) -> Option<&'static str> {
+    let mut words = spelling.split('.');
+    let opcode = words.next()?;
+    let modifiers: Vec<_> = words.collect();
+    let fits = |pattern: &&str| pattern::opcode(pattern) == opcode && pattern::matches(pattern, &modifiers);
+    forms().find(fits)
+}
+
 /// Parameter offsets as the ABI lays them out.
 fn parameters(function: &Function<'_>) -> Result<(Vec<Param>, usize), LoadError> {
     let mut list = Vec::new();

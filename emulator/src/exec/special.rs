@@ -114,6 +114,8 @@ pub(crate) const SPECIALS: &[(&str, Special)] = &[
     ("%reserved_smem_offset_begin", S::Zero),
     ("%reserved_smem_offset_end", S::Zero),
     ("%reserved_smem_offset_cap", S::Zero),
+    ("%reserved_smem_offset_0", S::Zero),
+    ("%reserved_smem_offset_1", S::Zero),
 ];
 
 /// Every register by its number.

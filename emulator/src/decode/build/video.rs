@@ -74,6 +74,17 @@ fn signedness(i: &Instruction<'_>) -> Lowered<[bool; 3]> {
     }
 }
 
+/// `%r1.h10`, `%r1.b3210`: a register whose lanes are chosen, or masked.
+fn selects_lanes(operand: &Operand<'_>) -> bool {
+    match operand.kind {
+        OperandKind::Name(name) => name.rsplit_once('.').is_some_and(|(_, lanes)| {
+            let digits = lanes.strip_prefix(['h', 'b']).unwrap_or("");
+            !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+        }),
+        _ => false,
+    }
+}
+
 /// `vadd2`, `vadd4` and the like.
 pub(crate) fn lanes<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
     let bits = if i.opcode.ends_with('2') { 16 } else { 8 };
@@ -88,6 +99,9 @@ pub(crate) fn lanes<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<(
         plus_one: false,
     };
     let o = operands(i, 4, 4)?;
+    if o.iter().any(selects_lanes) {
+        return Err(unsupported(i));
+    }
     let (a, b, c) = (l.src(&o[1], Ty::B32)?, l.src(&o[2], Ty::B32)?, l.src(&o[3], Ty::B32)?);
     let dst = l.dst(&o[0], Ty::B32)?;
     let extra = l.list(list.pack());

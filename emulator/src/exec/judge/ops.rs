@@ -63,7 +63,7 @@ fn classify(text: &str, extra: u32, global: bool) -> Op {
     let has = |name: &str| parts.contains(&name);
     match parts[0] {
         "ld" | "ldu" | "st" | "atom" | "red" => access(&parts, extra, global),
-        "fence" if has("proxy") && has("async") => Op {
+        "fence" | "membar" if has("proxy") && has("async") => Op {
             kind: Kind::ProxyFence,
             ..OTHER
         },

@@ -82,12 +82,10 @@ def test_array_on_a_device_that_is_not_there(x: np.ndarray) -> None:
     assert str(caught.value) == f"scale: argument 1 (x) {why_no_device(99)}"
 
 
-def test_misaligned_array() -> None:
-    x = np.zeros(17, np.uint8)[1:].view(np.float32)
-    error = refused(wb.kernels.scale, x, 2.0)
-    assert str(error) == (
-        f"scale: argument 1 (x) has address {x.ctypes.data:#x}, expected a multiple of 4; make a copy first"
-    )
+def test_misaligned_output(x: np.ndarray) -> None:
+    y = np.zeros(4 * x.size + 1, np.uint8)[1:].view(np.float32)
+    error = refused(wb.kernels.scale, x, 2.0, out=y)
+    assert str(error) == f"scale: out (y) has address {y.ctypes.data:#x}, expected a multiple of 4; make a copy first"
 
 
 def test_read_only_output(x: np.ndarray) -> None:

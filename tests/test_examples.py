@@ -12,6 +12,12 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 PROMISES = {
     "own_ptx.py": ["saxpy(x, y, a", "largest error: ", "refused: saxpy: argument 1 (x) is float64, expected float32"],
     "three_styles.py": ["blocking:", "progress 1.0", "stream-ordered:"],
+    "dask_blocks.py": [
+        "dask.array<scale, shape=(1000000,)",
+        "threads: 7.0",
+        "processes: 7.0",
+        "cluster: 7.0",
+    ],
     "deadlock.py": ["role producer", "role consumer", "-> "],
 }
 

@@ -47,6 +47,16 @@ def as_array(obj: Any, described: str, fields: dict[str, Any]) -> Buffer:
     return buffer
 
 
+def aligned(obj: Any) -> Any:
+    """Return an input array, or a copy of it where it is a misaligned NumPy array.
+
+    No kernel can read such an array, and its maker often has no choice: unpickled arrays lie wherever their message had
+    them (dask.distributed), memory maps at any offset of a file.
+    """
+    flags = getattr(obj, "flags", None)
+    return obj.copy() if getattr(flags, "aligned", True) is False else obj
+
+
 def as_inline(obj: Any, dtype: str, on_host: bool, described: str, fields: dict[str, Any]) -> Numbers | Buffer:
     """Return an inline array argument: its numbers, or the claim on an array where the launch runs.
 

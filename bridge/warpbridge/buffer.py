@@ -157,8 +157,8 @@ class TensorMap:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{self!r} cannot be pickled, because it belongs to this process; pickle the array, and make its map in the "
-            "other process with wb.tensor_map"
+            f"{self!r} cannot be pickled, because it belongs to this process; pickle the array, and make its map "
+            "in the other process with wb.tensor_map"
         )
 
 

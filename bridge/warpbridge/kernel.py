@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _ffi
-from .arguments import as_array, as_inline, as_scalar
+from .arguments import aligned, as_array, as_inline, as_scalar
 from .bound import Bound
 from .buffer import CPU, CUDA, Buffer
 from .errors import ArgumentError
@@ -172,6 +172,8 @@ class Kernel(Travels):
                 values[argument.name] = as_inline(obj, argument.dtype, on_host, described, fields)
             else:
                 buffer = self._array(argument, obj)
+                if buffer.pointer & 7 and not argument.is_written:
+                    buffer = self._array(argument, aligned(obj))
                 values[argument.name] = buffer
                 on_host &= buffer.device_type == CPU
         return values

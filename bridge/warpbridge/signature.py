@@ -34,6 +34,7 @@ class Argument:
     name: str
     is_array: bool
     is_output: bool
+    is_written: bool
     dtype: str
     required: bool
     inline: bool
@@ -49,6 +50,7 @@ class Argument:
             entry["name"],
             is_array,
             is_array and entry.get("intent") == "out",
+            is_array and entry.get("intent") != "in",
             entry.get("dtype", ""),
             not entry.get("optional", False) if is_array else default is None,
             bool(entry.get("inline", False)),

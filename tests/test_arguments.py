@@ -83,7 +83,7 @@ def test_array_on_a_device_that_is_not_there(x: np.ndarray) -> None:
 
 
 def test_misaligned_output(x: np.ndarray) -> None:
-    y = np.zeros(4 * x.size + 1, np.uint8)[1:].view(np.float32)
+    y = np.zeros(4 * x.size + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
     error = refused(wb.kernels.scale, x, 2.0, out=y)
     assert str(error) == f"scale: out (y) has address {y.ctypes.data:#x}, expected a multiple of 4; make a copy first"
 

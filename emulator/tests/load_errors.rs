@@ -55,6 +55,11 @@ fn statements_that_cannot_be_loaded_say_what_was_found_and_expected() {
             "bra NOWHERE;",
             "line 7, column 9: label \"NOWHERE\" does not stand in this function",
         ),
+        (
+            "mma.sp.sync.aligned.m16n8k32.row.col.f16.f16.f16.f16 {%r0, %r1}, {%r0, %r1, %r2, %r3}, {%r0, %r1, %r2, %r3}, \
+             {%r0, %r1}, %r0, 2;",
+            "line 7, column 131: found a sparsity selector outside 0 to 1, expected one of these",
+        ),
         ("A: A: ret;", "line 7, column 8: label \"A\" stands twice"),
         ("mov.u32 %r1, ;", "line 7, column 18: found \";\", expected an operand"),
         (

@@ -255,6 +255,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("stmatrix.sync.aligned.m8n8.(x1|x2|x4){.trans}{.(shared|shared::cta)}.b16", matrix::tile),
     form("movmatrix.sync.aligned.m8n8.trans.b16", matrix::movmatrix),
     form("mma.sync.aligned.<mma>.(row|col).(row|col){.(rn|rz|rm|rp)}{.satfinite}.<mma>.<mma>.<mma>.<mma>{.(xor|and)}{.popc}", matrix::mma),
+    form("mma.(sp|sp::ordered_metadata).sync.aligned.<mma>.row.col{.satfinite}.<mma>.<mma>.<mma>.<mma>", matrix::mma),
     form("wmma.load.(a|b|c).sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.store.d.sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.(rn|rz|rm|rp)}{.satfinite}", matrix::wmma_product),

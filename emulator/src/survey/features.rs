@@ -41,6 +41,13 @@ const TABLE: &[(&str, &[&str], &str, &str)] = &[
     ("tensormap", &[], "tensor map edits (tensormap.replace)", "sm_90a"),
     ("stmatrix", &[], "stmatrix", "sm_90"),
     ("ldmatrix", &[], "ldmatrix", "sm_75"),
+    ("mma", &["sp"], "sparse matrix products (mma.sp)", "sm_80"),
+    (
+        "mma",
+        &["sp::ordered_metadata"],
+        "sparse matrix products (mma.sp)",
+        "sm_80",
+    ),
     ("mma", &[], "matrix products (mma.sync)", "sm_70"),
     ("wmma", &[], "matrix products (wmma)", "sm_70"),
     ("redux", &[], "redux.sync", "sm_80"),

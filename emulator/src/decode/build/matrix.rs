@@ -1,11 +1,13 @@
 //! Matrix instructions (ISA 9.7.14): shapes, types and register counts are checked here, once.
 
 use super::memory::{flags, space_code};
+use super::warp::literal;
 use super::{has, operands, unary, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
 use crate::exec::inst::Inst;
 use crate::exec::matrix::element::Element;
 use crate::exec::matrix::product::{self, is_quad, Combine, Mma};
+use crate::exec::matrix::sparse::{selectors, Sparsity};
 use crate::exec::matrix::tiles;
 use crate::exec::matrix::wmma::{self, Tile, Wmma};
 use crate::module::LoadError;
@@ -72,6 +74,34 @@ fn combine(i: &Instruction<'_>) -> Combine {
 fn allows(a: Element, b: Element, c: Element, d: Element, shape: (u32, u32, u32)) -> bool {
     use Element as E;
     let (m, n, k) = shape;
+    // One register holds 4 lanes' worth of k: the shapes are multiples of that.
+    let unit = 4 * a.per_register();
+    let depth = match (a, m) {
+        (E::F16, 8) => k == 4,
+        (E::F64, 8) => k == 4,
+        (E::F64, 16) => matches!(k, 4 | 8 | 16),
+        (E::U8 | E::S8 | E::U4 | E::S4 | E::B1, 8) => k == unit,
+        (_, 16) => k == unit || k == 2 * unit,
+        _ => false,
+    };
+    fits(a, b, c, d, shape) && depth && n == 8
+}
+
+/// The shapes that `mma.sp` has: twice as deep.
+fn allows_sparse(a: Element, b: Element, c: Element, d: Element, shape: (u32, u32, u32)) -> bool {
+    use Element as E;
+    let unit = 8 * a.per_register();
+    let depth = match a {
+        E::E4m3 | E::E5m2 => shape.2 == 2 * unit,
+        E::F64 | E::B1 => false,
+        _ => shape.2 == unit || shape.2 == 2 * unit,
+    };
+    fits(a, b, c, d, shape) && depth && (shape.0, shape.1) == (16, 8)
+}
+
+/// Element types that go together.
+fn fits(a: Element, b: Element, c: Element, d: Element, shape: (u32, u32, u32)) -> bool {
+    use Element as E;
     let sums = match a {
         E::F16 => {
             matches!((d, c), (E::F16, E::F16) | (E::F32, E::F32)) || (shape == (8, 8, 4) && (d, c) == (E::F32, E::F16))
@@ -84,18 +114,7 @@ fn allows(a: Element, b: Element, c: Element, d: Element, shape: (u32, u32, u32)
     let same = a == b
         || matches!((a, b), (E::U8 | E::S8, E::U8 | E::S8) | (E::U4 | E::S4, E::U4 | E::S4))
         || matches!((a, b), (E::E4m3 | E::E5m2, E::E4m3 | E::E5m2));
-    // One register holds 4 lanes' worth of k: the shapes are multiples of that.
-    let unit = 4 * a.per_register();
-    let depth = match (a, m) {
-        (E::F16, 8) => k == 4,
-        (E::F64, 8) => k == 4,
-        (E::F64, 16) => matches!(k, 4 | 8 | 16),
-        (E::U8 | E::S8 | E::U4 | E::S4 | E::B1, 8) => k == unit,
-        (E::E4m3 | E::E5m2, 16) => k == 2 * unit || k == unit,
-        (_, 16) => k == unit || k == 2 * unit,
-        _ => false,
-    };
-    sums && same && depth && n == 8
+    sums && same
 }
 
 pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
@@ -103,18 +122,22 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
     let (Some(shape), &[d, a, b, c]) = (shape(i), types.as_slice()) else {
         return Err(unsupported(i));
     };
-    if !allows(a, b, c, d, shape) {
+    let sparse = i.modifiers.first().is_some_and(|word| word.starts_with("sp"));
+    let allowed = if sparse { allows_sparse } else { allows };
+    if !allowed(a, b, c, d, shape) {
         return Err(unsupported(i));
     }
-    let o = operands(i, 4, 4)?;
+    let count = if sparse { 6 } else { 4 };
+    let o = operands(i, count, count)?;
     let (m, n, k) = shape;
+    let stored = if sparse { k / 2 } else { k };
     let lanes = |elements: u32, t: Element| elements / 32 / t.per_register();
     let quad = a == Element::F16 && shape == (8, 8, 4);
     let counts = if quad {
         let sums = |t: Element| 8 / t.per_register();
         (sums(d), 2, 2, sums(c))
     } else {
-        (lanes(m * n, d), lanes(m * k, a), lanes(n * k, b), lanes(m * n, c))
+        (lanes(m * n, d), lanes(m * stored, a), lanes(n * k, b), lanes(m * n, c))
     };
     let layouts: Vec<bool> = i
         .modifiers
@@ -134,6 +157,7 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
         by_row: (row_a, row_b),
         saturate: has(i, "satfinite"),
         combine: combine(i),
+        sparsity: if sparse { Some(sparsity(l, o, a, k)?) } else { None },
         a_slots: sources(l, &o[1], a, counts.1)?,
         b_slots: sources(l, &o[2], b, counts.2)?,
         c_slots: sources(l, &o[3], c, counts.3)?,
@@ -147,6 +171,23 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
     let extra = l.out.products.len() as u32 - 1;
     l.emit(Inst { extra, ..blank(run) });
     Ok(())
+}
+
+/// The metadata and the selector of `mma.sp`.
+fn sparsity<'t>(l: &mut Lower<'_, 't>, o: &[Operand<'t>], a: Element, k: u32) -> Lowered<Sparsity> {
+    let count = selectors(a, k);
+    let selector = literal(&o[5]).filter(|s| *s < u64::from(count));
+    let Some(selector) = selector else {
+        let text = format!(
+            "found a sparsity selector outside 0 to {}, expected one of these",
+            count - 1
+        );
+        return Err(LoadError::at(o[5].pos, text));
+    };
+    Ok(Sparsity {
+        metadata: l.src(&o[4], Ty::B32)?,
+        selector: selector as u32,
+    })
 }
 
 /// `ldmatrix` and `stmatrix`.

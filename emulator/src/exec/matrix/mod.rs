@@ -1,9 +1,15 @@
 //! Warp-level matrices (ISA 9.7.14): elements in registers (`element`), where a fragment's elements belong (`fragment`),
-//! the product (`product`), and the moves between registers and shared memory (`tiles`).
+//! the product (`product`, and what it names), and the moves between registers and shared memory (`tiles`).
 
+mod double;
 pub(crate) mod element;
+mod float;
 pub(crate) mod fragment;
+mod integer;
 pub(crate) mod product;
+mod quad;
+pub(crate) mod sparse;
+mod spread;
 pub(crate) mod tiles;
 pub(crate) mod wmma;
 

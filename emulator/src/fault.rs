@@ -90,8 +90,34 @@ pub enum WaitKind {
     },
     /// `cp.async.wait_group`, `cp.async.bulk.wait_group` and the like.
     Copies,
+    /// `setmaxnreg.inc`, whose registers the pool of the thread block does not have.
+    Registers {
+        /// Per thread.
+        wanted: u32,
+        /// Per thread, what the warp has.
+        held: u32,
+        /// In the pool.
+        free: u32,
+        /// What the thread block was launched with.
+        total: u32,
+        /// The others.
+        holders: Vec<RegisterHolder>,
+    },
     /// A loop that polls memory which nothing changes any more.
     Spin,
+}
+
+/// Warps that hold the same number of registers since the same instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterHolder {
+    /// Their role.
+    pub role: Option<String>,
+    /// First and last.
+    pub warps: (u32, u32),
+    /// Per thread.
+    pub registers: u32,
+    /// Line of the `setmaxnreg` that has set them; `None` since the launch.
+    pub line: Option<u32>,
 }
 
 /// The state of an mbarrier or barrier at the time of a report.
@@ -216,6 +242,8 @@ pub enum MisuseKind {
     ExitInFlight,
     /// A thread block left while another one used its shared memory.
     ExitBeforePeer,
+    /// A warp did not do what all warps of its warpgroup must do.
+    Warpgroup,
 }
 
 /// A rule of the PTX ISA was broken, with a result that a GPU leaves undefined.

@@ -72,6 +72,8 @@ pub struct Entry {
     pub required_block: Option<[u32; 3]>,
     /// `.maxntid`, where given.
     pub max_block: Option<[u32; 3]>,
+    /// Registers per thread that a launch begins with, where the text says: the start of `setmaxnreg`'s pool.
+    pub launch_registers: Option<u32>,
     /// `.reqnctapercluster`, where given.
     pub required_cluster: Option<[u32; 3]>,
     /// Bytes of static shared memory.

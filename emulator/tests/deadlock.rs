@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 mod common;
 use common::{entry, parse, Args, Run, SCHEDULES};
+use emulator::Checks;
 use std::time::{Duration, Instant};
 
 /// Two roles that wait for each other in loops which count polls and read a control word every 64 of them.
@@ -146,4 +147,54 @@ deadlock in \"k\", thread block (0, 0, 0): every role waits and nothing is in fl
   warp 0 (lanes 0 to 15) waits for lanes 16 to 31 of its warp
     line 14: bar.sync 0";
     assert_eq!(fault.to_string(), report);
+}
+
+/// The second warpgroup asks for more than the pool has: 256 threads start with 128 registers each.
+const STARVED: &str = "
+    .reg .pred %p1; .reg .b32 %r1;
+    mov.u32 %r1, %tid.x;
+    setp.lt.u32 %p1, %r1, 128;
+    @%p1 bra PRODUCER;
+    setmaxnreg.inc.sync.aligned.u32 240;
+    ret;
+PRODUCER:
+    setmaxnreg.dec.sync.aligned.u32 40;
+    ret;";
+
+const STARVED_REPORT: &str = "\
+deadlock in \"k\", thread block (0, 0, 0): every role waits and nothing is in flight
+  role consumer (warp 7) waits for 240 registers per thread
+    line 11: setmaxnreg.inc.sync.aligned.u32 240
+    pool: 512 of 32768 registers free, 3584 more wanted for each warp; role producer (warps 0 to 3) hold 40 per thread (line 14), \
+role consumer (warps 4 to 6) hold 240 (line 11), role consumer (warp 7) holds 128 (since the launch)";
+
+#[test]
+fn setmaxnreg_that_the_pool_cannot_serve_is_a_deadlock_under_all_checks() {
+    let text = entry("", STARVED).replace("k()", "k() .maxnreg 128");
+    let module = parse(&text);
+    for checks in [Checks::None, Checks::Memory, Checks::All] {
+        let mut run = Run::new(&module, "k", 1, 256).roles(&[("producer", 4), ("consumer", 4)]);
+        run.settings.checks = checks;
+        let fault = run.go(&Args::default()).unwrap_err();
+        assert_eq!(fault.to_string(), STARVED_REPORT, "{checks:?}");
+    }
+}
+
+#[test]
+fn setmaxnreg_without_a_register_count_at_launch_is_ignored() {
+    let module = parse(&entry("", STARVED));
+    Run::new(&module, "k", 1, 256).go(&Args::default()).unwrap();
+}
+
+#[test]
+fn launch_registers_follow_the_largest_block_of_the_text() {
+    let count = |tuning: &str| {
+        let text = entry("", "ret;").replace("k()", &format!("k() {tuning}"));
+        parse(&text).entry("k").unwrap().launch_registers
+    };
+    assert_eq!(count(".maxntid 384, 1, 1"), Some(168));
+    assert_eq!(count(".reqntid 128"), Some(256));
+    assert_eq!(count(".maxntid 128, 1, 1 .minnctapersm 4"), Some(128));
+    assert_eq!(count(".maxntid 384, 1, 1 .maxnreg 96"), Some(96));
+    assert_eq!(count(""), None);
 }

@@ -122,6 +122,9 @@ hazards! {
     mbarrier_overwritten(64, 1);
     overwritten_too_early(64, 1);
     proxy_fence_missing(64, 1);
+    registers_in_half_a_warpgroup(128, 1);
+    registers_starved(384, 1);
+    registers_twice(128, 1);
     shared_never_written(32, 1);
     wait_group_too_few(32, 1);
     wait_never_satisfied(64, 1);

@@ -60,6 +60,18 @@ fn statements_that_cannot_be_loaded_say_what_was_found_and_expected() {
              {%r0, %r1}, %r0, 2;",
             "line 7, column 131: found a sparsity selector outside 0 to 1, expected one of these",
         ),
+        (
+            "setmaxnreg.dec.sync.aligned.u32 20;",
+            "line 7, column 37: setmaxnreg is given 20 registers, expected a multiple of 8 from 24 to 256",
+        ),
+        (
+            "setmaxnreg.inc.sync.aligned.u32 100;",
+            "line 7, column 37: setmaxnreg is given 100 registers, expected a multiple of 8 from 24 to 256",
+        ),
+        (
+            "setmaxnreg.inc.sync.aligned.u32 %r1;",
+            "line 7, column 37: setmaxnreg is given no constant, expected a multiple of 8 from 24 to 256",
+        ),
         ("A: A: ret;", "line 7, column 8: label \"A\" stands twice"),
         ("mov.u32 %r1, ;", "line 7, column 18: found \";\", expected an operand"),
         (

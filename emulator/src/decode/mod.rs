@@ -148,9 +148,23 @@ fn entry(function: &Function<'_>, static_shared_bytes: u32) -> Result<Entry, Loa
         param_bytes,
         required_block: function.required_block,
         max_block: function.max_block,
+        launch_registers: launch_registers(function),
         required_cluster: function.required_cluster,
         static_shared_bytes,
     })
+}
+
+/// Registers per thread at launch, as `ptxas` finds them: `.maxnreg`, or what the register file gives each thread of the
+/// largest block. Without either it cannot tell, and `setmaxnreg` is ignored (ISA 9.7.17.5, and so says its warning).
+fn launch_registers(function: &Function<'_>) -> Option<u32> {
+    const FILE: u32 = 65536;
+    if function.max_registers.is_some() {
+        return function.max_registers;
+    }
+    let block = function.required_block.or(function.max_block)?;
+    let threads = block.iter().try_fold(1u32, |n, axis| n.checked_mul(*axis))?;
+    let resident = threads.max(1).checked_mul(function.min_blocks.unwrap_or(1).max(1))?;
+    Some((FILE / resident / 8 * 8).clamp(24, 256))
 }
 
 /// A function's code, or what in it cannot be executed: nothing of it is kept then.

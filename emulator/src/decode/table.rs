@@ -259,6 +259,6 @@ pub(crate) const FORMS: &[Form] = &[
     form("wmma.load.(a|b|c).sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.store.d.sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.(rn|rz|rm|rp)}{.satfinite}", matrix::wmma_product),
-    form("setmaxnreg.(inc|dec).sync.aligned.u32", control::hint),
+    form("setmaxnreg.(inc|dec).sync.aligned.u32", control::registers),
     form("griddepcontrol.(launch_dependents|wait)", control::hint),
 ];

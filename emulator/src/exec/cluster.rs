@@ -28,6 +28,8 @@ pub(crate) enum Waiting {
     },
     /// `barrier.cluster`.
     Cluster,
+    /// `setmaxnreg.inc`: so many registers per thread.
+    Registers(u32),
 }
 
 /// Where a call returns to.
@@ -89,6 +91,8 @@ pub(crate) struct Warp {
     pub copies: LaneCopies,
     /// The phase of `barrier.cluster` that each lane has arrived in.
     pub cluster_phase: [u32; 32],
+    /// Registers per thread, and the `setmaxnreg` that has set them.
+    pub registers: (u32, Option<u32>),
 }
 
 /// One of the 16 barriers of a CTA.
@@ -127,6 +131,8 @@ pub(crate) struct Cta {
     pub barriers_used: bool,
     /// Sorted by address.
     pub mbarriers: Vec<Mbarrier>,
+    /// Registers that `setmaxnreg.dec` has released and nobody has taken.
+    pub free_registers: u32,
 }
 
 /// CTAs that run together: one, unless the launch has clusters.
@@ -241,6 +247,7 @@ impl Warp {
             tid,
             copies: LaneCopies::default(),
             cluster_phase: [u32::MAX; 32],
+            registers: (0, None),
         }
     }
 
@@ -250,6 +257,7 @@ impl Warp {
         self.carry = 0;
         self.copies.clear();
         self.cluster_phase = [u32::MAX; 32];
+        self.registers = (env.registers.unwrap_or(0), None);
         self.splits.clear();
         self.splits.push(Split {
             pc: function.start,
@@ -285,6 +293,7 @@ impl Cluster {
             barriers: vec![Barrier::default(); 16],
             barriers_used: false,
             mbarriers: Vec::new(),
+            free_registers: 0,
         };
         Cluster {
             number: 0,
@@ -320,6 +329,7 @@ impl Cluster {
             cta.index = env.cta_index(number, rank as u32);
             cta.memory.clear(cta.shared_bytes as usize);
             cta.mbarriers.clear();
+            cta.free_registers = 0;
             if std::mem::take(&mut cta.barriers_used) {
                 cta.barriers.iter_mut().for_each(|b| *b = Barrier::default());
             }

@@ -19,6 +19,8 @@ pub(crate) struct Env<'a> {
     pub ranges: Ranges,
     /// Threads per CTA.
     pub threads: u32,
+    /// Registers per thread at launch, where `setmaxnreg` has a pool.
+    pub registers: Option<u32>,
     /// Shared bytes per CTA, static and dynamic.
     pub shared_bytes: u32,
     pub dynamic_shared: u32,

@@ -22,6 +22,7 @@ pub(crate) mod program;
 mod ranges;
 pub(crate) mod rank;
 pub(crate) mod reduce;
+pub(crate) mod registers;
 pub(crate) mod remote;
 mod report;
 mod schedule;
@@ -137,6 +138,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         entry,
         ranges: Ranges::new(ranges),
         threads,
+        registers: known.launch_registers,
         shared_bytes: shared as u32,
         dynamic_shared: launch.shared_bytes,
         started: Instant::now(),

@@ -45,6 +45,7 @@ fn wait(cluster: &Cluster, cta: &Cta, env: &Env<'_>, warp: u32, split: &Split) -
         Waiting::Barrier(id) => (WaitKind::Barrier { id }, Some(barrier_state(cta, env, id))),
         Waiting::Lanes(missing) | Waiting::Sync(missing) => (WaitKind::Warp { missing }, None),
         Waiting::Cluster => (WaitKind::Cluster, Some(cluster_state(cluster))),
+        Waiting::Registers(wanted) => (registers_wanted(cta, env, warp, wanted), None),
         Waiting::No => (WaitKind::Spin, None),
     };
     Wait {
@@ -52,6 +53,16 @@ fn wait(cluster: &Cluster, cta: &Cta, env: &Env<'_>, warp: u32, split: &Split) -
         lanes: split.mask,
         on,
         state,
+    }
+}
+
+fn registers_wanted(cta: &Cta, env: &Env<'_>, warp: u32, wanted: u32) -> WaitKind {
+    WaitKind::Registers {
+        wanted,
+        held: cta.warps[warp as usize].registers.0,
+        free: cta.free_registers,
+        total: env.registers.unwrap_or(0) * 32 * cta.warps.len() as u32,
+        holders: super::registers::holders(cta, env),
     }
 }
 

@@ -169,6 +169,13 @@ fn kind(waiting: Waiting) -> Option<WaitKind> {
         Waiting::Barrier(id) => Some(WaitKind::Barrier { id }),
         Waiting::Lanes(missing) | Waiting::Sync(missing) => Some(WaitKind::Warp { missing }),
         Waiting::Cluster => Some(WaitKind::Cluster),
+        Waiting::Registers(wanted) => Some(WaitKind::Registers {
+            wanted,
+            held: 0,
+            free: 0,
+            total: 0,
+            holders: Vec::new(),
+        }),
     }
 }
 

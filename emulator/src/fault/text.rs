@@ -163,6 +163,9 @@ fn write_wait(f: &mut Formatter<'_>, wait: &Wait, last_warp: u32) -> fmt::Result
     let verb = if at.warp == last_warp { "waits" } else { "wait" };
     write!(f, "\n  {subject} {verb} {}", target(wait))?;
     write!(f, "\n    {}", Line(at))?;
+    if let WaitKind::Registers { .. } = &wait.on {
+        write!(f, "\n    {}", pool_text(&wait.on))?;
+    }
     if let Some(state) = &wait.state {
         write!(f, "\n    {}", state_text(&wait.on, state))?;
     }
@@ -179,6 +182,7 @@ fn target(wait: &Wait) -> String {
         WaitKind::Barrier { id } => format!("at barrier {id}"),
         WaitKind::Cluster => "at the barrier of the cluster".into(),
         WaitKind::Warp { missing } => format!("for {} of its warp", lanes(*missing)),
+        WaitKind::Registers { wanted, .. } => format!("for {wanted} registers per thread"),
         WaitKind::Copies => "for copies".into(),
         WaitKind::Spin => "in a loop that polls memory".into(),
     }
@@ -196,6 +200,33 @@ fn lanes(mask: u32) -> String {
             format!("lanes {}", list.collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+/// `pool: 1024 of 64512 registers free, 1792 more wanted for a warp; warps 0 to 3 hold 224 per thread (line 14), ...`.
+fn pool_text(on: &WaitKind) -> String {
+    let WaitKind::Registers {
+        wanted,
+        held,
+        free,
+        total,
+        holders,
+    } = on
+    else {
+        return String::new();
+    };
+    let more = (wanted - held) * 32;
+    let mut text = format!("pool: {free} of {total} registers free, {more} more wanted for each warp");
+    for (number, run) in holders.iter().enumerate() {
+        let verb = if run.warps.0 == run.warps.1 { "holds" } else { "hold" };
+        let subject = who(run.role.as_deref(), run.warps.0, run.warps.1);
+        let since = run
+            .line
+            .map_or("since the launch".into(), |line| format!("line {line}"));
+        let unit = if number == 0 { " per thread" } else { "" };
+        let join = if number == 0 { "; " } else { ", " };
+        text.push_str(&format!("{join}{subject} {verb} {}{unit} ({since})", run.registers));
+    }
+    text
 }
 
 fn state_text(on: &WaitKind, state: &BarrierState) -> String {

@@ -176,6 +176,8 @@ impl<'t> Parser<'t> {
             signature: Signature { params, results },
             required_block: None,
             max_block: None,
+            max_registers: None,
+            min_blocks: None,
             required_cluster: None,
             body: None,
         };
@@ -194,7 +196,15 @@ impl<'t> Parser<'t> {
                 ".reqntid" => function.required_block = Some(self.triple()?),
                 ".maxntid" => function.max_block = Some(self.triple()?),
                 ".reqnctapercluster" => function.required_cluster = Some(self.triple()?),
-                ".minnctapersm" | ".maxnreg" | ".maxnctapersm" | ".maxclusterrank" => {
+                ".maxnreg" => {
+                    self.next();
+                    function.max_registers = Some(self.small()?);
+                }
+                ".minnctapersm" => {
+                    self.next();
+                    function.min_blocks = Some(self.small()?);
+                }
+                ".maxnctapersm" | ".maxclusterrank" => {
                     self.next();
                     self.small()?;
                 }

@@ -150,6 +150,9 @@ pub(crate) struct Function<'t> {
     pub signature: Signature<'t>,
     pub required_block: Option<[u32; 3]>,
     pub max_block: Option<[u32; 3]>,
+    /// `.maxnreg`, `.minnctapersm`.
+    pub max_registers: Option<u32>,
+    pub min_blocks: Option<u32>,
     pub required_cluster: Option<[u32; 3]>,
     /// `None` for a declaration.
     pub body: Option<Vec<Statement<'t>>>,

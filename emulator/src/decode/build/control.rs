@@ -1,12 +1,14 @@
 //! Branches, calls, returns (ISA 9.7.12), and what has no effect here.
 
-use super::{operands, unsupported};
+use super::warp::literal;
+use super::{has, operands, unsupported};
 use crate::decode::layout::{ends, Symbol};
 use crate::decode::lower::{blank, Local, Lower, Lowered};
 use crate::exec::control;
 use crate::exec::inst::Inst;
 use crate::exec::memory::window;
 use crate::exec::program::{Call, Callee, End, Move};
+use crate::exec::registers;
 use crate::exec::simple;
 use crate::module::LoadError;
 use crate::ptx::tree::{Instruction, Operand, OperandKind, Signature};
@@ -207,7 +209,30 @@ fn actual<'t>(l: &mut Lower<'_, 't>, operand: &Operand<'t>, ty: Ty) -> Lowered<E
     Ok(End::Register(register.slot, register.ty.lane_bytes()))
 }
 
-/// `setmaxnreg`, `griddepcontrol`, `prefetch` and others are accepted and do nothing.
+/// `setmaxnreg`: the count is part of the instruction.
+pub(crate) fn registers<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> {
+    let o = operands(i, 1, 1)?;
+    let count = match literal(&o[0]) {
+        Some(count) if (24..=256).contains(&count) && count % 8 == 0 => count,
+        Some(count) => {
+            let text = format!("setmaxnreg is given {count} registers, expected a multiple of 8 from 24 to 256");
+            return Err(LoadError::at(o[0].pos, text).certain());
+        }
+        None => {
+            let text = "setmaxnreg is given no constant, expected a multiple of 8 from 24 to 256".into();
+            return Err(LoadError::at(o[0].pos, text).certain());
+        }
+    };
+    l.emit(Inst {
+        imm: count,
+        d: u32::from(has(i, "inc")),
+        ..blank(registers::set_max)
+    });
+    Ok(())
+}
+
+/// `prefetch` and others are accepted and do nothing. So does `griddepcontrol`: a launch here begins when those before it in
+/// its stream are over, so `.wait` has nothing to wait for and `.launch_dependents` nobody to let start.
 pub(crate) fn hint<'t>(l: &mut Lower<'_, 't>, _i: &Instruction<'t>) -> Lowered<()> {
     l.emit(blank(simple::nothing));
     Ok(())

@@ -10,6 +10,7 @@ mod report;
 mod shadow;
 pub(crate) mod sync;
 mod threads;
+pub(crate) mod warpgroup;
 pub(crate) mod watch;
 
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ pub(crate) struct Judge {
     /// Accesses of other thread blocks to each one's shared memory: the latest of each agent.
     remote: Vec<HashMap<Agent, Access>>,
     doubts: Vec<watch::Doubt>,
+    groups: warpgroup::Groups,
     /// The running instruction's accesses come through `memory::place`.
     placing: bool,
 }
@@ -66,6 +68,7 @@ impl Judge {
             flights: Flights::default(),
             remote: Vec::new(),
             doubts: Vec::new(),
+            groups: warpgroup::Groups::default(),
             placing: false,
         }
     }
@@ -98,6 +101,7 @@ impl Judge {
         self.cells.resize(CELLS, Clock::default());
         self.flights.reset(base, self.threads.len());
         self.doubts.clear();
+        self.groups.reset(ctas.len(), warps);
         self.placing = false;
         self.remote = vec![HashMap::new(); ctas.len()];
     }

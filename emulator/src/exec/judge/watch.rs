@@ -96,8 +96,9 @@ pub(crate) fn placed(x: &mut Ctx<'_>, code: u32, address: u64, bytes: u32, write
     })
 }
 
-/// The last thread of a thread block has left.
+/// Threads have left, perhaps the last of the thread block.
 pub(crate) fn exited(x: &mut Ctx<'_>) -> Result<(), Flow> {
+    super::warpgroup::left(x)?;
     if x.cta().live_threads() != 0 {
         return Ok(());
     }

@@ -41,6 +41,16 @@ fn wait(wait: &Wait) -> Value {
         WaitKind::Mbarrier { address, parity } => ("mbarrier".into(), json!({"address": address, "parity": parity})),
         WaitKind::Barrier { id } => ("barrier".into(), json!({"id": id})),
         WaitKind::Warp { missing } => ("warp".into(), json!({"missing": missing})),
+        WaitKind::Registers {
+            wanted,
+            held,
+            free,
+            total,
+            ..
+        } => (
+            "registers".into(),
+            json!({"wanted": wanted, "held": held, "free": free, "total": total}),
+        ),
         // The kinds without numbers go by their names.
         other => (format!("{other:?}").to_lowercase(), json!({})),
     };
@@ -133,6 +143,7 @@ fn misuse(error: Error, report: &MisuseReport) -> Error {
         MisuseKind::DivergedBarrier => "diverged barrier",
         MisuseKind::ExitInFlight => "exit in flight",
         MisuseKind::ExitBeforePeer => "exit before peer",
+        MisuseKind::Warpgroup => "warpgroup",
     };
     let other = report.other.as_ref().map(|(_, location)| place(location));
     error

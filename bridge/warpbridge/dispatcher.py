@@ -132,7 +132,6 @@ def instance() -> Dispatcher:
     with _instance_lock:
         if _instance is None:
             _instance = Dispatcher()
-            atexit.register(_instance.close)
         return _instance
 
 
@@ -143,10 +142,35 @@ def raise_stream_failure(device: int, stream: int) -> None:
         raise failure
 
 
-def _forget_after_fork() -> None:
-    """Let a child process start its own: threads do not survive a fork."""
+def _close() -> None:
+    """End this process's dispatcher, where there is one."""
+    if _instance is not None:
+        _instance.close()
+
+
+def _start_afresh(parent: int) -> None:
+    """Give a child of `fork` no dispatcher, and its copies of the parent's launches an end.
+
+    Threads do not survive a fork, and what they held stays locked: nothing of the old one may be touched, not even to
+    free it.
+    """
     global _instance, _instance_lock
-    _instance, _instance_lock = None, threading.Lock()
+    old, _instance, _instance_lock = _instance, None, threading.Lock()
+    if old is not None:
+        _parents.append(old)
+        for pending, _ in old._in_flight.values():
+            pending._abandon(parent)
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+_parents: list[Dispatcher] = []
+_pid = os.getpid()
+
+
+def _after_fork() -> None:
+    global _pid
+    parent, _pid = _pid, os.getpid()
+    _start_afresh(parent)
+
+
+atexit.register(_close)
+os.register_at_fork(after_in_child=_after_fork)

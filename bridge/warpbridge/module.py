@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -22,32 +21,27 @@ class Names(Mapping[str, T], Generic[T]):
     """A read-only mapping whose values are made on first use."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], T], described: str) -> None:
-        self._made: dict[str, T | None] = dict.fromkeys(names)
+        self._names = dict.fromkeys(names)
+        self._made: dict[str, T] = {}
         self._make = make
         self._described = described
-        self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._made:
-            known = ", ".join(self._made) or "none"
+        if name not in self._names:
+            known = ", ".join(self._names) or "none"
             raise KeyError(f"{name!r} is not among the {self._described}; there are: {known}")
-        found = self._made[name]
-        if found is None:
-            made = self._make(name)
-            with self._lock:
-                found = self._made[name]
-                if found is None:
-                    found = self._made[name] = made
-        return found
+        found = self._made.get(name)
+        # Threads that come at once may each make one; `setdefault` makes them agree.
+        return self._made.setdefault(name, self._make(name)) if found is None else found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._names)
 
     def __repr__(self) -> str:
-        return f"<{self._described}: {', '.join(self._made) or 'none'}>"
+        return f"<{self._described}: {', '.join(self._names) or 'none'}>"
 
 
 class Module(Travels):

@@ -5,14 +5,16 @@ It owns what the launch uses (arrays, the bound launch) until the launch has end
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from . import _ffi
-from .errors import LaunchCancelled, WarpbridgeError
+from .errors import LaunchCancelled, LaunchError, WarpbridgeError
 from .pickling import refuse
 
 
@@ -30,6 +32,7 @@ class Pending(Future[Any]):
         self._outputs = result
         self._owners = owners
         self._handle: _ffi.Handle | None = None
+        self._abandoned: _ffi.Handle | None = None
         self.set_running_or_notify_cancel()
 
     def __repr__(self) -> str:
@@ -83,6 +86,22 @@ class Pending(Future[Any]):
     def _attach(self, handle: _ffi.Handle) -> None:
         """Take the native launch over; called once, before the dispatcher can see its end."""
         self._handle = handle
+
+    def _abandon(self, parent: int) -> None:
+        """End the copy that a fork made of it; nobody else's lock is waited for, and no callback is called."""
+        self._condition = threading.Condition()
+        self._done_callbacks: list[Any] = []
+        self._waiters: list[Any] = []
+        self._abandoned = self._handle  # never freed: the native launch is the parent's
+        self._handle = None
+        if not self.done():
+            self.set_exception(
+                LaunchError(
+                    f"{self._kernel}: launched in process {parent}, but this is process {os.getpid()}, forked from it; "
+                    "expected its result to be taken where it was launched; launch again here, or fork before",
+                    kernel=self._kernel,
+                )
+            )
 
     def _complete(self) -> Any:
         """Take the outcome from the native launch; return what the device may still use, None as a rule."""

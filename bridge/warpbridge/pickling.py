@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -187,6 +188,15 @@ def refuse(obj: object, instead: str) -> NoReturn:
 _lock = threading.Lock()
 _living: weakref.WeakValueDictionary[tuple[Origin, str], Kernel] = weakref.WeakValueDictionary()
 _recent: OrderedDict[tuple[Origin, str], Kernel] = OrderedDict()
+
+
+def _renew_lock() -> None:
+    """Give a child of `fork` a lock that nobody holds."""
+    global _lock  # noqa: PLW0603 - one per process
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _remember(kernel: Kernel, origin: Origin) -> None:

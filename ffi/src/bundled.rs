@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::module::{Files, Module};
+use crate::process::PerProcess;
 
 /// File name and text of each embedded file, relative to `kernels/`.
 macro_rules! embed {
@@ -73,7 +74,7 @@ pub fn list() -> Result<Value> {
 
 /// A bundled module; the same one for every caller.
 pub fn load(name: &str) -> Result<Arc<Module>> {
-    static LOADED: Mutex<BTreeMap<String, Arc<Module>>> = Mutex::new(BTreeMap::new());
+    static LOADED: PerProcess<Mutex<BTreeMap<String, Arc<Module>>>> = PerProcess::new();
     let catalogue = catalogue()?;
     let Some(listed) = catalogue.get(name) else {
         let names: Vec<_> = catalogue
@@ -86,11 +87,13 @@ pub fn load(name: &str) -> Result<Arc<Module>> {
             format!("no bundled kernel \"{name}\", expected one of {}", names.join(", ")),
         ));
     };
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = loaded.get(name) {
+    let loaded = LOADED.get(|_| Mutex::default());
+    let lock = || loaded.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = lock().get(name) {
         return Ok(Arc::clone(module));
     }
-    let module = Arc::new(Module::from_manifest(listed.text, &listed.origin, &Embedded)?);
-    loaded.insert(name.to_owned(), Arc::clone(&module));
-    Ok(module)
+    let made = Arc::new(Module::from_manifest(listed.text, &listed.origin, &Embedded)?);
+    let mut loaded = lock();
+    let module = loaded.entry(name.to_owned()).or_insert(made);
+    Ok(Arc::clone(module))
 }

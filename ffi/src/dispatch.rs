@@ -6,12 +6,13 @@
 //! would wait for may never end.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::backend::StreamHandle;
 use crate::error::Result;
 use crate::pending::Pending;
+use crate::process::PerProcess;
 
 /// What to do at the end of a launch; called exactly once, on the dispatcher thread.
 pub type Report = Box<dyn FnOnce(&Result<()>) + Send>;
@@ -32,6 +33,7 @@ struct Entry {
 struct Inbox {
     entries: Vec<Entry>,
     woken: bool,
+    has_worker: bool,
 }
 
 #[derive(Default)]
@@ -42,18 +44,17 @@ struct Dispatcher {
 
 /// Reports the end of a launch to `report`.
 pub fn watch(pending: Arc<Pending>, report: Report) {
-    static DISPATCHER: OnceLock<Arc<Dispatcher>> = OnceLock::new();
-    let dispatcher = DISPATCHER.get_or_init(|| {
-        let dispatcher = Arc::new(Dispatcher::default());
-        let worker = Arc::clone(&dispatcher);
-        let thread = std::thread::Builder::new().name("warpbridge-dispatch".into());
-        // Without threads there is no way to report anything: like an allocation, this failure is fatal.
-        thread.spawn(move || worker.run()).expect("a thread for the dispatcher");
-        dispatcher
-    });
+    static DISPATCHER: PerProcess<Arc<Dispatcher>> = PerProcess::new();
+    let dispatcher = DISPATCHER.get(|_| Arc::default());
     let waker = Arc::clone(dispatcher);
     let wakes = pending.on_end(Box::new(move || waker.wake()));
     let mut inbox = dispatcher.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+    if !std::mem::replace(&mut inbox.has_worker, true) {
+        let worker = Arc::clone(dispatcher);
+        let thread = std::thread::Builder::new().name("warpbridge-dispatch".into());
+        // Without threads there is no way to report anything: like an allocation, this failure is fatal.
+        thread.spawn(move || worker.run()).expect("a thread for the dispatcher");
+    }
     inbox.entries.push(Entry { pending, report, wakes });
     inbox.woken = true;
     drop(inbox);

@@ -8,7 +8,7 @@
 //! 3. [`backend`]: what a device does. `cpu` runs PTX in the emulator, `cuda` through the driver; they never import each
 //!    other, and [`device`] alone chooses between them.
 //!
-//! [`error`], [`dtype`] and [`value`] are shared by all.
+//! [`error`], [`dtype`], [`value`] and [`process`] are shared by all.
 #![allow(clippy::module_name_repetitions)]
 
 pub mod abi;
@@ -23,6 +23,7 @@ pub mod error;
 pub mod manifest;
 pub mod module;
 pub mod pending;
+pub mod process;
 pub mod queue;
 pub mod survey;
 pub mod tensor_map;

@@ -8,11 +8,12 @@ mod ticket;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{load_error, Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
+use crate::process::PerProcess;
 use stream::{Job, Stream};
 use ticket::Tracked;
 
@@ -24,14 +25,16 @@ const DEFAULT: u64 = 1;
 pub fn device() -> Arc<dyn Backend> {
     Arc::new(Cpu {
         info: info(),
-        streams: Mutex::default(),
+        streams: PerProcess::new(),
         next_handle: AtomicU64::new(0x1000),
     })
 }
 
+type Streams = HashMap<u64, Arc<Stream>>;
+
 struct Cpu {
     info: DeviceInfo,
-    streams: Mutex<HashMap<u64, Arc<Stream>>>,
+    streams: PerProcess<Mutex<Streams>>,
     next_handle: AtomicU64,
 }
 
@@ -62,8 +65,14 @@ impl Function for CpuFunction {
 }
 
 impl Cpu {
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        let streams = self
+            .streams
+            .get(|parents| Mutex::new(parents.map_or_else(HashMap::new, afresh)));
+        streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
     fn stream(&self, handle: StreamHandle) -> Result<Arc<Stream>> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.streams();
         let handle = if handle.0 <= 2 { DEFAULT } else { handle.0 };
         if handle == DEFAULT {
             return Ok(Arc::clone(
@@ -75,6 +84,16 @@ impl Cpu {
             .map(Arc::clone)
             .ok_or_else(|| unknown_stream(handle))
     }
+}
+
+/// The streams of the process that this one was forked from, idle: their threads and what was queued stayed there. None
+/// where another thread was changing them at the fork; handles of its streams are then unknown here.
+fn afresh(parents: &Mutex<Streams>) -> Streams {
+    let Ok(parents) = parents.try_lock() else {
+        return HashMap::new();
+    };
+    let idle = |handle: &u64| (*handle, Stream::start(&handle.to_string()));
+    parents.keys().map(idle).collect()
 }
 
 /// For PTX that was loaded because another device may know more.
@@ -118,18 +137,11 @@ impl Backend for Cpu {
     fn stream_new(&self) -> Result<StreamHandle> {
         let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
         let stream = Stream::start(&handle.to_string());
-        self.streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(handle, stream);
+        self.streams().insert(handle, stream);
         Ok(StreamHandle(handle))
     }
     fn stream_free(&self, stream: StreamHandle) -> Result<()> {
-        let removed = self
-            .streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&stream.0);
+        let removed = self.streams().remove(&stream.0);
         match removed.filter(|_| stream.0 != DEFAULT) {
             Some(stream) => stream.push(Job::End),
             None => Err(unknown_stream(stream.0)),

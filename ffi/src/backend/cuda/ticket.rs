@@ -101,7 +101,8 @@ impl Ticket for CudaTicket {
 
 impl Drop for CudaTicket {
     fn drop(&mut self) {
-        if lock(&self.ending).is_none() {
+        // A fork of the process has no launches, and the locks may be held by threads that it has not.
+        if self.state.check_process().is_ok() && lock(&self.ending).is_none() {
             self.state.flights().orphan(self.serial);
         }
     }

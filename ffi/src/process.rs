@@ -1,0 +1,133 @@
+//! What a `fork` does to us: memory is copied, threads are not. A lock that another thread held stays locked for ever in
+//! the child, and a queue has nobody left who works on it.
+//!
+//! So whatever has threads behind it lives in a [`PerProcess`]: the child finds the parent's value stale and makes one of
+//! its own, without touching the parent's locks. The driver's state cannot be made anew; `backend/cuda` refuses instead.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::Once;
+
+/// Counted up in each child.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(unix)]
+extern "C" {
+    fn pthread_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+    ) -> i32;
+}
+
+#[cfg(unix)]
+extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
+/// How often this process's line was forked since it loaded us: differs between a parent and its child.
+pub fn generation() -> u32 {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        // SAFETY: the handler only counts, which is allowed in a child of a process with threads. Out of memory is the only
+        // failure; forks are then not noticed.
+        #[cfg(unix)]
+        let _ = unsafe { pthread_atfork(None, None, Some(in_child)) };
+    });
+    GENERATION.load(Ordering::Acquire)
+}
+
+struct Slot<T> {
+    generation: u32,
+    value: T,
+}
+
+/// A value that each process makes for itself.
+pub struct PerProcess<T> {
+    current: AtomicPtr<Slot<T>>,
+    /// Shared between threads only where `T` may be.
+    _owns: PhantomData<T>,
+}
+
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> PerProcess<T> {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            current: AtomicPtr::new(std::ptr::null_mut()),
+            _owns: PhantomData,
+        }
+    }
+
+    /// This process's value. `make` gets the parent's, as it was at the fork: its locks may be held by threads that are
+    /// gone. Two threads that come first may both make one, and then agree on either.
+    pub fn get(&self, make: impl FnOnce(Option<&T>) -> T) -> &T {
+        let here = generation();
+        let before = self.current.load(Ordering::Acquire);
+        // SAFETY: null, or a slot of ours; published slots are never freed.
+        let old = unsafe { before.as_ref() };
+        if let Some(slot) = old.filter(|slot| slot.generation == here) {
+            return &slot.value;
+        }
+        let value = make(old.map(|slot| &slot.value));
+        let made = Box::into_raw(Box::new(Slot {
+            generation: here,
+            value,
+        }));
+        let published = self
+            .current
+            .compare_exchange(before, made, Ordering::AcqRel, Ordering::Acquire);
+        let slot = match published {
+            Ok(_) => made,
+            Err(theirs) => {
+                // SAFETY: ours, made above and seen by nobody.
+                drop(unsafe { Box::from_raw(made) });
+                theirs // of this process, because only its threads run here
+            }
+        };
+        // SAFETY: as above.
+        &unsafe { &*slot }.value
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    extern "C" {
+        fn fork() -> i32;
+        fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
+        fn _exit(status: i32) -> !;
+    }
+
+    #[test]
+    fn test_child_makes_its_own_value_although_the_parents_lock_is_held() {
+        static VALUE: PerProcess<Mutex<u32>> = PerProcess::new();
+        let held = VALUE.get(|_| Mutex::new(1)).lock().expect("not poisoned");
+        // SAFETY: the child calls nothing but what is tested, and leaves at once.
+        let child = unsafe { fork() };
+        if child == 0 {
+            let mine = VALUE.get(|old| Mutex::new(1 + u32::from(old.is_some_and(|o| o.try_lock().is_err()))));
+            let seen = *mine.lock().expect("not poisoned");
+            // SAFETY: ends the child without running the test harness's exit.
+            unsafe { _exit(seen as i32) };
+        }
+        let mut status = 0;
+        // SAFETY: the out-pointer is a local.
+        unsafe { waitpid(child, &raw mut status, 0) };
+        assert_eq!(
+            status >> 8,
+            2,
+            "the child made its own, and saw that the parent's was locked"
+        );
+        drop(held);
+        assert_eq!(*VALUE.get(|_| Mutex::new(9)).lock().expect("not poisoned"), 1);
+    }
+}

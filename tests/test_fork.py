@@ -1,0 +1,132 @@
+"""A child made by `fork` uses the CPU device as if it were alone; what its parent launched stays the parent's."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+
+OPENING = """
+import os, sys, threading, warnings, numpy as np, warpbridge as wb
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer: about threads in the parent
+scale, x = wb.kernels.scale, np.arange(1000, dtype=np.float32)
+
+def check(scale=scale, x=x):
+    assert (scale(x, 2.0) == 2 * x).all()
+    assert (scale.submit(x, 3.0).result(20) == 3 * x).all()
+    y = scale.launch(x, 4.0)
+    wb.device("cpu").synchronize()
+    assert (y == 4 * x).all()
+
+def fork(work):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        work()
+        sys.exit(7)  # by way of the interpreter's exit, unlike multiprocessing
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+def run(run_python, program: str) -> str:
+    start = time.monotonic()
+    process = run_python(OPENING + program)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert time.monotonic() - start < 30
+    return process.stdout
+
+
+def test_child_runs_all_call_styles_after_the_parent_did(run_python) -> None:
+    assert run(run_python, "check(); fork(check); check(); print('both')") == "both\n"
+
+
+def test_grandchild_runs_too(run_python) -> None:
+    assert run(run_python, "check(); fork(lambda: (check(), fork(check))); print('all')") == "all\n"
+
+
+def test_child_runs_where_the_parent_never_did(run_python) -> None:
+    assert run(run_python, "fork(check); print('child')") == "child\n"
+
+
+def test_parents_stream_is_an_idle_stream_in_the_child(run_python) -> None:
+    program = """
+s = wb.device("cpu").stream()
+steps = wb.load(STEPS).kernels["steps"]
+long = np.zeros(300, np.int32)
+steps.launch(long, 20000, stream=s)
+
+def work():
+    y = scale.launch(x, 2.0, stream=s)
+    s.synchronize()
+    assert (y == 2 * x).all()
+    assert not long[-1]  # the parent's launch is not run here
+
+fork(work)
+s.synchronize()
+assert (long == np.arange(300)).all()
+print("done")
+"""
+    from conftest import DATA
+
+    assert run(run_python, program.replace("STEPS", repr(str(DATA / "steps.ptx")))) == "done\n"
+
+
+def test_pending_of_the_parent_ends_in_the_child_with_the_reason(run_python) -> None:
+    program = """
+pending = wb.kernels.deadlock_demo.submit(x, timeout=20.0, on_done=lambda p: print("called in", os.getpid() - parent))
+parent = os.getpid()
+
+def work():
+    try:
+        pending.result(timeout=10)
+    except wb.LaunchError as error:
+        print(str(error).replace(str(parent), "P").replace(str(os.getpid()), "C"), pending.progress, pending.cancel())
+
+fork(work)
+pending.cancel()
+try:
+    pending.result(timeout=10)
+except wb.WarpbridgeError:
+    print("parent's ended")
+"""
+    assert sorted(run(run_python, program).splitlines()) == [
+        "called in 0",
+        "deadlock_demo: launched in process P, but this is process C, forked from it; expected its result to be taken "
+        "where it was launched; launch again here, or fork before 1.0 False",
+        "parent's ended",
+    ]
+
+
+def test_forks_under_load_do_not_hang(run_python) -> None:
+    program = """
+stop = threading.Event()
+
+def load():
+    while not stop.is_set():
+        check(scale, np.arange(50, dtype=np.float32))
+
+threads = [threading.Thread(target=load) for _ in range(3)]
+for t in threads: t.start()
+for _ in range(15): fork(check)
+stop.set()
+for t in threads: t.join()
+print("done")
+"""
+    assert run(run_python, program) == "done\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pool_of_every_start_method_maps_a_kernel(run_python, method: str) -> None:
+    program = f"""
+import functools, multiprocessing
+if __name__ == "__main__":
+    check()
+    with multiprocessing.get_context({method!r}).Pool(2) as pool:
+        for a, y in enumerate(pool.starmap(scale, [(x, float(a)) for a in range(8)])):
+            assert (y == a * x).all()
+    print("done")
+"""
+    assert run(run_python, program) == "done\n"

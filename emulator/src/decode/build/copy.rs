@@ -4,7 +4,7 @@ use super::memory::{flags, space_code};
 use super::warp::literal;
 use super::{has, operands, ty, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
-use crate::exec::copies::{self, bulk};
+use crate::exec::copies::{self, way};
 use crate::exec::inst::{Handler, Inst};
 use crate::exec::mbarrier::flag;
 use crate::exec::memory::space;
@@ -127,29 +127,29 @@ pub(crate) fn bulk_copy<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lower
     let reduces = has(i, "reduce");
     let spaces = &i.modifiers[2 + usize::from(reduces)..];
     let direction = match (spaces.first().copied(), spaces.get(1).copied()) {
-        (Some("global"), _) => bulk::STORE,
-        (_, Some("global")) => bulk::LOAD,
-        _ => bulk::PEER,
+        (Some("global"), _) => way::STORE,
+        (_, Some("global")) => way::LOAD,
+        _ => way::PEER,
     };
-    let (signals, multicast) = (direction != bulk::STORE, has(i, "multicast::cluster"));
+    let (signals, multicast) = (direction != way::STORE, has(i, "multicast::cluster"));
     let hint = usize::from(has(i, "L2::cache_hint"));
     let count = 3 + usize::from(signals) + usize::from(multicast) + hint;
     let o = operands(i, count, count)?;
     let (target, source) = (l.address(&o[0])?, l.address(&o[1])?);
     let c = l.src(&o[2], Ty::U32)?;
     let mut extra = direction;
-    extra |= if target.narrow { bulk::NARROW_TARGET } else { 0 };
-    extra |= if source.narrow { bulk::NARROW_SOURCE } else { 0 };
+    extra |= if target.narrow { way::NARROW_TARGET } else { 0 };
+    extra |= if source.narrow { way::NARROW_SOURCE } else { 0 };
     let mut offsets = vec![target.offset as u32, source.offset as u32];
     let mut d = 0;
     if signals {
         let barrier = l.address(&o[3])?;
-        extra |= if barrier.narrow { bulk::NARROW_BARRIER } else { 0 };
+        extra |= if barrier.narrow { way::NARROW_BARRIER } else { 0 };
         offsets.push(barrier.offset as u32);
         d = barrier.slot;
     }
     if multicast {
-        extra |= bulk::MULTICAST;
+        extra |= way::MULTICAST;
         offsets.push(l.src(&o[4], Ty::U16)?);
     }
     let dst = if reduces { operation(i)? } else { 0 };

@@ -41,7 +41,7 @@ pub enum Space {
 pub enum MemoryFaultKind {
     /// Outside every range or window.
     OutOfBounds,
-    /// Not a multiple of the access size.
+    /// Not a multiple of what the access asks for, which is mostly its size.
     Misaligned,
     /// A write to a range registered as read-only.
     ReadOnly,
@@ -60,6 +60,8 @@ pub struct MemoryFault {
     pub address: u64,
     /// Bytes accessed.
     pub size: u32,
+    /// What the address must be a multiple of.
+    pub align: u32,
     /// Nearest registered range: its name, its length, and the offset of the access in it (negative: in front of it).
     pub range: Option<(String, u64, i64)>,
     /// Where.

@@ -20,6 +20,7 @@ const CLASSES: &[(&str, &str)] = &[
         "m8n8k4 m8n8k16 m8n8k32 m8n8k128 m16n8k4 m16n8k8 m16n8k16 m16n8k32 m16n8k64 m16n8k128 m16n8k256 m16n16k16 m32n8k16 \
          m8n32k16 m16n16k8 f16 bf16 tf32 f32 f64 e4m3 e5m2 u8 s8 u4 s4 b1 s32",
     ),
+    ("dim", "1d 2d 3d 4d 5d"),
     ("space", "global shared shared::cta shared::cluster local const param"),
     ("sem", "relaxed acquire release acq_rel sc"),
     ("scope", "cta cluster gpu sys"),

@@ -3,7 +3,7 @@
 
 use super::build::{
     atomics, bits, compare, control, convert, copy, data, float, half, integer, logic, matrix, memory, narrow, packed,
-    sync, vector_atomics, video, warp, Build,
+    sync, tensor, vector_atomics, video, warp, Build,
 };
 
 /// A form and its builder.
@@ -204,6 +204,16 @@ pub(crate) const FORMS: &[Form] = &[
     form("cp.async.bulk.commit_group", copy::group),
     form("cp.async.bulk.wait_group{.read}", copy::group),
     form("cp.async.bulk.prefetch.L2.global{.L2::cache_hint}", control::hint),
+    // Tensor copies (ISA 9.7.9.27)
+    form("cp.async.bulk.tensor.<dim>.(shared::cluster|shared::cta).global{.tile}.mbarrier::complete_tx::bytes{.L2::cache_hint}", tensor::copy),
+    form("cp.async.bulk.tensor.<dim>.shared::cluster.global{.tile}.mbarrier::complete_tx::bytes.multicast::cluster{.L2::cache_hint}", tensor::copy),
+    form("cp.async.bulk.tensor.<dim>.global.shared::cta{.tile}.bulk_group{.L2::cache_hint}", tensor::copy),
+    form("cp.reduce.async.bulk.tensor.<dim>.global.shared::cta.(add|min|max|inc|dec|and|or|xor){.tile}.bulk_group{.L2::cache_hint}", tensor::copy),
+    form("cp.async.bulk.prefetch.tensor.<dim>.L2.global{.tile}{.L2::cache_hint}", tensor::prefetch),
+    form("prefetch{.(const|param)}.tensormap", control::hint),
+    form("tensormap.replace.tile.(global_address|global_stride){.(global|shared::cta)}.b1024.b64", tensor::replace),
+    form("tensormap.replace.tile.(rank|box_dim|global_dim|element_stride|elemtype|interleave_layout|swizzle_mode|fill_mode){.(global|shared::cta)}.b1024.b32", tensor::replace),
+    form("tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.<scope>.sync.aligned", tensor::copy_fenced),
     // Control flow (ISA 9.7.12)
     form("bra{.uni}", control::bra),
     form("brx.idx{.uni}", control::brx),

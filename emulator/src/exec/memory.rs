@@ -1,12 +1,13 @@
 //! Addresses to host memory: windows, bounds, alignment, once per warp access; and the faults when they do not fit.
-//! Loads and stores are in `access`, read-modify-write in `atomic`.
+//! Loads and stores are in `access`, read-modify-write in `atomic`, single lanes' accesses in `place`.
 
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst, FULL};
-use super::judge::watch;
 use super::ranges::Refusal;
 use super::shape::{shape32, shape64, Shape};
 use crate::fault::{Fault, MemoryFault, MemoryFaultKind, Space};
+
+pub(crate) use super::place::place;
 
 /// Generic addresses carry their window in the top byte; host addresses never have one there.
 pub(crate) mod window {
@@ -239,9 +240,9 @@ fn scatter(x: &mut Ctx<'_>, i: &Inst, mask: u32, bytes: u32, write: bool) -> Res
 /// An access that no memory allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused {
-    space: Space,
-    kind: MemoryFaultKind,
-    range: Option<usize>,
+    pub space: Space,
+    pub kind: MemoryFaultKind,
+    pub range: Option<usize>,
 }
 
 fn outside(space: Space) -> Refused {
@@ -370,6 +371,19 @@ pub(crate) fn space_of(code: u32, address: u64) -> Space {
 /// Ends the launch with a memory fault.
 #[cold]
 pub(crate) fn report(x: &mut Ctx<'_>, refused: Refused, address: u64, size: u32, write: bool, lane: u32) -> Flow {
+    report_aligned(x, refused, address, (size, size), write, lane)
+}
+
+/// As [`report`], for accesses whose alignment is not their size: size, alignment.
+#[cold]
+pub(crate) fn report_aligned(
+    x: &mut Ctx<'_>,
+    refused: Refused,
+    address: u64,
+    (size, align): (u32, u32),
+    write: bool,
+    lane: u32,
+) -> Flow {
     let inner = address & !window::TAG;
     let range = match refused.space {
         Space::Global => {
@@ -398,36 +412,9 @@ pub(crate) fn report(x: &mut Ctx<'_>, refused: Refused, address: u64, size: u32,
         write,
         address: if refused.space == Space::Global { address } else { inner },
         size,
+        align,
         range,
         location: x.location(Some(lane)),
     }))));
     Flow::Fault
-}
-
-/// One lane's access outside of `ld` and `st`: copies, mbarriers.
-pub(crate) fn place(
-    x: &mut Ctx<'_>,
-    code: u32,
-    address: u64,
-    bytes: u32,
-    align: u32,
-    write: bool,
-    lane: u32,
-) -> Result<usize, Flow> {
-    let misaligned = address & u64::from(align - 1) != 0;
-    match host(x, code, address, bytes, write, lane) {
-        Ok(place) if !misaligned => {
-            watch::placed(x, code, address, bytes, write, lane)?;
-            Ok(place)
-        }
-        Ok(_) => {
-            let refused = Refused {
-                space: space_of(code, address),
-                kind: MemoryFaultKind::Misaligned,
-                range: None,
-            };
-            Err(report(x, refused, address, bytes, write, lane))
-        }
-        Err(refused) => Err(report(x, refused, address, bytes, write, lane)),
-    }
 }

@@ -55,6 +55,7 @@ fn issue(x: &mut Ctx<'_>, operation: u32, at: (u64, u64), values: &[u8], lane: u
             bytes: u64::from(bytes),
             combine: reduction(operation),
             signal,
+            tensor: None,
         },
     )
 }

@@ -85,7 +85,7 @@ impl Display for MemoryFault {
         write!(f, "{} bytes at {}", self.size, self.target())?;
         match self.kind {
             MemoryFaultKind::OutOfBounds => {}
-            MemoryFaultKind::Misaligned => write!(f, ", expected an address that is a multiple of {}", self.size)?,
+            MemoryFaultKind::Misaligned => write!(f, ", expected an address that is a multiple of {}", self.align)?,
             MemoryFaultKind::ReadOnly => write!(f, ", expected memory that the kernel may write")?,
         }
         write!(f, "\n  {}", Place(&self.location))

@@ -17,6 +17,7 @@ pub(super) mod memory;
 pub(super) mod narrow;
 pub(super) mod packed;
 pub(super) mod sync;
+pub(super) mod tensor;
 pub(super) mod vector_atomics;
 pub(super) mod video;
 pub(super) mod warp;

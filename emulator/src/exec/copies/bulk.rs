@@ -83,9 +83,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32, rank: Option<u64>) -> Result
     let source = place(x, from, source, bytes, 16, false, lane)?;
     let target = place(x, to, there(target), bytes, 16, true, lane)?;
     let signal = if direction == way::STORE {
-        let group = x.warp().copies.bulk_committed[l];
-        let (cta, warp) = (x.cta, x.warp);
-        Signal::Group { cta, warp, lane, group }
+        Signal::bulk_group(x, lane)
     } else {
         let barrier = operand(x, i.d, i.extra & way::NARROW_BARRIER != 0, l).wrapping_add(offset(2));
         known_barrier(x, there(barrier), lane)?
@@ -98,6 +96,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32, rank: Option<u64>) -> Result
         bytes: u64::from(bytes),
         combine: reduction(i.dst),
         signal,
+        tensor: None,
     };
     submit(x, lane, copy)
 }

@@ -8,6 +8,7 @@ use crate::exec::judge::copies as judge;
 use crate::exec::mbarrier::{complete_tx, locate_address};
 use crate::exec::memory::space;
 use crate::exec::reduce::Combine;
+use crate::exec::tensor::walk::TensorBox;
 use crate::exec::trace;
 use crate::launch::Schedule;
 
@@ -25,7 +26,7 @@ pub(crate) enum Signal {
     },
 }
 
-/// One `cp.async.bulk`, `cp.reduce.async.bulk`, `st.async` or `red.async`.
+/// One `cp.async.bulk`, `cp.reduce.async.bulk`, one of these with a tensor map, `st.async` or `red.async`.
 #[derive(Clone, Debug)]
 pub(crate) struct BulkCopy {
     pub number: u64,
@@ -37,6 +38,17 @@ pub(crate) struct BulkCopy {
     /// What is done with old and new elements; `None` for a copy.
     pub combine: Option<Combine>,
     pub signal: Signal,
+    /// A box of a tensor: `source` or `target` is its place in shared memory, the other one 0.
+    pub tensor: Option<Box<TensorBox>>,
+}
+
+impl Signal {
+    /// The bulk group that a lane of the running warp would commit next.
+    pub(crate) fn bulk_group(x: &Ctx<'_>, lane: u32) -> Self {
+        let group = x.warp().copies.bulk_committed[lane as usize];
+        let (cta, warp) = (x.cta, x.warp);
+        Signal::Group { cta, warp, lane, group }
+    }
 }
 
 /// Moves bytes; the ends may overlap.
@@ -83,9 +95,11 @@ pub(super) fn finish(cluster: &mut Cluster, copy: &BulkCopy) {
     } else {
         copy.held.as_ptr() as usize
     };
-    match copy.combine {
-        None => move_bytes(source, copy.target, copy.bytes as usize),
-        Some(combine) => combine(copy.target, source, copy.bytes as usize),
+    match (&copy.tensor, copy.combine) {
+        (Some(tensor), _) if copy.source == 0 => tensor.load(),
+        (Some(tensor), combine) => tensor.store(combine),
+        (None, None) => move_bytes(source, copy.target, copy.bytes as usize),
+        (None, Some(combine)) => combine(copy.target, source, copy.bytes as usize),
     }
     cluster.epoch += 1;
     if let Signal::Mbarrier { cta, address } = copy.signal {

@@ -13,7 +13,8 @@ pub(crate) enum Kind {
     Other,
     /// `ld`, `st`, `atom`, `red` in a space that is or may be shared or local.
     Access,
-    /// Its handler finds its addresses with `memory::place`: `ldmatrix`, `stmatrix`, `wmma.load`, `wmma.store`.
+    /// Its handler finds its addresses with `memory::place`: `ldmatrix`, `stmatrix`, `wmma.load`, `wmma.store`,
+    /// `tensormap.replace`, `tensormap.cp_fenceproxy`.
     Placed,
     /// `fence.proxy.async`.
     ProxyFence,
@@ -71,7 +72,7 @@ fn classify(text: &str, extra: u32, global: bool) -> Op {
             kind: Kind::ProxyFence,
             ..OTHER
         },
-        "ldmatrix" | "stmatrix" => Op {
+        "ldmatrix" | "stmatrix" | "tensormap" => Op {
             kind: Kind::Placed,
             ..OTHER
         },

@@ -77,7 +77,7 @@ impl TensorBox {
             let mut inside = places.filter_map(|at| u64::try_from(at).ok().filter(|at| *at < map.sizes[d]));
             let first = inside.next()?;
             low += u128::from(first) * stride;
-            high += u128::from(inside.last().unwrap_or(first)) * stride;
+            high += u128::from(inside.next_back().unwrap_or(first)) * stride;
         }
         Some((low, high - low))
     }

@@ -90,6 +90,13 @@ pub enum WaitKind {
         /// Lanes that are missing.
         missing: u32,
     },
+    /// `wgmma.wait_group`: other warps of the warpgroup have not executed the `wgmma`.
+    Warpgroup {
+        /// Warps of the thread block that are missing, as a mask.
+        warps: u32,
+        /// Where the `wgmma` stands in the PTX text.
+        line: u32,
+    },
     /// `cp.async.wait_group`, `cp.async.bulk.wait_group` and the like.
     Copies,
     /// `setmaxnreg.inc`, whose registers the pool of the thread block does not have.

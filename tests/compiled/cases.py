@@ -9,10 +9,4 @@ CASES = {case.name: case for source in SOURCES for case in source.CASES}
 
 # A test asserts that each still fails on the CPU device: whoever makes one work takes it off the list.
 WAITING: dict[str, str] = {
-    "wgmma_gemm:wgmma_gemm_f16": "wgmma",
-    "wgmma_gemm:wgmma_gemm_bf16": "wgmma",
-    "wgmma_gemm:wgmma_gemm_s8": "wgmma",
-    "wgmma_tma:wgmma_tma_gemm": "wgmma",
-    "triton_matmul_sm90:matmul": "wgmma",
-    "triton_matmul_tma:matmul_descriptors": "wgmma",
 }

@@ -9,6 +9,7 @@ use super::layout::{Layout, Symbol};
 use super::pool::Pool;
 use crate::exec::inst::{Handler, Inst, NO_GUARD};
 use crate::exec::matrix::product::Mma;
+use crate::exec::matrix::wgmma::Wgmma;
 use crate::exec::matrix::wmma::{Tile, Wmma};
 use crate::exec::program::{Call, Place};
 use crate::module::LoadError;
@@ -80,6 +81,7 @@ pub(crate) struct Output {
     pub products: Vec<Mma>,
     pub tiles: Vec<Tile>,
     pub fragments: Vec<Wmma>,
+    pub wgmmas: Vec<Wgmma>,
 }
 
 /// See the module.

@@ -54,6 +54,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         products: Vec::new(),
         tiles: Vec::new(),
         fragments: Vec::new(),
+        wgmmas: Vec::new(),
     };
     let (mut codes, mut entries, mut functions) = (Vec::new(), Vec::new(), Vec::new());
     let mut lacking = Vec::new();
@@ -83,6 +84,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         products: out.products,
         tiles: out.tiles,
         fragments: out.fragments,
+        wgmmas: out.wgmmas,
         sources: file.sources,
         globals: std::mem::take(&mut layout.globals),
         constant_bytes: layout.constant_bytes,

@@ -1,6 +1,7 @@
 //! Patterns of instruction forms and how an instruction is matched with them.
 //!
 //! `add{.sat}.<int>` reads: `add`, perhaps `.sat`, then a modifier of class `int`. `.(a|b)` is one of a list.
+//! `<m64>` is a shape of `wgmma`, of which there are too many for a list.
 //! `ld/<load>` allows any modifiers of class `load`, in any order, as often as they come.
 
 /// Classes of modifiers: name, members.
@@ -54,6 +55,9 @@ const CLASSES: &[(&str, &str)] = &[
 ];
 
 fn is_member(class: &str, word: &str) -> bool {
+    if class == "m64" {
+        return word.starts_with("m64n");
+    }
     let row = CLASSES.iter().find(|row| row.0 == class);
     row.is_some_and(|row| row.1.split_whitespace().any(|member| member == word))
 }

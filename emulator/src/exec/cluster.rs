@@ -5,6 +5,8 @@ use super::block::Block;
 use super::copies::{BulkCopy, LaneCopies};
 use super::env::Env;
 use super::judge::Judge;
+use super::matrix::panels::Panels;
+use super::matrix::wgmma::Warpgroup;
 use super::mbarrier::Mbarrier;
 use super::memory::Shared;
 use super::program::Program;
@@ -30,6 +32,8 @@ pub(crate) enum Waiting {
     Cluster,
     /// `setmaxnreg.inc`: so many registers per thread.
     Registers(u32),
+    /// `wgmma.wait_group`: other warps have not executed this one of the warpgroup's `wgmma`.
+    Warpgroup(u64),
 }
 
 /// Where a call returns to.
@@ -133,6 +137,7 @@ pub(crate) struct Cta {
     pub mbarriers: Vec<Mbarrier>,
     /// Registers that `setmaxnreg.dec` has released and nobody has taken.
     pub free_registers: u32,
+    pub warpgroups: Vec<Warpgroup>,
 }
 
 /// CTAs that run together: one, unless the launch has clusters.
@@ -162,6 +167,8 @@ pub(crate) struct Cluster {
     /// Lanes (of all CTAs) that have arrived at `barrier.cluster`, and its phase.
     pub arrived: u32,
     pub phase: u32,
+    /// Memory for operands of `wgmma` that are completed later.
+    pub panels: Vec<Panels>,
     /// Of a traced launch.
     pub trace: Option<Box<Recorder>>,
     /// With `checks="all"`.
@@ -294,6 +301,7 @@ impl Cluster {
             barriers_used: false,
             mbarriers: Vec::new(),
             free_registers: 0,
+            warpgroups: Vec::new(),
         };
         Cluster {
             number: 0,
@@ -310,6 +318,7 @@ impl Cluster {
             random: 0,
             arrived: 0,
             phase: 0,
+            panels: Vec::new(),
             trace: None,
             judge: (env.launch.settings.checks == Checks::All).then(|| Box::new(Judge::new(env))),
         }
@@ -330,6 +339,9 @@ impl Cluster {
             cta.memory.clear(cta.shared_bytes as usize);
             cta.mbarriers.clear();
             cta.free_registers = 0;
+            cta.warpgroups.clear();
+            cta.warpgroups
+                .resize_with(cta.warps.len().div_ceil(4), Warpgroup::default);
             if std::mem::take(&mut cta.barriers_used) {
                 cta.barriers.iter_mut().for_each(|b| *b = Barrier::default());
             }

@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::inst::Inst;
 use super::matrix::product::Mma;
+use super::matrix::wgmma::Wgmma;
 use super::matrix::wmma::{Tile, Wmma};
 
 /// Where an instruction stands in the text.
@@ -79,6 +80,7 @@ pub(crate) struct Program {
     pub products: Vec<Mma>,
     pub tiles: Vec<Tile>,
     pub fragments: Vec<Wmma>,
+    pub wgmmas: Vec<Wgmma>,
     pub sources: Vec<(u32, String)>,
     /// `.global` variables: one block each, so that running off an end is seen.
     pub globals: Vec<(String, Block, u64)>,

@@ -44,6 +44,12 @@ fn wait(cluster: &Cluster, cta: &Cta, env: &Env<'_>, warp: u32, split: &Split) -
         }
         Waiting::Barrier(id) => (WaitKind::Barrier { id }, Some(barrier_state(cta, env, id))),
         Waiting::Lanes(missing) | Waiting::Sync(missing) => (WaitKind::Warp { missing }, None),
+        Waiting::Warpgroup(number) => {
+            let group = warp / 4;
+            let (ranks, pc) = cta.warpgroups[group as usize].missing(number);
+            let (warps, line) = (ranks << (group * 4), env.program.place(pc).line);
+            (WaitKind::Warpgroup { warps, line }, None)
+        }
         Waiting::Cluster => (WaitKind::Cluster, Some(cluster_state(cluster))),
         Waiting::Registers(wanted) => (registers_wanted(cta, env, warp, wanted), None),
         Waiting::No => (WaitKind::Spin, None),

@@ -7,6 +7,7 @@ use super::ctx::Ctx;
 use super::env::Env;
 use super::inst::Flow;
 use super::judge::watch;
+use super::matrix::wgmma;
 use crate::fault::Fault;
 use crate::launch::Schedule;
 
@@ -74,6 +75,9 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
         } else {
             if cluster.rounds.is_multiple_of(PATIENCE) {
                 time_out(cluster);
+            }
+            if seeded {
+                wgmma::complete_one(cluster, env.program);
             }
             if seeded && cluster.draw().is_multiple_of(4) {
                 copies::complete_one(cluster, true);

@@ -176,6 +176,7 @@ fn kind(waiting: Waiting) -> Option<WaitKind> {
             total: 0,
             holders: Vec::new(),
         }),
+        Waiting::Warpgroup(_) => None,
     }
 }
 

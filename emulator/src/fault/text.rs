@@ -183,6 +183,19 @@ fn target(wait: &Wait) -> String {
         WaitKind::Cluster => "at the barrier of the cluster".into(),
         WaitKind::Warp { missing } => format!("for {} of its warp", lanes(*missing)),
         WaitKind::Registers { wanted, .. } => format!("for {wanted} registers per thread"),
+        WaitKind::Warpgroup { warps, line } => {
+            let list: Vec<String> = (0..32)
+                .filter(|w| warps >> w & 1 != 0)
+                .map(|w: u32| w.to_string())
+                .collect();
+            let (noun, verb) = if list.len() == 1 {
+                ("warp", "executes")
+            } else {
+                ("warps", "execute")
+            };
+            let list = list.join(", ");
+            format!("until {noun} {list} of the same warpgroup {verb} the wgmma of line {line}")
+        }
         WaitKind::Copies => "for copies".into(),
         WaitKind::Spin => "in a loop that polls memory".into(),
     }

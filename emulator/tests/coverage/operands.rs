@@ -22,7 +22,7 @@ fn wider(class: char) -> char {
 
 /// What surrounds an instruction: labels, a jump table, a prototype and a variable that rows may name.
 const BODY: &str = "
-    .reg .pred %p<99>; .reg .b16 %h<299>; .reg .b32 %r<299>; .reg .b64 %d<299>; .reg .b128 %q<99>;
+    .reg .pred %p<299>; .reg .b16 %h<299>; .reg .b32 %r<299>; .reg .b64 %d<299>; .reg .b128 %q<99>;
     .param .b64 FRAME;
     TABLE: .branchtargets AGAIN;
     PROTOTYPE: .callprototype _ ();

@@ -39,18 +39,18 @@ fn counted<'a, 't>(operand: &'a Operand<'t>, expected: u32) -> Lowered<&'a [Oper
     Err(LoadError::at(operand.pos, text))
 }
 
-fn sources<'t>(l: &mut Lower<'_, 't>, operand: &Operand<'t>, t: Element, count: u32) -> Lowered<Vec<u32>> {
+pub(super) fn sources<'t>(l: &mut Lower<'_, 't>, operand: &Operand<'t>, t: Element, count: u32) -> Lowered<Vec<u32>> {
     let list = counted(operand, count)?;
     list.iter().map(|o| l.src(o, register_type(t))).collect()
 }
 
-fn targets<'t>(l: &mut Lower<'_, 't>, operand: &Operand<'t>, t: Element, count: u32) -> Lowered<Vec<u32>> {
+pub(super) fn targets<'t>(l: &mut Lower<'_, 't>, operand: &Operand<'t>, t: Element, count: u32) -> Lowered<Vec<u32>> {
     let list = counted(operand, count)?;
     list.iter().map(|o| l.dst(o, register_type(t))).collect()
 }
 
 /// `m16n8k16`.
-fn shape(i: &Instruction<'_>) -> Option<(u32, u32, u32)> {
+pub(super) fn shape(i: &Instruction<'_>) -> Option<(u32, u32, u32)> {
     i.modifiers.iter().find_map(|word| {
         let (m, rest) = word.strip_prefix('m')?.split_once('n')?;
         let (n, k) = rest.split_once('k')?;
@@ -58,7 +58,7 @@ fn shape(i: &Instruction<'_>) -> Option<(u32, u32, u32)> {
     })
 }
 
-fn element_types(i: &Instruction<'_>) -> Vec<Element> {
+pub(super) fn element_types(i: &Instruction<'_>) -> Vec<Element> {
     i.modifiers.iter().filter_map(|m| Element::parse(m)).collect()
 }
 

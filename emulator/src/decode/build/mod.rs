@@ -21,6 +21,7 @@ pub(super) mod tensor;
 pub(super) mod vector_atomics;
 pub(super) mod video;
 pub(super) mod warp;
+pub(super) mod wgmma;
 
 use super::lower::{blank, Lower, Lowered};
 use crate::exec::inst::{Handler, Inst};

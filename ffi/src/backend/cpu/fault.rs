@@ -40,6 +40,10 @@ fn wait(wait: &Wait) -> Value {
     let (on, more) = match &wait.on {
         WaitKind::Mbarrier { address, parity } => ("mbarrier".into(), json!({"address": address, "parity": parity})),
         WaitKind::Barrier { id } => ("barrier".into(), json!({"id": id})),
+        WaitKind::Warpgroup { warps, line } => (
+            "warpgroup".into(),
+            json!({"missing_warps": warps, "product_line": line}),
+        ),
         WaitKind::Warp { missing } => ("warp".into(), json!({"missing": missing})),
         WaitKind::Registers {
             wanted,

@@ -417,6 +417,39 @@ def stream_wait(device: int, stream: int, limit_s: float) -> bool:
     return bool(done[0])
 
 
+def stream_is_capturing(device: int, stream: int) -> bool:
+    """Return whether the stream is being captured into a graph."""
+    capturing = _ffi.new("int32_t *")
+    _check(_lib.wb_stream_is_capturing(device, stream, capturing))
+    return bool(capturing[0])
+
+
 def stream_order(device: int, earlier: int, later: int) -> None:
     """Make the stream `later` wait for the work queued on `earlier` so far."""
     _check(_lib.wb_stream_order(device, earlier, later))
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def memory_new(device: int, nbytes: int, pinned: bool) -> tuple[Handle, int]:
+    """Allocate memory on a device; return its handle and its address."""
+    out, address = _ffi.new("wb_memory **"), _ffi.new("uint64_t *")
+    _check(_lib.wb_memory_new(device, nbytes, int(pinned), out))
+    memory = _ffi.gc(out[0], _lib.wb_memory_free)
+    _check(_lib.wb_memory_address(memory, address))
+    return memory, int(address[0])
+
+
+def memory_export(memory: Handle, buffer: Buffer, flags: int, versioned: bool) -> int:
+    """Return the address of a new DLPack tensor that owns a share of the memory; its deleter must be called once."""
+    keep: list[Any] = []
+    out = _ffi.new("void **")
+    _check(_lib.wb_memory_export(memory, _tensor(buffer, keep), flags, int(versioned), out))
+    del keep
+    return int(_ffi.cast("uintptr_t", out[0]))
+
+
+def memory_copy(device: int, to: int, source: int, nbytes: int, stream: int) -> None:
+    """Copy bytes behind what is queued on the stream, and wait for it."""
+    _check(_lib.wb_memory_copy(device, to, source, nbytes, stream))

@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from typing import Any, NoReturn
 
 from . import _ffi, dispatcher, settings
-from .buffer import CPU, CUDA, CUDA_MANAGED, Buffer
+from .buffer import CUDA, CUDA_MANAGED, Buffer
 from .device import WAIT_SLICE_S, Device, devices
-from .errors import ArgumentError
+from .errors import ArgumentError, WarpbridgeError
 from .pending import Pending
 from .pickling import refuse
 from .stream import handle_of
@@ -35,7 +35,12 @@ class Bound:
         self._buffers = tuple(buffers)
         self._result = result
         self._device = _device_of(handle, self._buffers)
-        self._here = [b for b in self._buffers if (b.device_type == CPU) == (self._device.kind == "cpu")]
+        on_gpu = self._device.kind == "cuda"
+        self._here = [b for b in self._buffers if (b.device_type in (CUDA, CUDA_MANAGED)) == on_gpu]
+        # Who must be asked before a launch: arrays with a stream of their own, and libraries beside the first.
+        self._ordered = tuple(b for b in self._here if b.order is not None) if on_gpu else ()
+        by_name = {b.library.name: b for b in self._here if b.order is None} if on_gpu else {}
+        self._libraries = tuple(by_name.values()) if len(by_name) + len(self._ordered) > 1 else ()
         self._mode_key: tuple[Any, ...] = ()
         self._mode_cache: _ffi.Handle = None
 
@@ -114,7 +119,7 @@ class Bound:
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
         others = self._order_before(handle, stream)
-        pending = Pending(self._name, self._result, self)
+        pending = Pending(self._name, self._result, (self, stream))
         if on_done is not None:
             pending.add_done_callback(on_done)
         dispatcher.instance().submit(self._handle, mode, pending, (self._device.index, handle))
@@ -129,6 +134,9 @@ class Bound:
         stream's next synchronisation.
         """
         handle = self._stream(stream)
+        if self._ordered and not _ffi.stream_is_capturing(self._device.index, handle):
+            self._launch_held(stream, handle)
+            return self._result
         others = self._order_before(handle, stream)
         _ffi.launch(self._handle, self._mode(handle, None))
         if self._device.kind == "cpu":
@@ -193,26 +201,40 @@ class Bound:
         return self._mode_cache
 
     def _order_before(self, handle: int, stream: Any) -> list[int]:
-        """Make the launch wait for other libraries' current streams; return those streams.
+        """Make the launch wait for the streams that other arrays come from, by event; return those streams.
 
-        Only without an explicit stream: who names one has ordered the work. The first array's library needs nothing,
-        its current stream is where the launch goes.
+        Libraries' current streams count only without an explicit stream: who names one has ordered the work. Arrays
+        with a stream of their own are asked always, except under capture, where nothing outside can be waited for.
         """
-        if stream is not None or self._device.kind == "cpu" or len(self._here) < 2:
+        if not self._ordered and (stream is not None or not self._libraries):
             return []
-        libraries = {b.library.name: b for b in self._here}
-        if len(libraries) == 1:
-            return []
-        others = {b.current_stream() for b in libraries.values()} - {handle}
-        others = {other for other in others if (other or 1) != (handle or 1)}
-        for other in others:
+        others: set[int] = set()
+        if self._ordered and not _ffi.stream_is_capturing(self._device.index, handle):
+            for buffer in self._ordered:
+                if buffer.order is not None:
+                    others.update(buffer.order(handle))
+        if stream is None:
+            others.update(buffer.current_stream() for buffer in self._libraries)
+        waited = {other or 1 for other in others} - {handle or 1}  # 0 and 1 are one stream
+        for other in waited:
             _ffi.stream_order(self._device.index, other, handle)
-        return list(others)
+        return list(waited)
 
     def _order_after(self, handle: int, others: list[int]) -> None:
         """Make those streams wait for the launch."""
         for other in others:
             _ffi.stream_order(self._device.index, handle, other)
+
+    def _launch_held(self, stream: Any, handle: int) -> None:
+        """Launch, and keep the arrays until it has ended: who owns their memory knows nothing of this stream."""
+        place = (self._device.index, handle)
+
+        def keep_failure(pending: Future[Any]) -> None:
+            error = pending.exception()
+            if isinstance(error, WarpbridgeError):
+                dispatcher.instance().keep_failure(place, error)
+
+        self.submit(on_done=keep_failure, stream=stream)
 
     def _stop(self, launch: _ffi.Handle, stream: int) -> None:
         """Ask an interrupted launch to stop; if it takes long, leave its arrays to the dispatcher."""

@@ -6,6 +6,7 @@ Strides count elements, as DLPack's do; the pointer already includes any byte of
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -29,11 +30,19 @@ class DType(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The manifest's name of it, e.g. ``float32``."""
-        return _NAMES.get(self, f"dtype(code={self.code}, bits={self.bits}, lanes={self.lanes})")
+        """The manifest's name of it, e.g. ``float32``; a name that says what it is where manifests have none."""
+        found = _NAMES.get(self)
+        if found is not None:
+            return found
+        one = _NAMES.get(DType(self.code, self.bits)) or _FLOATS.get(self.code)
+        if one is None and self.code in _PLAIN:
+            one = f"{_PLAIN[self.code]}{self.bits}"
+        if one is None:
+            return f"dtype(code={self.code}, bits={self.bits}, lanes={self.lanes})"
+        return one if self.lanes == 1 else f"{one}x{self.lanes}"
 
 
-# Codes: 0 int, 1 uint, 2 float, 4 bfloat, 5 complex, 6 bool (dlpack.h, DLDataTypeCode).
+# Codes: 0 int, 1 uint, 2 float, 4 bfloat, 5 complex, 6 bool, 7 to 17 narrow floats (dlpack.h, DLDataTypeCode).
 DTYPES: dict[str, DType] = {
     "bool": DType(6, 8),
     "int8": DType(0, 8),
@@ -51,7 +60,24 @@ DTYPES: dict[str, DType] = {
     "complex64": DType(5, 64),
     "complex128": DType(5, 128),
 }
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+# Element types that a PTX entry can be given, while no manifest names them: of each, one element is one byte.
+NARROW: dict[str, DType] = {
+    "float8_e3m4": DType(7, 8),
+    "float8_e4m3": DType(8, 8),
+    "float8_e4m3b11fnuz": DType(9, 8),
+    "float8_e4m3fn": DType(10, 8),
+    "float8_e4m3fnuz": DType(11, 8),
+    "float8_e5m2": DType(12, 8),
+    "float8_e5m2fnuz": DType(13, 8),
+    "float8_e8m0fnu": DType(14, 8),
+    "float4_e2m1fn_x2": DType(17, 4, 2),
+}
+_NAMES = {dtype: name for name, dtype in (*DTYPES.items(), *NARROW.items())}
+_FLOATS = {15: "float6_e2m3fn", 16: "float6_e3m2fn", 17: "float4_e2m1fn"}
+_PLAIN = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+# How libraries name types of less than a byte: one element is not what one address reaches.
+_SUB_BYTE = ("int1", "int2", "int4", "uint1", "uint2", "uint4", "float4_", "float6_")
 
 
 class Library(Protocol):
@@ -83,9 +109,9 @@ class Library(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: that would triple the cost of making one
 class Buffer:
-    """A claimed array.
+    """A claimed array; nothing changes it.
 
     Attributes
     ----------
@@ -105,6 +131,10 @@ class Buffer:
         The library the array belongs to.
     owner
         Keeps the memory alive for as long as it is referenced.
+    order
+        For arrays that come with a stream of their own, on CUDA devices: called with the stream of each launch before
+        it is queued, and makes the memory safe there, or returns streams that the launch is to wait for, and that are
+        to wait for the launch. None: the library's current stream counts.
     """
 
     pointer: int
@@ -116,6 +146,7 @@ class Buffer:
     readonly: bool
     library: Library
     owner: Any
+    order: Callable[[int], Iterable[int]] | None = None
 
     @property
     def on_host(self) -> bool:
@@ -168,6 +199,9 @@ def device_name(device_type: int, device_id: int) -> str:
     return kind if device_type == CPU else f"{kind}:{device_id}"
 
 
+WHOLE_BYTES = "elements of whole bytes; pass the packed values as uint8"
+
+
 def dtype_of(name: str, described: str) -> DType:
     """Return the element type with this name.
 
@@ -176,10 +210,12 @@ def dtype_of(name: str, described: str) -> DType:
     ArgumentError
         There is none; `described` opens the text.
     """
-    try:
-        return DTYPES[name]
-    except KeyError:
-        raise ArgumentError(f"{described} has dtype {name}, expected one of {', '.join(DTYPES)}", found=name) from None
+    found = DTYPES.get(name) or NARROW.get(name)
+    if found is not None:
+        return found
+    if name.startswith(_SUB_BYTE):
+        raise ArgumentError(f"{described} has dtype {name}, expected {WHOLE_BYTES}", found=name)
+    raise ArgumentError(f"{described} has dtype {name}, expected one of {', '.join(DTYPES)}", found=name)
 
 
 def element_strides(strides: tuple[int, ...], itemsize: int, described: str) -> tuple[int, ...]:

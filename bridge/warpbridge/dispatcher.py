@@ -63,6 +63,11 @@ class Dispatcher:
         if is_first:  # else the thread is already looking at streams every few milliseconds
             _ffi.queue_wake(self._queue)
 
+    def keep_failure(self, place: Place, error: WarpbridgeError) -> None:
+        """Keep how a stream-ordered launch failed for the stream's next synchronisation."""
+        with self._lock:
+            self._failures.setdefault(place, error)
+
     def take_failure(self, place: Place) -> WarpbridgeError | None:
         """Return how a stream-ordered launch failed, once."""
         with self._lock:

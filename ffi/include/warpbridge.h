@@ -47,6 +47,9 @@ typedef struct wb_bound wb_bound;
 // A kernel of a module.
 typedef struct wb_kernel wb_kernel;
 
+// Memory of our own; a handle owns a share of it.
+typedef struct wb_memory wb_memory;
+
 // PTX with or without a manifest.
 typedef struct wb_module wb_module;
 
@@ -246,6 +249,26 @@ int32_t wb_bound_submit(const wb_bound *bound,
 // Frees a bound call; NULL is allowed. Its launches live on.
 void wb_bound_free(wb_bound *bound);
 
+// New memory of a device, aligned to 256 bytes. `pinned` not 0: host memory that the device, a GPU, reaches.
+int32_t wb_memory_new(uint32_t device, uint64_t bytes, int32_t pinned, wb_memory **out);
+
+// Where it is.
+int32_t wb_memory_address(const wb_memory *memory, uint64_t *address);
+
+// Frees a handle; NULL is allowed. The memory is freed with its last handle or exported tensor.
+void wb_memory_free(wb_memory *memory);
+
+// Makes a DLPack tensor that owns a share of the memory: a DLManagedTensorVersioned (1.3), or with `versioned` 0 a
+// DLManagedTensor. `tensor` lies in that memory; `flags` are DLPack's. Whoever has it calls its deleter once, on any thread.
+int32_t wb_memory_export(const wb_memory *memory,
+                         const wb_tensor *tensor,
+                         uint64_t flags,
+                         int32_t versioned,
+                         void **out);
+
+// Copies bytes in the order of a stream of that device, from and to its memory or the host's. Returns when it is done.
+int32_t wb_memory_copy(uint32_t device, uint64_t to, uint64_t from, uint64_t bytes, uint64_t stream);
+
 // Loads PTX. `ptx` is UTF-8 text, not NUL-terminated; `origin` names it in errors. `manifest` is TOML or JSON text, NULL
 // for none. `base_dir` is where the manifest's other PTX files are, NULL for none.
 int32_t wb_module_load(const uint8_t *ptx,
@@ -305,6 +328,9 @@ int32_t wb_stream_free(uint32_t device, uint64_t stream);
 
 // Waits at most `limit_s` for everything queued; *done = 1 when it is done. An untracked launch's error comes out here.
 int32_t wb_stream_wait(uint32_t device, uint64_t stream, double limit_s, int32_t *done);
+
+// Whether the stream is being captured into a graph: *capturing = 1, else 0.
+int32_t wb_stream_is_capturing(uint32_t device, uint64_t stream, int32_t *capturing);
 
 // Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
 int32_t wb_stream_order(uint32_t device, uint64_t earlier, uint64_t later);

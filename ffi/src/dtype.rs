@@ -6,7 +6,7 @@ use serde::Serialize;
 /// The DLPack `DLDataType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DlDtype {
-    /// 0 int, 1 uint, 2 float, 4 bfloat, 5 complex, 6 bool.
+    /// 0 int, 1 uint, 2 float, 4 bfloat, 5 complex, 6 bool, 7 to 17 narrow floats.
     pub code: u8,
     /// Width of one lane.
     pub bits: u8,
@@ -163,12 +163,33 @@ fn narrow(value: f64, exponent_bits: u32, mantissa_bits: u32) -> u16 {
 /// The name of any DLPack type, for error texts.
 #[must_use]
 pub fn describe(dtype: DlDtype) -> String {
-    match DType::from_dlpack(DlDtype { lanes: 1, ..dtype }) {
-        Some(known) if dtype.lanes == 1 => known.name().to_owned(),
-        Some(known) => format!("{}x{}", known.name(), dtype.lanes),
-        None => format!("DLPack type code {} of {} bits", dtype.code, dtype.bits),
+    let one = match DType::from_dlpack(DlDtype { lanes: 1, ..dtype }) {
+        Some(known) => known.name().to_owned(),
+        None => match NARROW.iter().find(|row| (row.0, row.1) == (dtype.code, dtype.bits)) {
+            Some(narrow) => narrow.2.to_owned(),
+            None => return format!("DLPack type code {} of {} bits", dtype.code, dtype.bits),
+        },
+    };
+    match dtype.lanes {
+        1 => one,
+        // PyTorch's name for the only packed type there is.
+        2 if one == "float4_e2m1fn" => "float4_e2m1fn_x2".into(),
+        lanes => format!("{one}x{lanes}"),
     }
 }
+
+/// Code, bits and name of types that an entry can be given, while no manifest names them (dlpack.h, DLDataTypeCode).
+const NARROW: [(u8, u8, &str); 9] = [
+    (7, 8, "float8_e3m4"),
+    (8, 8, "float8_e4m3"),
+    (9, 8, "float8_e4m3b11fnuz"),
+    (10, 8, "float8_e4m3fn"),
+    (11, 8, "float8_e4m3fnuz"),
+    (12, 8, "float8_e5m2"),
+    (13, 8, "float8_e5m2fnuz"),
+    (14, 8, "float8_e8m0fnu"),
+    (17, 4, "float4_e2m1fn"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -244,7 +265,23 @@ mod tests {
                 bits: 8,
                 lanes: 1
             }),
-            "DLPack type code 10 of 8 bits"
+            "float8_e4m3fn"
+        );
+        assert_eq!(
+            describe(DlDtype {
+                code: 17,
+                bits: 4,
+                lanes: 2
+            }),
+            "float4_e2m1fn_x2"
+        );
+        assert_eq!(
+            describe(DlDtype {
+                code: 3,
+                bits: 64,
+                lanes: 1
+            }),
+            "DLPack type code 3 of 64 bits"
         );
     }
 }

@@ -3,8 +3,8 @@
 //! Three levels, each used by the one above only:
 //!
 //! 1. [`abi`]: every `extern "C"` function. Null checks, panic guard, delegate; no logic.
-//! 2. [`module`], [`manifest`], [`bind`], [`bound`], [`pending`], [`dispatch`], [`bundled`], [`tensor_map`], [`trace`],
-//!    [`survey`]: what a call means. All checks are here, the same for every device and every language.
+//! 2. [`module`], [`manifest`], [`bind`], [`bound`], [`pending`], [`dispatch`], [`bundled`], [`tensor_map`], [`memory`],
+//!    [`trace`], [`survey`]: what a call means. All checks are here, the same for every device and every language.
 //! 3. [`backend`]: what a device does. `cpu` runs PTX in the emulator, `cuda` through the driver; they never import each
 //!    other, and [`device`] alone chooses between them.
 //!
@@ -21,6 +21,7 @@ pub mod dispatch;
 pub mod dtype;
 pub mod error;
 pub mod manifest;
+pub mod memory;
 pub mod module;
 pub mod pending;
 pub mod process;

@@ -48,8 +48,11 @@ def claim(obj: Any) -> Buffer | None:
     ArgumentError
         Its dtype or byte order has no counterpart in a kernel.
     """
-    if not isinstance(obj, sys.modules["numpy"].ndarray):
+    numpy = sys.modules["numpy"]
+    if not isinstance(obj, numpy.ndarray):
         return None
+    if type(obj) is not numpy.ndarray and isinstance(obj, numpy.ma.MaskedArray):
+        raise ArgumentError("a numpy array is masked, expected one without a mask; pass x.filled(value) or x.data")
     dtype = obj.dtype
     if not dtype.isnative:
         raise ArgumentError(

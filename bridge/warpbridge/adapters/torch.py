@@ -1,7 +1,8 @@
 """PyTorch tensors, on the CPU and on CUDA devices, current or not: the data decides where a kernel runs.
 
 Read directly instead of through DLPack: `__dlpack__` refuses a tensor on a non-current device, and costs more. A tensor
-that autograd tracks is refused, because a kernel's result would silently carry no gradient.
+that autograd tracks is refused, because a kernel's result would silently carry no gradient. Nor is its C exchange API
+used: from Python it is slower than these attributes (ADR 9).
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class _Torch:
 
 
 LIBRARY = _Torch()
+_dtypes: dict[Any, DType] = {}  # by torch.dtype, as they are seen
 
 
 def claim(obj: Any) -> Buffer | None:
@@ -64,17 +66,20 @@ def claim(obj: Any) -> Buffer | None:
     torch = sys.modules["torch"]
     if not isinstance(obj, torch.Tensor):
         return None
-    _refuse_special(obj, torch)
-    kind = _DEVICE_TYPES.get(obj.device.type)
+    if obj.requires_grad or obj.layout is not torch.strided or obj.is_conj() or obj.is_neg() or obj.is_nested:
+        raise _special(obj, torch)
+    device = obj.device
+    kind = _DEVICE_TYPES.get(device.type)
     if kind is None:
-        raise ArgumentError(
-            f"a torch tensor is on {obj.device}, expected cpu or cuda; move it first", found=str(obj.device)
-        )
+        raise ArgumentError(f"a torch tensor is on {device}, expected cpu or cuda; move it first", found=str(device))
+    dtype = _dtypes.get(obj.dtype)
+    if dtype is None:
+        dtype = _dtypes[obj.dtype] = dtype_of(str(obj.dtype).removeprefix("torch."), "a torch tensor")
     return Buffer(
-        obj.data_ptr() if obj.numel() else 0,
+        _pointer(obj) if obj.numel() else 0,
         kind,
-        obj.device.index or 0,
-        dtype_of(str(obj.dtype).removeprefix("torch."), "a torch tensor"),
+        device.index or 0,
+        dtype,
         tuple(obj.shape),
         None if obj.is_contiguous() else tuple(obj.stride()),
         False,
@@ -83,15 +88,31 @@ def claim(obj: Any) -> Buffer | None:
     )
 
 
-def _refuse_special(tensor: Any, torch: Any) -> None:
-    """Raise for tensors whose memory does not hold their values, and for those that autograd tracks."""
-    if tensor.requires_grad:
+def _pointer(tensor: Any) -> int:
+    """Return the address of the first element; tensors of tracers and of fake modes have none."""
+    pointer, cause = 0, None
+    try:
+        pointer = int(tensor.data_ptr())
+    except RuntimeError as error:
+        cause = error
+    if pointer == 0:
         raise ArgumentError(
+            f"a torch tensor of type {type(tensor).__name__} has no memory, expected one that holds values; call the "
+            "kernel outside of torch.compile, torch.func and fake tensors"
+        ) from cause
+    return pointer
+
+
+def _special(tensor: Any, torch: Any) -> ArgumentError:
+    """Say why: the tensor's memory does not hold its values, or autograd tracks it."""
+    if tensor.requires_grad:
+        return ArgumentError(
             "a torch tensor has requires_grad=True, expected one that autograd does not track; pass x.detach()"
         )
+    if tensor.is_nested:
+        return ArgumentError("a torch tensor is nested, expected one of a single shape; pass x.values() or x.unbind()")
     if tensor.layout is not torch.strided:
-        raise ArgumentError(f"a torch tensor has layout {tensor.layout}, expected torch.strided; pass x.to_dense()")
+        return ArgumentError(f"a torch tensor has layout {tensor.layout}, expected torch.strided; pass x.to_dense()")
     if tensor.is_conj():
-        raise ArgumentError("a torch tensor is a lazy conjugate, expected stored values; pass x.resolve_conj()")
-    if tensor.is_neg():
-        raise ArgumentError("a torch tensor is a lazy negation, expected stored values; pass x.resolve_neg()")
+        return ArgumentError("a torch tensor is a lazy conjugate, expected stored values; pass x.resolve_conj()")
+    return ArgumentError("a torch tensor is a lazy negation, expected stored values; pass x.resolve_neg()")

@@ -36,6 +36,16 @@ pub unsafe extern "C" fn wb_stream_wait(device: u32, stream: u64, limit_s: f64, 
     })
 }
 
+/// Whether the stream is being captured into a graph: *capturing = 1, else 0.
+#[no_mangle]
+pub unsafe extern "C" fn wb_stream_is_capturing(device: u32, stream: u64, capturing: *mut i32) -> i32 {
+    guard(|| {
+        let is = device::by_index(device)?.backend.is_capturing(StreamHandle(stream))?;
+        // SAFETY: the module's contract.
+        unsafe { put(capturing, "capturing", i32::from(is)) }
+    })
+}
+
 /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
 #[no_mangle]
 pub extern "C" fn wb_stream_order(device: u32, earlier: u64, later: u64) -> i32 {

@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use crate::{bound, module, pending, queue};
+use crate::{bound, memory, module, pending, queue};
 
 /// Version of this ABI; `wb_abi_version` returns it.
 pub const WB_ABI_VERSION: u32 = 1;
@@ -179,5 +179,7 @@ pub struct wb_kernel(pub(super) Arc<module::Kernel>);
 pub struct wb_bound(pub(super) Arc<bound::Bound>);
 /// A tracked launch.
 pub struct wb_pending(pub(super) Arc<pending::Pending>);
+/// Memory of our own; a handle owns a share of it.
+pub struct wb_memory(pub(super) Arc<memory::Memory>);
 /// Tokens of ended launches.
 pub struct wb_queue(pub(super) Arc<queue::Queue>);

@@ -203,6 +203,18 @@ pub trait Backend: Send + Sync {
     fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool>;
     /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()>;
+    /// Whether `stream` is being captured into a graph: then nothing outside the graph may be ordered against it.
+    fn is_capturing(&self, stream: StreamHandle) -> Result<bool> {
+        let _ = stream;
+        Ok(false)
+    }
+    /// New memory of the device, at least `bytes` of it, aligned to 256; `pinned`: host memory that its GPU reaches.
+    fn memory_new(&self, bytes: u64, pinned: bool) -> Result<u64>;
+    /// Frees what [`Backend::memory_new`] made, with the same `bytes` and `pinned`, after everything queued that may use it.
+    fn memory_free(&self, address: u64, bytes: u64, pinned: bool) -> Result<()>;
+    /// Copies bytes between memory of this device, or of the host, in the order of a stream. The host's side of a copy has
+    /// been read or written when this returns.
+    fn memory_copy(&self, to: u64, from: u64, bytes: u64, stream: StreamHandle) -> Result<()>;
     /// The bytes of a tensor map that was checked against the documented limits. `l2_promotion`: 0 none, 1 to 3 for 64, 128
     /// and 256 bytes.
     fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]>;

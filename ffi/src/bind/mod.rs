@@ -1,13 +1,14 @@
 //! From values to a launch: every check that a manifest or a PTX parameter list allows, before anything is queued.
 //!
-//! `call.rs` holds what is known about one call, `arrays.rs` and `scalars.rs` add to it argument by argument, `plan.rs`
-//! chooses the variant and lays out the parameters, `geometry.rs` checks extents, `entry.rs` does the same for an entry
+//! `call.rs` holds what is known about one call, `arrays.rs` and `scalars.rs` add to it argument by argument, `overlap.rs`
+//! compares their memory, `plan.rs` chooses the variant and lays out the parameters, `geometry.rs` checks extents, `entry.rs` does the same for an entry
 //! launched by hand. Error texts name the argument by its place in the Python signature: found, expected, what to do.
 
 mod arrays;
 mod call;
 mod entry;
 mod geometry;
+mod overlap;
 mod plan;
 mod scalars;
 
@@ -52,6 +53,7 @@ fn checked<'a>(kernel: &'a Arc<Kernel>, values: &'a [Value<'a>], choices: Option
     call.check_arrays(false)?;
     call.bind_scalars()?;
     call.check_arrays(true)?;
+    call.check_overlaps()?;
     call.choose_dtypes();
     call.finish_scalars()?;
     call.check_requires()?;

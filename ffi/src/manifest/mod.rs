@@ -158,6 +158,8 @@ pub struct ArrayArg {
     pub optional: bool,
     /// Number of elements that a host sequence must have; `None` for arrays on the device only.
     pub inline: Option<usize>,
+    /// Arrays that this one, which is written, may be: the same bytes, none more, none less.
+    pub in_place: Vec<String>,
 }
 
 /// The shape of an array.

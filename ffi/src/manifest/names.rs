@@ -28,8 +28,23 @@ pub fn check(manifest: &Manifest) -> Result<()> {
             }
         }
     }
+    in_place(manifest)?;
     circles(manifest)?;
     placeholders(manifest)
+}
+
+/// `in_place` names other arrays of the kernel.
+fn in_place(manifest: &Manifest) -> Result<()> {
+    for arg in &manifest.args {
+        let names = arg.array().map_or(&[][..], |array| &array.in_place);
+        let is_other =
+            |name: &String| *name != arg.name && manifest.args.iter().any(|a| a.name == *name && a.array().is_some());
+        if let Some(wrong) = names.iter().find(|name| !is_other(name)) {
+            let text = format!("has \"{wrong}\", expected names of other array arguments");
+            return Err(error(&manifest.origin, &format!("{}.in_place", arg.key), &text));
+        }
+    }
+    Ok(())
 }
 
 fn unique(manifest: &Manifest) -> Result<()> {

@@ -265,11 +265,23 @@ fn read_array(table: &Table<'_>, dtypes: &Dtypes) -> Result<ArrayArg> {
         shape,
         align,
         optional: flag("optional")?,
+        in_place: read_in_place(table)?,
     };
     if array.intent != Intent::In && (array.optional || array.inline.is_some()) {
         return Err(intent.error("is not \"in\", but only inputs can be optional or inline; remove that key"));
     }
+    if array.intent == Intent::In && !array.in_place.is_empty() {
+        return Err(intent.error("is \"in\", but only an array that is written can be in_place; remove that key"));
+    }
     Ok(array)
+}
+
+/// The names of arrays; whether there are such is checked in `names.rs`.
+fn read_in_place(table: &Table<'_>) -> Result<Vec<String>> {
+    let Some(node) = table.get("in_place") else {
+        return Ok(Vec::new());
+    };
+    node.list()?.iter().map(Node::identifier).collect()
 }
 
 fn inline_length(node: &Node<'_>, shape: &Shape) -> Result<usize> {

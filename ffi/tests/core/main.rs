@@ -9,6 +9,7 @@ mod expressions;
 mod launches;
 mod manifests;
 mod modules;
+mod overlaps;
 mod schema;
 mod support;
 mod tensor_maps;

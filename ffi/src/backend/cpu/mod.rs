@@ -2,6 +2,7 @@
 //! control block. `stream.rs` orders and runs launches, `ticket.rs` tracks one, `fault.rs` turns reports into errors.
 
 mod fault;
+mod memory;
 mod stream;
 mod ticket;
 
@@ -156,6 +157,18 @@ impl Backend for Cpu {
             return Ok(());
         }
         later.push(Job::WaitFor(earlier.tail()))
+    }
+    fn memory_new(&self, bytes: u64, pinned: bool) -> Result<u64> {
+        memory::allocate(bytes, pinned)
+    }
+    fn memory_free(&self, address: u64, bytes: u64, _pinned: bool) -> Result<()> {
+        memory::free(address, bytes);
+        Ok(())
+    }
+    fn memory_copy(&self, to: u64, from: u64, bytes: u64, stream: StreamHandle) -> Result<()> {
+        self.stream(stream)?.wait(Duration::MAX)?;
+        memory::copy(to, from, bytes);
+        Ok(())
     }
     fn tensor_map(&self, map: &emulator::TensorMap, _l2_promotion: u32) -> Result<[u8; 128]> {
         Ok(map.encode())

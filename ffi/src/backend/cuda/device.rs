@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::launch;
 use super::library::{self, Driver};
 use super::load_error::PtxSource;
+use super::memory;
 use super::module::CudaModule;
 use super::result::{Checked, Failure};
 use super::state::DeviceState;
@@ -122,6 +123,22 @@ impl Backend for CudaDevice {
 
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()> {
         stream::order(&self.state, earlier, later)
+    }
+
+    fn is_capturing(&self, stream: StreamHandle) -> Result<bool> {
+        stream::is_capturing(&self.state, stream)
+    }
+
+    fn memory_new(&self, bytes: u64, pinned: bool) -> Result<u64> {
+        memory::allocate(&self.state, bytes, pinned)
+    }
+
+    fn memory_free(&self, address: u64, _bytes: u64, pinned: bool) -> Result<()> {
+        memory::free(&self.state, address, pinned)
+    }
+
+    fn memory_copy(&self, to: u64, from: u64, bytes: u64, stream: StreamHandle) -> Result<()> {
+        memory::copy(&self.state, to, from, bytes, stream)
     }
 
     fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]> {

@@ -11,6 +11,7 @@ mod failure;
 mod launch;
 mod library;
 mod load_error;
+mod memory;
 mod module;
 mod result;
 mod state;

@@ -339,6 +339,46 @@ impl Api {
         Ok((host, address))
     }
 
+    /// Memory of the current context's device.
+    pub(super) fn alloc(&self, bytes: usize) -> Checked<u64> {
+        let mut address = 0;
+        check!(self, "cuMemAlloc", mem_alloc(&raw mut address, bytes))?;
+        Ok(address)
+    }
+
+    /// Pinned memory, at one address for the host and for every device.
+    pub(super) fn alloc_pinned(&self, bytes: usize) -> Checked<u64> {
+        let mut host = ptr::null_mut();
+        check!(
+            self,
+            "cuMemHostAlloc",
+            mem_host_alloc(&raw mut host, bytes, sys::HOST_ALLOC_PORTABLE)
+        )?;
+        Ok(host as u64)
+    }
+
+    /// # Safety
+    /// `address` came from [`Api::alloc`] and is not used again.
+    pub(super) unsafe fn free(&self, address: u64) -> Checked<()> {
+        check!(self, "cuMemFree", mem_free(address))
+    }
+
+    /// # Safety
+    /// `address` came from [`Api::alloc_pinned`] and is not used again.
+    pub(super) unsafe fn free_pinned(&self, address: u64) -> Checked<()> {
+        check!(self, "cuMemFreeHost", mem_free_host(address as *mut c_void))
+    }
+
+    /// # Safety
+    /// `to` can be written and `from` read for `bytes`, on the host or the device, until the copy is done.
+    pub(super) unsafe fn copy(&self, to: u64, from: u64, bytes: usize, stream: Stream) -> Checked<()> {
+        check!(self, "cuMemcpyAsync", memcpy_async(to, from, bytes, stream))
+    }
+
+    pub(super) fn synchronize(&self, stream: Stream) -> Checked<()> {
+        check!(self, "cuStreamSynchronize", stream_synchronize(stream))
+    }
+
     /// `None` where the driver is older than tensor maps. `data_type` is a `CUtensorMapDataType`.
     pub(super) fn encode_tensor_map(
         &self,

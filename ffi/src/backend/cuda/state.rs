@@ -51,8 +51,8 @@ pub(super) struct DeviceState {
     context: OnceLock<Context>,
     starting: Mutex<()>,
     flights: Mutex<Flights<InFlight>>,
-    /// Recorded anew for each `stream_order`.
-    pub(super) order_event: Mutex<Option<Event>>,
+    /// Events for `stream_order`, each lent out for one call; there are as many as calls at once.
+    pub(super) order_events: Mutex<Vec<Event>>,
     /// Made by `stream_new` and not freed yet.
     pub(super) streams: Mutex<Vec<StreamHandle>>,
     lost: OnceLock<Lost>,
@@ -73,7 +73,7 @@ impl DeviceState {
             context: OnceLock::new(),
             starting: Mutex::new(()),
             flights: Mutex::default(),
-            order_event: Mutex::default(),
+            order_events: Mutex::default(),
             streams: Mutex::default(),
             lost: OnceLock::new(),
         }

@@ -58,7 +58,14 @@ pub(super) fn wait(state: &DeviceState, stream: StreamHandle, limit: Duration) -
     ended.transpose().map(|done| done.is_some())
 }
 
-/// One event serves all calls: a wait that is queued refers to the record made before it, not to later ones.
+/// Whether `stream` is being captured into a graph.
+pub(super) fn is_capturing(state: &DeviceState, stream: StreamHandle) -> Result<bool> {
+    let doing = "asking for a capture";
+    let _current = state.enter(doing)?;
+    state.api().is_capturing(raw(stream)).map_err(|f| state.error(doing, f))
+}
+
+/// An event goes back to the pool at once: a wait that is queued refers to the record made before it, not to later ones.
 pub(super) fn order(state: &DeviceState, earlier: StreamHandle, later: StreamHandle) -> Result<()> {
     // 0 and 1 are one stream.
     if earlier == later || (earlier.0 <= 1 && later.0 <= 1) {
@@ -66,15 +73,15 @@ pub(super) fn order(state: &DeviceState, earlier: StreamHandle, later: StreamHan
     }
     let doing = "ordering two streams";
     let _current = state.enter(doing)?;
-    let mut event = lock(&state.order_event);
-    let ordered = (|| {
-        let event = match *event {
-            Some(event) => event,
-            None => *event.insert(state.api().new_event()?),
-        };
-        state.api().record(event, raw(earlier))?;
-        state.api().stream_wait_event(raw(later), event)
-    })();
+    let api = state.api();
+    let pooled = lock(&state.order_events).pop();
+    let event = pooled
+        .map_or_else(|| api.new_event(), Ok)
+        .map_err(|f| state.error(doing, f))?;
+    let ordered = api
+        .record(event, raw(earlier))
+        .and_then(|()| api.stream_wait_event(raw(later), event));
+    lock(&state.order_events).push(event);
     ordered.map_err(|f| state.error(doing, f))
 }
 

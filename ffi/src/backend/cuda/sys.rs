@@ -166,6 +166,11 @@ api! {
     "cuStreamWaitEvent" stream_wait_event(Stream, Event, c_uint);
     "cuStreamIsCapturing" stream_is_capturing(Stream, *mut c_int);
     "cuMemHostAlloc" mem_host_alloc(*mut *mut c_void, usize, c_uint);
+    "cuMemAlloc_v2" mem_alloc(*mut u64, usize);
+    "cuMemFree_v2" mem_free(u64);
+    "cuMemFreeHost" mem_free_host(*mut c_void);
+    "cuMemcpyAsync" memcpy_async(u64, u64, usize, Stream);
+    "cuStreamSynchronize" stream_synchronize(Stream);
     "cuMemHostGetDevicePointer_v2" mem_host_get_device_pointer(*mut u64, *mut c_void, c_uint);
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
     newer

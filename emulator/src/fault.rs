@@ -4,6 +4,8 @@
 mod judged;
 mod text;
 
+pub(crate) use text::lanes;
+
 /// Where a fault was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Location {
@@ -245,7 +247,7 @@ pub enum MisuseKind {
     DoubleInit,
     /// A write over an mbarrier.
     OverMbarrier,
-    /// An aligned barrier in a diverged warp.
+    /// An aligned barrier or another aligned instruction in a diverged warp.
     DivergedBarrier,
     /// A thread block left with a copy in flight.
     ExitInFlight,
@@ -253,6 +255,14 @@ pub enum MisuseKind {
     ExitBeforePeer,
     /// A warp did not do what all warps of its warpgroup must do.
     Warpgroup,
+    /// A member mask without the lane that executes the instruction.
+    MemberMask,
+    /// Warps that come to a named barrier with different numbers of threads.
+    BarrierCount,
+    /// Bytes expected in a phase that may be over without them.
+    LateExpect,
+    /// Local memory of a function that has returned.
+    DeadFrame,
 }
 
 /// A rule of the PTX ISA was broken, with a result that a GPU leaves undefined.

@@ -99,7 +99,9 @@ macro_rules! hazards {
 }
 
 hazards! {
+    aligned_under_guard(32, 1);
     arrivals_too_many(64, 1);
+    barrier_count_differs(64, 1);
     barrier_in_diverged_warp(64, 1);
     barrier_missing(64, 1);
     bulk_never_waited(64, 1);
@@ -112,20 +114,28 @@ hazards! {
     double_init(64, 1);
     exit_before_store(64, 1);
     exit_in_flight(64, 1);
+    expected_too_late(64, 1);
     flag_not_volatile(64, 1);
-    histogram_not_atomic(64, 1);
     global_flag_too_early(64, 2);
     global_sum_not_atomic(64, 2);
+    histogram_not_atomic(64, 1);
     init_missing(64, 1);
     init_not_published(64, 1);
+    inval_while_waited(64, 1);
     local_never_written(32, 1);
+    matrix_after_exit(32, 1);
+    matrix_in_diverged_warp(32, 1);
     mbarrier_overwritten(64, 1);
+    member_mask_without_lane(32, 1);
     overwritten_too_early(64, 1);
+    parity_not_flipped(64, 1);
+    pointer_to_returned_frame(32, 1);
     proxy_fence_missing(64, 1);
     registers_in_half_a_warpgroup(128, 1);
     registers_starved(384, 1);
     registers_twice(128, 1);
     shared_never_written(32, 1);
+    wait_after_inval(64, 1);
     wait_group_too_few(32, 1);
     wait_never_satisfied(64, 1);
     wait_without_barrier(64, 1);

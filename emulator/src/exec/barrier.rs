@@ -3,7 +3,8 @@
 use super::cluster::{Barrier, Cta, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
-use super::judge::sync;
+use super::judge::{sync, together};
+use super::matrix::whole_warp;
 use super::trace;
 
 /// Forms, in `Inst::imm`.
@@ -34,9 +35,6 @@ pub(crate) unsafe fn barrier(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     }
     let missing = x.warp().live & !mask;
     if i.imm & form::ALIGNED != 0 && missing != 0 {
-        if let Err(flow) = sync::aligned(x) {
-            return flow;
-        }
         x.block = Waiting::Lanes(missing);
         return Flow::Block;
     }
@@ -45,6 +43,9 @@ pub(crate) unsafe fn barrier(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     if counted && (expected == 0 || expected % 32 != 0) {
         let text = format!("barrier {id} is given {expected} threads, expected a positive multiple of 32");
         return x.trap(Some(lane as u32), text);
+    }
+    if let Err(flow) = together::barrier_count(x, id, expected) {
+        return flow;
     }
     if let Err(flow) = sync::barrier_arrive(x, id) {
         return flow;
@@ -142,8 +143,19 @@ pub(super) fn lanes_left(x: &mut Ctx<'_>) {
     complete_cluster(x);
 }
 
+/// `.aligned` of `barrier.cluster`: whether lanes of the warp are missing.
+fn waits_for_lanes(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Option<Flow> {
+    if i.imm & form::ALIGNED == 0 {
+        return None;
+    }
+    whole_warp(x, mask)
+}
+
 /// `barrier.cluster.arrive`.
-pub(crate) unsafe fn cluster_arrive(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
+pub(crate) unsafe fn cluster_arrive(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
+    if let Some(flow) = waits_for_lanes(x, i, mask) {
+        return flow;
+    }
     trace::cluster_arrive(x);
     if let Err(flow) = sync::cluster_arrive(x) {
         return flow;
@@ -160,7 +172,10 @@ pub(crate) unsafe fn cluster_arrive(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Fl
 }
 
 /// `barrier.cluster.wait`: until the phase that this lane arrived in is over.
-pub(crate) unsafe fn cluster_wait(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
+pub(crate) unsafe fn cluster_wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
+    if let Some(flow) = waits_for_lanes(x, i, mask) {
+        return flow;
+    }
     let phase = x.cluster.phase;
     let lane = mask.trailing_zeros() as usize & 31;
     if x.warp().cluster_phase[lane] != phase {

@@ -7,7 +7,7 @@ use super::env::Env;
 use super::judge::Judge;
 use super::matrix::panels::Panels;
 use super::matrix::wgmma::Warpgroup;
-use super::mbarrier::Mbarrier;
+use super::mbarrier::{Arrival, Mbarrier};
 use super::memory::Shared;
 use super::program::Program;
 use super::trace::{self, Recorder};
@@ -135,6 +135,8 @@ pub(crate) struct Cta {
     pub barriers_used: bool,
     /// Sorted by address.
     pub mbarriers: Vec<Mbarrier>,
+    /// Addresses of mbarriers that `mbarrier.inval` has ended, and who did.
+    pub invalidated: Vec<(u32, Arrival)>,
     /// Registers that `setmaxnreg.dec` has released and nobody has taken.
     pub free_registers: u32,
     pub warpgroups: Vec<Warpgroup>,
@@ -300,6 +302,7 @@ impl Cluster {
             barriers: vec![Barrier::default(); 16],
             barriers_used: false,
             mbarriers: Vec::new(),
+            invalidated: Vec::new(),
             free_registers: 0,
             warpgroups: Vec::new(),
         };
@@ -338,6 +341,7 @@ impl Cluster {
             cta.index = env.cta_index(number, rank as u32);
             cta.memory.clear(cta.shared_bytes as usize);
             cta.mbarriers.clear();
+            cta.invalidated.clear();
             cta.free_registers = 0;
             cta.warpgroups.clear();
             cta.warpgroups

@@ -1,12 +1,14 @@
 //! `mbarrier` (ISA 9.7.13.15). The state lives beside shared memory, keyed by address: the object is opaque to kernels.
 //! A phase completes when no arrival and no byte is missing; then all who wait on it look again.
 
-use super::cluster::{Cluster, Waiting};
+use super::cluster::{Cluster, Split, Waiting};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
-use super::judge::sync;
+use super::judge::{sync, transactions};
 use super::memory::{addresses, place, shared_rank, space, window, RANK_SHIFT};
+use super::report::{arrival, who};
 use super::trace;
+use crate::launch::Schedule;
 
 /// Counts are 20 bits wide (ISA 9.7.13.15.2).
 const MOST: u32 = (1 << 20) - 1;
@@ -24,6 +26,8 @@ pub(crate) struct Mbarrier {
     pub tx: i64,
     pub phase: u64,
     pub last: Option<Arrival>,
+    /// Warps whose `try_wait` has timed out in this phase although it need not.
+    pub refused: u32,
 }
 
 impl Mbarrier {
@@ -32,6 +36,7 @@ impl Mbarrier {
         if due {
             self.phase += 1;
             self.pending = self.expected;
+            self.refused = 0;
         }
         due
     }
@@ -97,7 +102,13 @@ fn find<'c>(x: &'c mut Ctx<'_>, cta: usize, address: u32, lane: u32) -> Result<&
     match index(x.cluster, cta, address) {
         Ok(number) => Ok(&mut x.cluster.ctas[cta].mbarriers[number]),
         Err(_) => {
-            let text = format!("the mbarrier at shared+{address} is used before mbarrier.init");
+            let text = match x.cluster.ctas[cta].invalidated.iter().find(|(at, _)| *at == address) {
+                Some((_, by)) => format!(
+                    "the mbarrier at shared+{address} is used after mbarrier.inval ({})",
+                    arrival(x.cluster, x.env, *by)
+                ),
+                None => format!("the mbarrier at shared+{address} is used before mbarrier.init"),
+            };
             Err(x.trap(Some(lane), text))
         }
     }
@@ -184,7 +195,9 @@ pub(crate) unsafe fn init(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             tx: 0,
             phase: 0,
             last: None,
+            refused: 0,
         };
+        x.cluster.ctas[cta].invalidated.retain(|(at, _)| *at != address);
         match index(x.cluster, cta, address) {
             Ok(number) => x.cluster.ctas[cta].mbarriers[number] = fresh,
             Err(number) => x.cluster.ctas[cta].mbarriers.insert(number, fresh),
@@ -192,6 +205,15 @@ pub(crate) unsafe fn init(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     }
     x.touch();
     Flow::Next
+}
+
+/// A warp that waits on an mbarrier, and where.
+fn waiter(cluster: &Cluster, cta: usize, address: u32) -> Option<(u32, u32)> {
+    let waits = |s: &Split| matches!(s.waiting, Waiting::Mbarrier { address: a, .. } if a == address);
+    let warps = cluster.ctas[cta].warps.iter().zip(0u32..);
+    warps
+        .filter_map(|(warp, number)| warp.splits.iter().find(|s| waits(s)).map(|s| (number, s.pc)))
+        .next()
 }
 
 /// `mbarrier.inval`.
@@ -205,7 +227,17 @@ pub(crate) unsafe fn inval(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         if let Err(flow) = sync::mbarrier_inval(x, cta, address, lane) {
             return flow;
         }
-        x.cluster.ctas[cta].mbarriers.retain(|b| b.address != address);
+        if let Some((warp, pc)) = waiter(x.cluster, cta, address) {
+            let line = x.env.program.place(pc).line;
+            let who = who(x.env, warp);
+            let text =
+                format!("mbarrier.inval of the mbarrier at shared+{address}, on which {who} still waits (line {line})");
+            return x.trap(Some(lane), text);
+        }
+        let by = (x.cta().rank, x.warp as u32, x.pc);
+        let owner = &mut x.cluster.ctas[cta];
+        owner.mbarriers.retain(|b| b.address != address);
+        owner.invalidated.push((address, by));
     }
     x.touch();
     Flow::Next
@@ -221,7 +253,14 @@ pub(crate) unsafe fn transaction(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Err(flow) => return flow,
         };
         trace::arrive(x, cta, address);
-        let barrier = match find(x, cta, address, lane) {
+        let expected = find(x, cta, address, lane).map(drop).and_then(|()| {
+            if i.d == 1 {
+                Ok(())
+            } else {
+                transactions::expect(x, cta, address, lane)
+            }
+        });
+        let barrier = match expected.and_then(|()| find(x, cta, address, lane)) {
             Ok(barrier) => barrier,
             Err(flow) => return flow,
         };
@@ -265,10 +304,10 @@ fn arrive_lane(x: &mut Ctx<'_>, i: &Inst, mask: u32, lane: u32) -> Result<u64, F
     let who = (x.cta().rank, x.warp as u32, x.pc);
     trace::arrive(x, cta, address);
     find(x, cta, address, lane)?;
+    let expects = i.c & flag::EXPECT != 0;
     sync::mbarrier_arrive(x, cta, address, lane)?;
     let barrier = find(x, cta, address, lane)?;
     let token = barrier.token();
-    let expects = i.c & flag::EXPECT != 0;
     let count = if expects { 1 } else { operand };
     if expects {
         barrier.tx += i64::from(operand);
@@ -333,7 +372,7 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     }
     trace::look(x, first, hits != 0);
     let blocking = i.c & flag::BLOCKING != 0;
-    if hits == 0 && blocking && !x.timed_out {
+    if hits == 0 && blocking && !x.timed_out && !times_out_early(x, first) {
         x.block = first.unwrap_or(Waiting::No);
         return Flow::Block;
     }
@@ -346,6 +385,25 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         return Flow::Yield;
     }
     Flow::Next
+}
+
+/// Whether a `try_wait` in vain answers false at once: the ISA sets no least time. Once for each warp and phase, so that a
+/// kernel which does not look at the answer shows it, and nobody polls for long.
+fn times_out_early(x: &mut Ctx<'_>, waiting: Option<Waiting>) -> bool {
+    let schedule = x.env.launch.settings.schedule;
+    let Some(Waiting::Mbarrier { address, .. }) = waiting.filter(|_| schedule != Schedule::Eager) else {
+        return false;
+    };
+    let bit = 1u32 << (x.warp & 31);
+    let Ok(number) = index(x.cluster, x.cta, address) else {
+        return false;
+    };
+    let barrier = &mut x.cta_mut().mbarriers[number];
+    if barrier.refused & bit != 0 {
+        return false;
+    }
+    barrier.refused |= bit;
+    schedule == Schedule::Latest || x.cluster.draw().is_multiple_of(2)
 }
 
 /// `mbarrier.pending_count`.

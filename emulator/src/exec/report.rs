@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, Cta, Split, Waiting};
 use super::env::Env;
-use super::mbarrier::Mbarrier;
+use super::mbarrier::{Arrival, Mbarrier};
 use crate::fault::{BarrierState, DeadlockReport, Fault, Wait, WaitKind};
 
 /// The report about the first CTA of a cluster in which somebody waits.
@@ -79,15 +79,18 @@ fn mbarrier_state(cluster: &Cluster, env: &Env<'_>, barrier: &Mbarrier) -> Barri
         expected: barrier.expected,
         tx_bytes: barrier.tx,
         missing: Vec::new(),
-        last_arrival: barrier.last.map(|(rank, warp, pc)| {
-            let foreign = if cluster.ctas.len() > 1 {
-                format!(" of cluster rank {rank}")
-            } else {
-                String::new()
-            };
-            format!("{}{foreign}, line {}", who(env, warp), env.program.place(pc).line)
-        }),
+        last_arrival: barrier.last.map(|by| arrival(cluster, env, by)),
     }
+}
+
+/// `role producer (warp 0), line 12`, with the thread block where there are several.
+pub(super) fn arrival(cluster: &Cluster, env: &Env<'_>, (rank, warp, pc): Arrival) -> String {
+    let foreign = if cluster.ctas.len() > 1 {
+        format!(" of cluster rank {rank}")
+    } else {
+        String::new()
+    };
+    format!("{}{foreign}, line {}", who(env, warp), env.program.place(pc).line)
 }
 
 fn barrier_state(cta: &Cta, env: &Env<'_>, id: u32) -> BarrierState {
@@ -134,7 +137,7 @@ fn cluster_state(cluster: &Cluster) -> BarrierState {
 }
 
 /// `role producer (warp 0)`, or `warp 0` where the launch names no roles.
-fn who(env: &Env<'_>, warp: u32) -> String {
+pub(super) fn who(env: &Env<'_>, warp: u32) -> String {
     match env.role(warp) {
         Some(role) => format!("role {role} (warp {warp})"),
         None => format!("warp {warp}"),

@@ -202,7 +202,7 @@ fn target(wait: &Wait) -> String {
 }
 
 /// `lane 3`, `lanes 0 to 15`, `lanes 1, 4, 9`.
-fn lanes(mask: u32) -> String {
+pub(crate) fn lanes(mask: u32) -> String {
     let first = mask.trailing_zeros();
     match mask.count_ones() {
         0 => "no lane".into(),

@@ -54,7 +54,8 @@ pub(crate) fn cluster_barrier<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) ->
     } else {
         barrier::cluster_wait
     };
-    l.emit(blank(run));
+    let imm = if has(i, "aligned") { form::ALIGNED } else { 0 };
+    l.emit(Inst { imm, ..blank(run) });
     Ok(())
 }
 

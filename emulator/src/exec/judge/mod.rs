@@ -10,6 +10,8 @@ mod report;
 mod shadow;
 pub(crate) mod sync;
 mod threads;
+pub(crate) mod together;
+pub(crate) mod transactions;
 pub(crate) mod warpgroup;
 pub(crate) mod watch;
 

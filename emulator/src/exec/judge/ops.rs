@@ -21,10 +21,23 @@ pub(crate) enum Kind {
     Call,
 }
 
+/// What the lanes of a warp must do together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Free,
+    /// A barrier with `.aligned`: all lanes that have not exited.
+    Barrier,
+    /// Everything else with `.aligned`: all 32.
+    Whole,
+    /// A member mask, which must name the lane itself.
+    Members,
+}
+
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
     pub kind: Kind,
+    pub rule: Rule,
     /// `shadow::STRONG`, `shadow::WRITE`.
     pub flags: u8,
     /// Bytes per lane.
@@ -33,6 +46,7 @@ pub(crate) struct Op {
 
 const OTHER: Op = Op {
     kind: Kind::Other,
+    rule: Rule::Free,
     flags: 0,
     bytes: 0,
 };
@@ -61,9 +75,28 @@ fn classify(text: &str, extra: u32, global: bool) -> Op {
     let word = text.split(|c: char| c.is_whitespace() || c == '[').next().unwrap_or("");
     let word = word.trim_end_matches(';');
     let parts: Vec<&str> = word.split('.').collect();
+    Op {
+        rule: rule(&parts),
+        ..by_kind(word, &parts, extra, global)
+    }
+}
+
+fn rule(parts: &[&str]) -> Rule {
     let has = |name: &str| parts.contains(&name);
     match parts[0] {
-        "ld" | "ldu" | "st" | "atom" | "red" => access(&parts, extra, global),
+        "bar" if has("warp") => Rule::Members,
+        "shfl" | "vote" | "match" | "redux" | "elect" if has("sync") => Rule::Members,
+        "bar" => Rule::Barrier,
+        "barrier" if has("aligned") => Rule::Barrier,
+        _ if has("aligned") => Rule::Whole,
+        _ => Rule::Free,
+    }
+}
+
+fn by_kind(word: &str, parts: &[&str], extra: u32, global: bool) -> Op {
+    let has = |name: &str| parts.contains(&name);
+    match parts[0] {
+        "ld" | "ldu" | "st" | "atom" | "red" => access(parts, extra, global),
         "fence" | "membar" if has("proxy") && has("async") => Op {
             kind: Kind::ProxyFence,
             ..OTHER
@@ -110,6 +143,7 @@ fn access(parts: &[&str], extra: u32, global: bool) -> Op {
     };
     Op {
         kind: Kind::Access,
+        rule: Rule::Free,
         flags: if strong { STRONG } else { 0 } | if updates || parts[0] == "st" { WRITE } else { 0 },
         bytes: (element * count) as u8,
     }

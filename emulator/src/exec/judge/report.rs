@@ -115,6 +115,15 @@ pub(super) fn unknown_local(x: &Ctx<'_>, offset: u32, bytes: u32, lane: u32) -> 
     misuse(x, MisuseKind::Uninitialised, Some(lane), what, None, fix)
 }
 
+pub(super) fn dead_frame(x: &Ctx<'_>, offset: u32, bytes: u32, lane: u32, flags: u8) -> Box<Fault> {
+    let verb = if flags & WRITE != 0 { "writes" } else { "reads" };
+    let what = format!(
+        "{verb} {bytes} bytes at offset {offset} of its local memory, behind the frames of all running functions"
+    );
+    let fix = "expected an address of a variable whose function has not returned";
+    misuse(x, MisuseKind::DeadFrame, Some(lane), what, None, fix)
+}
+
 pub(super) fn double_init(x: &Ctx<'_>, address: u32, lane: u32, by: (usize, u32, u32)) -> Box<Fault> {
     let warps = x.cta().warps.len();
     let index = x.cluster.ctas[by.0 / warps].index;
@@ -127,24 +136,6 @@ pub(super) fn double_init(x: &Ctx<'_>, address: u32, lane: u32, by: (usize, u32,
         Some(lane),
         what,
         Some(("initialised by", place)),
-        fix,
-    )
-}
-
-pub(super) fn diverged(x: &Ctx<'_>, other: (u32, u32)) -> Box<Fault> {
-    let (pc, mask) = other;
-    let place = x
-        .env
-        .location(x.cta().index, x.warp as u32, Some(mask.trailing_zeros() & 31), pc);
-    let what = "a diverged warp comes to an aligned barrier, and its other lanes wait at another one".into();
-    let fix = "expected all lanes of the warp at the same instruction, or barrier.sync without .aligned";
-    let lane = Some(x.active.trailing_zeros() & 31);
-    misuse(
-        x,
-        MisuseKind::DivergedBarrier,
-        lane,
-        what,
-        Some(("the others wait in", place)),
         fix,
     )
 }

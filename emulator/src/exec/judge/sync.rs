@@ -4,7 +4,6 @@
 use super::clock::{Agent, Clock};
 use super::shadow::{By, MBARRIER, STRONG, WRITE};
 use super::{with, Judge};
-use crate::exec::cluster::{Split, Waiting};
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::Flow;
 use crate::fault::Fault;
@@ -149,24 +148,6 @@ pub(crate) fn warp_sync(x: &mut Ctx<'_>, done: bool) -> Result<(), Flow> {
             judge.acquire(x, &known);
         }
         Ok(())
-    })
-}
-
-/// A split of the warp is about to wait at an aligned barrier for lanes that wait at another one: neither can ever go on.
-pub(crate) fn aligned(x: &mut Ctx<'_>) -> Result<(), Flow> {
-    with(x, |_, x| {
-        let own = x.split;
-        let splits = x.warp().splits.iter().enumerate();
-        let active = x.active;
-        let stuck = |s: &Split| matches!(s.waiting, Waiting::Lanes(missing) if missing & active != 0);
-        let other = splits
-            .filter(|(number, s)| *number != own && s.pc != x.pc && stuck(s))
-            .map(|(_, s)| (s.pc, s.mask))
-            .next();
-        match other {
-            Some(other) => Err(super::report::diverged(x, other)),
-            None => Ok(()),
-        }
     })
 }
 

@@ -2,10 +2,10 @@
 //! access that the memory checks will refuse is left to them.
 
 use super::global::Meeting;
-use super::ops::Kind;
+use super::ops::{Kind, Rule};
 use super::report;
 use super::shadow::{Access, By, Conflict, STRONG, WRITE};
-use super::{with, Judge};
+use super::{together, with, Judge};
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::{Flow, Inst};
 use crate::exec::memory::{addresses, shared_rank, space, window, RANK_SHIFT};
@@ -21,6 +21,9 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
         Some(judge) => judge.ops[x.pc as usize],
         None => return Ok(()),
     };
+    if op.rule != Rule::Free {
+        together::check(x, i, mask, op.rule)?;
+    }
     match op.kind {
         Kind::Other => Ok(()),
         Kind::Access => with(x, |judge, x| judge.accesses(x, i, mask, op.flags, u32::from(op.bytes))),
@@ -248,6 +251,12 @@ impl Judge {
 
     /// Local memory of the entry's own frame: was any byte of what is read ever written?
     fn local(&mut self, x: &Ctx<'_>, offset: u32, bytes: u32, lane: u32, flags: u8) -> Found {
+        let split = &x.warp().splits[x.split];
+        let frame_end = split.local + x.env.program.functions[split.function as usize].local_bytes;
+        let end = u64::from(offset) + u64::from(bytes);
+        if end > u64::from(frame_end) && end <= u64::from(x.warp().local_bytes()) {
+            return Err(report::dead_frame(x, offset, bytes, lane, flags));
+        }
         let warp = self.number(x.cta, x.warp);
         let Some(cells) = self.local[warp].get_mut(offset as usize..(offset + bytes) as usize) else {
             return Ok(());

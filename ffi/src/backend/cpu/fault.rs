@@ -148,6 +148,10 @@ fn misuse(error: Error, report: &MisuseReport) -> Error {
         MisuseKind::ExitInFlight => "exit in flight",
         MisuseKind::ExitBeforePeer => "exit before peer",
         MisuseKind::Warpgroup => "warpgroup",
+        MisuseKind::MemberMask => "member mask",
+        MisuseKind::BarrierCount => "barrier count",
+        MisuseKind::LateExpect => "late expect",
+        MisuseKind::DeadFrame => "dead frame",
     };
     let other = report.other.as_ref().map(|(_, location)| place(location));
     error

@@ -3,7 +3,7 @@
 
 use super::build::{
     atomics, bits, compare, control, convert, copy, data, float, half, integer, logic, matrix, memory, narrow, packed,
-    sync, tensor, vector_atomics, video, warp, wgmma, Build,
+    stack, sync, tensor, vector_atomics, video, warp, wgmma, Build,
 };
 
 /// A form and its builder.
@@ -225,6 +225,10 @@ pub(crate) const FORMS: &[Form] = &[
     form("pmevent", control::hint),
     form("pmevent.mask", control::hint),
     form("nanosleep.u32", control::plain),
+    // Stack (ISA 9.7.17)
+    form("alloca.(u32|u64)", stack::allocate),
+    form("stacksave.(u32|u64)", stack::save),
+    form("stackrestore.(u32|u64)", stack::restore),
     // Synchronisation (ISA 9.7.13)
     form("bar.warp.sync", warp::warp_sync),
     form("bar{.cta}.sync", sync::barrier),

@@ -10,6 +10,7 @@ use super::matrix::wgmma::Warpgroup;
 use super::mbarrier::{Arrival, Mbarrier};
 use super::memory::Shared;
 use super::program::Program;
+use super::stack::Pointers;
 use super::trace::{self, Recorder};
 use crate::launch::Checks;
 
@@ -93,6 +94,8 @@ pub(crate) struct Warp {
     /// `%tid`, by axis.
     pub tid: [[u32; 32]; 3],
     pub copies: LaneCopies,
+    /// By lane, once one has used `alloca`.
+    pub pointers: Vec<Pointers>,
     /// The phase of `barrier.cluster` that each lane has arrived in.
     pub cluster_phase: [u32; 32],
     /// Registers per thread, and the `setmaxnreg` that has set them.
@@ -213,7 +216,9 @@ impl Warp {
             (s.frame + code.frame_bytes, s.local + code.local_bytes)
         };
         let ends = self.splits.iter().map(end);
-        ends.fold((0, 0), |top, end| (top.0.max(end.0), top.1.max(end.1)))
+        ends.fold((0, self.highest_pointer()), |top, end| {
+            (top.0.max(end.0), top.1.max(end.1))
+        })
     }
 
     /// Makes room for frames up to these ends; what is there keeps its value.
@@ -255,6 +260,7 @@ impl Warp {
             carry: 0,
             tid,
             copies: LaneCopies::default(),
+            pointers: Vec::new(),
             cluster_phase: [u32::MAX; 32],
             registers: (0, None),
         }
@@ -265,6 +271,7 @@ impl Warp {
         self.live = lanes_of(env.threads, number);
         self.carry = 0;
         self.copies.clear();
+        self.pointers.clear();
         self.cluster_phase = [u32::MAX; 32];
         self.registers = (env.registers.unwrap_or(0), None);
         self.splits.clear();

@@ -11,7 +11,7 @@ const MAX_CALLS: usize = 4096;
 /// Most register bytes that one warp's frames may take.
 const MAX_FRAMES: u32 = 1 << 26;
 /// Most local memory of one lane, as on a GPU.
-const MAX_LOCAL: u32 = 512 << 10;
+pub(super) const MAX_LOCAL: u32 = 512 << 10;
 
 /// `bra`: the lanes in the mask go to `imm`.
 pub(crate) unsafe fn branch(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
@@ -176,6 +176,8 @@ pub(crate) unsafe fn ret(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
     split.frame = back.frame;
     split.local = back.local;
     split.function = back.function;
+    let active = x.active;
+    x.warp_mut().drop_pointers(from.1, active);
     x.refresh_frame();
     let call = &program.calls[back.call as usize];
     transfer(x, &call.results, from, (back.frame, back.local), x.active);

@@ -282,7 +282,7 @@ pub(crate) fn host(x: &Ctx<'_>, code: u32, address: u64, bytes: u32, write: bool
             let warp = x.warp();
             let stride = warp.local_bytes() as usize;
             let start = warp.local.start().wrapping_add(stride * lane as usize);
-            inside(start, stride as u64, address, size).ok_or(outside(Space::Local))
+            inside(start, u64::from(x.local_end(lane)), address, size).ok_or(outside(Space::Local))
         }
         (space::CONST, _) => {
             let (start, bytes) = (x.env.program.constants.start(), x.env.program.constant_bytes);
@@ -394,11 +394,7 @@ pub(crate) fn report_aligned(
             range.map(|r| (r.name.clone(), r.end - r.start, address.wrapping_sub(r.start) as i64))
         }
         Space::Shared => Some(("shared memory".to_owned(), u64::from(x.shared.bytes), inner as i64)),
-        Space::Local => Some((
-            "local memory".to_owned(),
-            u64::from(x.warp().local_bytes()),
-            inner as i64,
-        )),
+        Space::Local => Some(("local memory".to_owned(), u64::from(x.local_end(lane)), inner as i64)),
         Space::Param => Some(("parameters".to_owned(), x.env.launch.params.len() as u64, inner as i64)),
         Space::Const => Some((
             "constants".to_owned(),

@@ -30,6 +30,7 @@ mod schedule;
 pub(crate) mod shape;
 pub(crate) mod simple;
 pub(crate) mod special;
+pub(crate) mod stack;
 pub(crate) mod tensor;
 pub(crate) mod trace;
 pub(crate) mod video;

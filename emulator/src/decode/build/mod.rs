@@ -16,6 +16,7 @@ pub(super) mod matrix;
 pub(super) mod memory;
 pub(super) mod narrow;
 pub(super) mod packed;
+pub(super) mod stack;
 pub(super) mod sync;
 pub(super) mod tensor;
 pub(super) mod vector_atomics;

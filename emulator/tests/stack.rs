@@ -120,7 +120,7 @@ DONE:
     sub.u64 %d2, %d2, %d1;
     cvt.u32.u64 %r1, %d2;
     mad.lo.u32 %r0, %r0, 65536, %r1;";
-    let size = |t: u32| if t % 2 == 0 { 8 } else { 4096 };
+    let size = |t: u32| if t.is_multiple_of(2) { 8 } else { 4096 };
     assert_eq!(answers("", body), Ok((0..64).map(|t| t * 65536 + size(t)).collect()));
 }
 

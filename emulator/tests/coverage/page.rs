@@ -17,8 +17,8 @@ the instruction and its line. Instructions that only `sm_100` and later have (`t
 `add.f32x2` ...) are no part of the list and are refused by name too.
 
 `{.x}` is optional, `.(a|b)` one of several, `<class>` one of a class below. Operands stand in brackets where one spelling has several kinds. A form with very
-many spellings was asked with every pair of its choices. Cache hints, prefetches, `setmaxnreg`, `griddepcontrol` and `pmevent` are executed in so far as they
-change nothing here.
+many spellings was asked with every pair of its choices. Cache hints, prefetches, `griddepcontrol` and `pmevent` are executed in so far as they change
+nothing here.
 ";
 
 /// A row and what the decoder said.

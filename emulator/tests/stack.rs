@@ -24,6 +24,10 @@ fn module(functions: &str, body: &str) -> emulator::Module {
 }
 
 fn answers(functions: &str, body: &str) -> Result<Vec<u32>, Fault> {
+    checked(functions, body, Checks::All)
+}
+
+fn checked(functions: &str, body: &str, checks: Checks) -> Result<Vec<u32>, Fault> {
     let module = module(functions, body);
     let mut all = Vec::new();
     for (schedule, seed) in SCHEDULES {
@@ -31,7 +35,7 @@ fn answers(functions: &str, body: &str) -> Result<Vec<u32>, Fault> {
         let mut args = Args::default();
         args.array("y", &mut y);
         let mut run = Run::new(&module, "k", 1, 64).schedule(schedule, seed);
-        run.settings.checks = Checks::All;
+        run.settings.checks = checks;
         run.go(&args)?;
         all.push(y);
     }
@@ -40,7 +44,9 @@ fn answers(functions: &str, body: &str) -> Result<Vec<u32>, Fault> {
 }
 
 fn fault(functions: &str, body: &str) -> String {
-    answers(functions, body).expect_err("a fault").to_string()
+    checked(functions, body, Checks::Memory)
+        .expect_err("a fault")
+        .to_string()
 }
 
 #[test]
@@ -169,6 +175,17 @@ fn access_to_what_stackrestore_freed_is_a_fault() {
         text,
         "out-of-bounds read in \"k\": 4 bytes at offset 0 of local memory, which has 0 bytes\n  \
          warp 0, lane 0, thread block (0, 0, 0), line 11: ld.local.u32 %r0, [%d1]"
+    );
+}
+
+#[test]
+fn judge_calls_what_stackrestore_freed_dead() {
+    let body = "stacksave.u64 %d0;\n    alloca.u64 %d1, 16, 16;\n    stackrestore.u64 %d0;\n    st.local.u32 [%d1], 1;";
+    assert_eq!(
+        answers("", body).expect_err("a fault").to_string(),
+        "misuse in \"k\": writes 4 bytes at offset 0 of its local memory, behind the frames of all running functions\n  \
+         warp 0, lane 0, thread block (0, 0, 0), line 11: st.local.u32 [%d1], 1\n  \
+         expected an address of a variable whose function has not returned"
     );
 }
 

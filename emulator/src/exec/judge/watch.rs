@@ -251,14 +251,12 @@ impl Judge {
 
     /// Local memory of the entry's own frame: was any byte of what is read ever written?
     fn local(&mut self, x: &Ctx<'_>, offset: u32, bytes: u32, lane: u32, flags: u8) -> Found {
-        let split = &x.warp().splits[x.split];
-        let frame_end = split.local + x.env.program.functions[split.function as usize].local_bytes;
         let end = u64::from(offset) + u64::from(bytes);
-        if end > u64::from(frame_end) && end <= u64::from(x.warp().local_bytes()) {
+        if end > u64::from(x.local_end(lane)) && end <= u64::from(x.warp().local_bytes()) {
             return Err(report::dead_frame(x, offset, bytes, lane, flags));
         }
         let warp = self.number(x.cta, x.warp);
-        let Some(cells) = self.local[warp].get_mut(offset as usize..(offset + bytes) as usize) else {
+        let Some(cells) = self.local[warp].get_mut(offset as usize..end as usize) else {
             return Ok(());
         };
         if flags & WRITE != 0 {

@@ -9,7 +9,8 @@
 mod pixels;
 
 use self::pixels::{Triple, convert, fill_table};
-use crate::runtime::element::{Element, Share};
+use crate::runtime::element::Element;
+use crate::runtime::tile::Share;
 use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, divide, global, run, shared, warp};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `pitch` make a tile fit
@@ -218,7 +219,7 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u
 fn image_prep<T: Element>(job: Job, mean: Triple, std: Triple) {
     let table = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
     fill_table::<T>(table, mean, std, (1 + COMPUTE_WARPS) * warp::LANES);
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles, job.control);
+    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
     } else {

@@ -27,6 +27,8 @@ pub mod deadlock_demo;
 pub mod image_prep;
 #[cfg(kernel = "scale")]
 pub mod scale;
+#[cfg(kernel = "softmax")]
+pub mod softmax;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -2,7 +2,8 @@
 //! `scale` starts the roles, `load` and `compute` are the roles, everything else is in `runtime/`.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::element::{Element, Share, map};
+use crate::runtime::element::Element;
+use crate::runtime::tile::{Share, map};
 use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, fma, run, warp};
 
 const TILE: u32 = 16384; // bytes of x
@@ -27,7 +28,7 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, 
         let stage = ring.filled().await;
         let (from, to) = (stage.address + part.skew(0), y + part.offset());
         // SAFETY: the tile's elements, which have landed, and the same elements of y.
-        unsafe { map::<T>(from, to, part.bytes / T::BYTES, share, |x| fma(line.0, x, line.1)) };
+        unsafe { map::<T, 4>(from, to, part.bytes / T::BYTES, share, |x| fma(line.0, x, line.1)) };
         ring.release();
     }
 }
@@ -36,7 +37,7 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, 
 fn scale<T: Element>(x: u64, y: u64, n: u64, a: f32, b: f32, control: Control) {
     let x = Array::new(x, n * u64::from(T::BYTES));
     let tiles = Stripe::of(x.parts(TILE));
-    let ring = Ring::init(COMPUTE_WARPS, tiles, control);
+    let ring = Ring::init(COMPUTE_WARPS, tiles.remaining(), control);
     if warp::index() == 0 {
         run(load(ring.loader(), x, tiles, control), control);
     } else {

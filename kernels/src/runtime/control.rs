@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 
-use super::{Stripe, block, warp};
+use super::{block, warp};
 
 const CANCEL: u64 = 0;
 const STATUS: u64 = 4;
@@ -50,11 +50,11 @@ impl Control {
         }
     }
 
-    /// Says how many tiles block 0 will do. Every block calls it, before roles part.
+    /// Says how many tiles block 0 will do. Every block calls it with its own number, before roles part.
     #[inline(always)]
-    pub fn begin(self, tiles: Stripe) {
+    pub fn begin(self, tiles: u32) {
         if self.0 != 0 && block::index() == 0 && block::thread() == 0 {
-            store(self.0 + TOTAL, tiles.remaining());
+            store(self.0 + TOTAL, tiles);
         }
     }
 

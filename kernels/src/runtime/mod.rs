@@ -13,10 +13,14 @@ pub mod control;
 pub mod element;
 pub mod executor;
 pub mod global;
+pub mod lanes;
+pub mod matrix;
 pub mod mbarrier;
 pub mod ring;
 pub mod rows;
 pub mod shared;
+pub mod team;
+pub mod tile;
 pub mod tiles;
 pub mod warp;
 
@@ -31,8 +35,10 @@ pub use cp_async as engine;
 
 pub use control::Control;
 pub use executor::run;
+pub use matrix::Matrix;
 pub use ring::{Loader, Reader, Ring, Stage};
 pub use rows::{Array, Rows};
+pub use team::Team;
 pub use tiles::Stripe;
 
 /// `a * b + c`, rounded once.
@@ -46,4 +52,17 @@ pub fn fma(a: f32, b: f32, c: f32) -> f32 {
 pub fn divide(a: u32, b: u32) -> (u32, u32) {
     let quotient = a.checked_div(b).unwrap_or(0);
     (quotient, a - quotient * b)
+}
+
+/// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = core::f32::consts::LOG2_E;
+    let result: f32;
+    // SAFETY: arithmetic.
+    unsafe {
+        core::arch::asm!("ex2.approx.ftz.f32 {}, {};", out(reg32) result, in(reg32) x * LOG2_E,
+                         options(pure, nomem, nostack));
+    }
+    result
 }

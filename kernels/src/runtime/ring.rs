@@ -12,7 +12,7 @@
 
 use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use super::rows::Rows;
-use super::{Control, Stripe, block, engine, shared, warp};
+use super::{Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]
@@ -33,11 +33,11 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     /// Shared memory that the ring takes up; what a kernel adds comes behind it.
     pub const SHARED_BYTES: u32 = STAGES * (BYTES + 2 * BARRIER_BYTES);
 
-    /// Sets up the barriers, and tells the host how many `tiles` will come. Every thread of the block calls it, before
-    /// roles part.
+    /// Sets up the barriers for `reader_warps` releases per stage, and tells the host how many `fills` will come. Every thread
+    /// of the block calls it, before roles part.
     #[inline(always)]
-    pub fn init(reader_warps: u32, tiles: Stripe, control: Control) -> Self {
-        control.begin(tiles);
+    pub fn init(reader_warps: u32, fills: u32, control: Control) -> Self {
+        control.begin(fills);
         let ring = Self {
             base: shared::base(),
             control,
@@ -101,10 +101,20 @@ struct Place {
 impl Place {
     #[inline(always)]
     fn advance(&mut self, stages: u32) {
-        self.stage += 1;
-        if self.stage == stages {
-            self.stage = 0;
-            self.parity ^= 1;
+        *self = self.ahead(1, stages);
+    }
+
+    /// The place `by` stages further, `by` being at most `stages`.
+    #[inline(always)]
+    fn ahead(self, by: u32, stages: u32) -> Self {
+        let stage = self.stage + by;
+        if stage < stages {
+            Self { stage, ..self }
+        } else {
+            Self {
+                stage: stage - stages,
+                parity: self.parity ^ 1,
+            }
         }
     }
 }
@@ -165,6 +175,21 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
     pub fn filled(&self) -> Wait<Stage> {
         let Place { stage, parity } = self.place;
         self.ring.full(stage).wait(parity, self.ring.stage(stage))
+    }
+
+    /// Waits until the stage `by` behind the next one is full, `by` being less than `STAGES`. For readers that want more than
+    /// one stage at a time.
+    #[inline(always)]
+    pub fn ahead(&self, by: u32) -> Wait<Stage> {
+        let Place { stage, parity } = self.place.ahead(by, STAGES);
+        self.ring.full(stage).wait(parity, self.ring.stage(stage))
+    }
+
+    /// Leaves the next `by` stages, at most `STAGES`, to other readers.
+    #[inline(always)]
+    pub fn skip(&mut self, by: u32) {
+        self.place = self.place.ahead(by, STAGES);
+        self.done += by;
     }
 
     /// Gives the stage back, and counts it as progress. The warp calls it together.

@@ -31,6 +31,16 @@ impl Stripe {
         }
     }
 
+    /// The share of part `number` of `parts` that take turns.
+    #[inline(always)]
+    pub fn part(self, number: u32, parts: u32) -> Self {
+        Self {
+            next: self.next.saturating_add(number.saturating_mul(self.step)),
+            step: self.step.saturating_mul(parts),
+            end: self.end,
+        }
+    }
+
     /// The same tiles, ending early once the host has cancelled. For loaders, which may never be pending.
     #[inline(always)]
     pub fn watched(self, control: Control) -> Watched {

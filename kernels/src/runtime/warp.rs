@@ -16,6 +16,8 @@ unsafe extern "unadjusted" {
     fn vote_all_sync(mask: u32, value: bool) -> bool;
     #[link_name = "llvm.nvvm.vote.any.sync"]
     fn vote_any_sync(mask: u32, value: bool) -> bool;
+    #[link_name = "llvm.nvvm.shfl.sync.bfly.f32"]
+    fn shfl_bfly_sync_f32(mask: u32, value: f32, distance: u32, clamp: u32) -> f32;
 }
 
 /// This lane's number in its warp.
@@ -51,4 +53,12 @@ pub fn all(value: bool) -> bool {
 pub fn any(value: bool) -> bool {
     // SAFETY: as in `sync`.
     unsafe { vote_any_sync(ALL_LANES, value) }
+}
+
+/// The value of the lane whose number differs in the bits of `distance`.
+#[inline(always)]
+pub fn swap_f32(value: f32, distance: u32) -> f32 {
+    const NO_CLAMP: u32 = 31;
+    // SAFETY: as in `sync`.
+    unsafe { shfl_bfly_sync_f32(ALL_LANES, value, distance, NO_CLAMP) }
 }

@@ -1,0 +1,125 @@
+//! The two 16-bit element types: float16 and bfloat16, alike but for their conversions.
+
+use core::arch::asm;
+
+use super::{Element, global, shared, store_singly};
+
+/// bfloat16, as the name of an element type; Rust has none.
+pub struct BFloat16;
+
+/// What sets a 16-bit type apart.
+trait Half {
+    fn widen(bits: u16) -> f32;
+    fn narrow(value: f32) -> u16;
+    fn narrow_double(value: f64) -> u16;
+}
+
+impl Half for f16 {
+    #[inline(always)]
+    fn widen(bits: u16) -> f32 {
+        f16::from_bits(bits) as f32
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> u16 {
+        (value as f16).to_bits()
+    }
+
+    #[inline(always)]
+    fn narrow_double(value: f64) -> u16 {
+        (value as f16).to_bits()
+    }
+}
+
+impl Half for BFloat16 {
+    #[inline(always)]
+    fn widen(bits: u16) -> f32 {
+        f32::from_bits(u32::from(bits) << 16)
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> u16 {
+        let bits: u16;
+        // SAFETY: arithmetic.
+        unsafe { asm!("cvt.rn.bf16.f32 {}, {};", out(reg16) bits, in(reg32) value, options(pure, nomem, nostack)) };
+        bits
+    }
+
+    /// By way of an f32 that is rounded to odd, so that the second rounding is the only one that counts.
+    #[inline(always)]
+    fn narrow_double(value: f64) -> u16 {
+        let near = value as f32;
+        let bits = near.to_bits();
+        let back = f64::from(near);
+        let odd = if back == value || bits & 1 == 1 || value.is_nan() {
+            bits
+        } else if back.abs() > value.abs() {
+            bits - 1
+        } else {
+            bits + 1
+        };
+        Self::narrow(f32::from_bits(odd))
+    }
+}
+
+macro_rules! element {
+    ($half:ty) => {
+        impl Element for $half {
+            const BYTES: u32 = 2;
+
+            #[inline(always)]
+            fn map_v4(packed: [u32; 4], f: impl Fn(f32) -> f32) -> [u32; 4] {
+                let narrow = |value: f32| u32::from(Self::narrow(value));
+                let g =
+                    |word: u32| narrow(f(Self::widen(word as u16))) | narrow(f(Self::widen((word >> 16) as u16))) << 16;
+                let [a, b, c, d] = packed;
+                [g(a), g(b), g(c), g(d)]
+            }
+
+            #[inline(always)]
+            fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A {
+                let [a, b, c, d] = packed;
+                let g = |sum, word: u32| f(f(sum, Self::widen(word as u16)), Self::widen((word >> 16) as u16));
+                g(g(g(g(start, a), b), c), d)
+            }
+
+            #[inline(always)]
+            unsafe fn load_shared(address: u32) -> f32 {
+                // SAFETY: the caller's promise.
+                Self::widen(unsafe { shared::load_u16(address) })
+            }
+
+            #[inline(always)]
+            unsafe fn store_global(address: u64, value: f32) {
+                // SAFETY: the caller's promise.
+                unsafe { global::store_u16(address, Self::narrow(value)) }
+            }
+
+            #[inline(always)]
+            fn bits_of(value: f64) -> u32 {
+                u32::from(Self::narrow_double(value))
+            }
+
+            #[inline(always)]
+            unsafe fn store_bits(address: u64, bits: u32) {
+                // SAFETY: the caller's promise.
+                unsafe { global::store_u16(address, bits as u16) }
+            }
+
+            #[inline(always)]
+            unsafe fn store4(address: u64, bits: [u32; 4]) {
+                let [a, b, c, d] = bits;
+                if address % 8 == 0 {
+                    // SAFETY: the caller's promise, and the test above.
+                    unsafe { global::store_v2(address, [a | b << 16, c | d << 16]) }
+                } else {
+                    // SAFETY: the caller's promise.
+                    unsafe { store_singly::<Self>(address, bits) }
+                }
+            }
+        }
+    };
+}
+
+element!(f16);
+element!(BFloat16);

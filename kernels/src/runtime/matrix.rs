@@ -1,0 +1,96 @@
+//! A matrix as row kernels stream it: short rows several to a stage, long rows several stages each.
+//!
+//! The unit of work is what one team takes at a time: `rows_of(unit)` whole rows in one stage, or one row in `stages` stages.
+
+use super::rows::{Array, Rows};
+use super::{Control, Loader, Stripe, divide};
+
+/// Rows of equal length, one behind the other, cut into units for stages of `TILE` bytes.
+#[derive(Clone, Copy)]
+pub struct Matrix<const TILE: u32> {
+    array: Array,
+    rows: u32,
+    /// Bytes per row.
+    pub row_bytes: u32,
+    /// Rows per unit.
+    pub group: u32,
+    /// Stages per unit.
+    pub stages: u32,
+}
+
+impl<const TILE: u32> Matrix<TILE> {
+    /// `rows` rows of `row_bytes` each at `address`; a unit has one row at least, and no more than `most` rows.
+    #[inline(always)]
+    pub fn new(address: u64, rows: u32, row_bytes: u32, most: u32) -> Self {
+        Self {
+            array: Array::new(address, u64::from(rows) * u64::from(row_bytes)),
+            rows,
+            row_bytes,
+            group: divide(TILE, row_bytes).0.min(most).max(1),
+            stages: row_bytes.div_ceil(TILE),
+        }
+    }
+
+    /// How many units there are.
+    #[inline(always)]
+    pub fn units(&self) -> u32 {
+        divide(self.rows + self.group - 1, self.group).0
+    }
+
+    /// How many rows a unit has.
+    #[inline(always)]
+    pub fn rows_of(&self, unit: u32) -> u32 {
+        (self.rows - unit * self.group).min(self.group)
+    }
+
+    /// Bytes before a unit's first row.
+    #[inline(always)]
+    pub fn offset(&self, unit: u32) -> u64 {
+        u64::from(unit * self.group) * u64::from(self.row_bytes)
+    }
+
+    /// Where a unit's first byte is behind its stages' start.
+    #[inline(always)]
+    pub fn skew(&self, unit: u32) -> u32 {
+        (self.array.begin + self.offset(unit)) as u32 % 16
+    }
+
+    /// Bytes of a row in stage `number` of those it takes up.
+    #[inline(always)]
+    pub fn bytes_in(&self, number: u32) -> u32 {
+        (self.row_bytes - number * TILE).min(TILE)
+    }
+
+    /// What stands in one stage of a unit.
+    #[inline(always)]
+    pub fn part(&self, unit: u32, stage: u32) -> Rows {
+        let bytes = (self.rows_of(unit) * self.row_bytes - stage * TILE).min(TILE);
+        Rows {
+            array: self.array,
+            first: self.array.begin + self.offset(unit) + u64::from(stage * TILE),
+            stride: 0,
+            count: 1,
+            bytes,
+            pitch: 0,
+        }
+    }
+}
+
+/// The loader's role of a row kernel: all stages of each unit, `passes` times over.
+pub async fn load<const STAGES: u32, const BYTES: u32, const TILE: u32>(
+    mut ring: Loader<STAGES, BYTES>,
+    matrix: Matrix<TILE>,
+    passes: u32,
+    units: Stripe,
+    control: Control,
+) {
+    for unit in units.watched(control) {
+        for _ in 0..passes {
+            for number in 0..matrix.stages {
+                let stage = ring.reserve().await;
+                // SAFETY: a part of the matrix, which fits a stage.
+                unsafe { ring.fill(stage, &matrix.part(unit, number)) };
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Teams: a block's reader warps (from warp 1 on) in groups of equal size, each with a row of its own at a time.
+//!
+//! Small teams have many rows under way, so that one row's reductions hide behind another's arithmetic; large ones have the
+//! reach for long rows. The warps of a team bring values together through slots in shared memory and an mbarrier.
+
+use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use super::tile::Share;
+use super::{block, shared, warp};
+
+const SLOT_BYTES: u32 = 4;
+
+/// The team that this warp belongs to. A copy made before roles part is as good as another; afterwards there is one per warp.
+#[derive(Clone, Copy)]
+pub struct Team<const WARPS: u32> {
+    /// Its number.
+    pub number: u32,
+    /// How many teams there are.
+    pub teams: u32,
+    /// Its warps.
+    pub size: u32,
+    base: u32,
+    /// Of the exchange that comes next. The two sets of slots take turns: nobody writes a set again before everybody has read it.
+    parity: u32,
+}
+
+impl<const WARPS: u32> Team<WARPS> {
+    /// Shared memory for `WARPS` warps, however they are parted.
+    pub const SHARED_BYTES: u32 = WARPS * (BARRIER_BYTES + 2 * SLOT_BYTES);
+
+    /// The largest number of teams that is a power of two, at most `limit` and at most `WARPS`; at least 1.
+    #[inline(always)]
+    pub fn most(limit: u32) -> u32 {
+        1 << (31 - limit.min(WARPS).max(1).leading_zeros())
+    }
+
+    /// Parts `WARPS` warps into `teams` teams (both powers of two). Every thread calls it, before the ring is set up (which
+    /// publishes the barriers).
+    #[inline(always)]
+    pub fn init(base: u32, teams: u32) -> Self {
+        let size = WARPS.checked_div(teams).unwrap_or(1);
+        if block::thread() == 0 {
+            for team in 0..teams {
+                Barrier(base + team * BARRIER_BYTES).init(size);
+            }
+        }
+        let number = Self::warp().checked_div(size).unwrap_or(0);
+        Self {
+            number,
+            teams,
+            size,
+            base,
+            parity: 0,
+        }
+    }
+
+    /// This thread's share of what the team does.
+    #[inline(always)]
+    pub fn share(&self) -> Share {
+        let warp = Self::warp() - self.number * self.size;
+        Share {
+            thread: warp * warp::LANES + warp::lane(),
+            threads: self.size * warp::LANES,
+        }
+    }
+
+    /// Gives the team this warp's value, which is the same in all its lanes; when awaited, the values of all its warps.
+    #[inline(always)]
+    pub fn exchange(&mut self, value: f32) -> Wait<Slots> {
+        let parity = self.parity;
+        self.parity ^= 1;
+        let set = self.base + WARPS * (BARRIER_BYTES + parity * SLOT_BYTES);
+        let barrier = Barrier(self.base + self.number * BARRIER_BYTES);
+        if warp::lane() == 0 {
+            // SAFETY: this warp's slot, which nobody reads before the arrival.
+            unsafe { shared::store_u32(set + Self::warp() * SLOT_BYTES, value.to_bits()) };
+            barrier.arrive();
+        }
+        let slots = Slots {
+            address: set + self.number * self.size * SLOT_BYTES,
+            count: self.size,
+        };
+        barrier.wait(parity, slots)
+    }
+
+    #[inline(always)]
+    fn warp() -> u32 {
+        warp::index().wrapping_sub(1)
+    }
+}
+
+/// What the warps of a team have given.
+#[derive(Clone, Copy)]
+pub struct Slots {
+    address: u32,
+    count: u32,
+}
+
+impl Slots {
+    /// The value of the warp with this lane's number; `missing` in lanes beyond them.
+    #[inline(always)]
+    pub fn by_lane(self, missing: f32) -> f32 {
+        if warp::lane() < self.count {
+            // SAFETY: a slot of the team, written before the barrier completed.
+            f32::from_bits(unsafe { shared::load_u32(self.address + warp::lane() * SLOT_BYTES) })
+        } else {
+            missing
+        }
+    }
+}

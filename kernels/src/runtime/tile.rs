@@ -1,0 +1,109 @@
+//! What threads do with the elements of a stage: apply a function to each and store, or fold them into one value.
+
+use super::element::Element;
+use super::{block, global, shared, warp};
+
+/// Some of a group of threads that share work: this one's number, and how many they are.
+#[derive(Clone, Copy)]
+pub struct Share {
+    /// This thread.
+    pub thread: u32,
+    /// All threads.
+    pub threads: u32,
+}
+
+impl Share {
+    /// This thread's share among `warps` warps from number `first` on.
+    #[inline(always)]
+    pub fn of_warps(first: u32, warps: u32) -> Self {
+        Self {
+            thread: block::thread() - first * warp::LANES,
+            threads: warps * warp::LANES,
+        }
+    }
+}
+
+/// Applies `f` to `count` elements in shared memory and stores the results in global memory.
+///
+/// 16 bytes at a time where both addresses allow it, `DEPTH` of them (4 or 2) under way per thread; element by element
+/// otherwise.
+///
+/// # Safety
+/// `from` holds `count` elements that no copy is changing, `to` takes as many, both are multiples of `T::BYTES`.
+#[inline(always)]
+pub unsafe fn map<T: Element, const DEPTH: u32>(
+    from: u32,
+    to: u64,
+    count: u32,
+    share: Share,
+    f: impl Fn(f32) -> f32 + Copy,
+) {
+    let aligned = (u64::from(from) | to) % 16 == 0;
+    let vectors = if aligned { count * T::BYTES / 16 } else { 0 };
+    // SAFETY: callers of these two stay below `vectors`, so inside both sides.
+    let load = |vector: u32| unsafe { shared::load_v4(from + vector * 16) };
+    // SAFETY: as above.
+    let store = |vector: u32, packed| unsafe { global::store_v4(to + u64::from(vector * 16), T::map_v4(packed, f)) };
+    let (mut vector, step) = (share.thread, share.threads);
+    while DEPTH == 4 && vector + 3 * step < vectors {
+        let (a, b, c, d) = (
+            load(vector),
+            load(vector + step),
+            load(vector + 2 * step),
+            load(vector + 3 * step),
+        );
+        store(vector, a);
+        store(vector + step, b);
+        store(vector + 2 * step, c);
+        store(vector + 3 * step, d);
+        vector += 4 * step;
+    }
+    while DEPTH == 2 && vector + step < vectors {
+        let (a, b) = (load(vector), load(vector + step));
+        store(vector, a);
+        store(vector + step, b);
+        vector += 2 * step;
+    }
+    while vector < vectors {
+        store(vector, load(vector));
+        vector += step;
+    }
+    let mut index = vectors * 16 / T::BYTES + share.thread;
+    while index < count {
+        // SAFETY: below `count`, so inside both.
+        let value = unsafe { T::load_shared(from + index * T::BYTES) };
+        // SAFETY: as above.
+        unsafe { T::store_global(to + u64::from(index * T::BYTES), f(value)) };
+        index += share.threads;
+    }
+}
+
+/// Folds this thread's part of `count` elements in shared memory into `start`.
+///
+/// # Safety
+/// `from` holds `count` elements that no copy is changing, and is a multiple of `T::BYTES`.
+#[inline(always)]
+pub unsafe fn fold<T: Element, A>(from: u32, count: u32, share: Share, start: A, f: impl Fn(A, f32) -> A + Copy) -> A {
+    let vectors = if from % 16 == 0 { count * T::BYTES / 16 } else { 0 };
+    // SAFETY: callers stay below `vectors`, so inside.
+    let load = |vector: u32| unsafe { shared::load_v4(from + vector * 16) };
+    let mut sum = start;
+    let (mut vector, step) = (share.thread, share.threads);
+    while vector + step < vectors {
+        let (a, b) = (load(vector), load(vector + step));
+        sum = T::fold_v4(a, sum, f);
+        sum = T::fold_v4(b, sum, f);
+        vector += 2 * step;
+    }
+    while vector < vectors {
+        sum = T::fold_v4(load(vector), sum, f);
+        vector += step;
+    }
+    let mut index = vectors * 16 / T::BYTES + share.thread;
+    while index < count {
+        // SAFETY: below `count`, so inside.
+        sum = f(sum, unsafe { T::load_shared(from + index * T::BYTES) });
+        index += share.threads;
+    }
+    sum
+}

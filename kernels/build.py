@@ -28,7 +28,7 @@ import ptxtext
 from gates import BuildError
 
 HERE = Path(__file__).resolve().parent
-KERNELS = ("scale", "image_prep", "softmax", "deadlock_demo")
+KERNELS = ("scale", "image_prep", "softmax", "cross_entropy", "rms_norm", "layer_norm", "deadlock_demo")
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,16 @@
 
 pub mod runtime;
 
+#[cfg(kernel = "cross_entropy")]
+pub mod cross_entropy;
 #[cfg(kernel = "deadlock_demo")]
 pub mod deadlock_demo;
 #[cfg(kernel = "image_prep")]
 pub mod image_prep;
+#[cfg(kernel = "layer_norm")]
+pub mod layer_norm;
+#[cfg(kernel = "rms_norm")]
+pub mod rms_norm;
 #[cfg(kernel = "scale")]
 pub mod scale;
 #[cfg(kernel = "softmax")]

@@ -5,9 +5,9 @@
 //! sync: bar.sync 1, bar.warp.sync 3, shfl.sync.bfly.b32 40, vote.sync.all.pred 10, vote.sync.any.pred 4
 
 use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::matrix::load;
+use crate::runtime::exponential::{Partial, base, exp};
 use crate::runtime::tile::{fold, map};
-use crate::runtime::{Control, Matrix, Reader, Ring, Stripe, Team, block, divide, exp, lanes, run, shared, warp};
+use crate::runtime::{Control, Matrix, Plan, Reader, Stripe, Team, lanes};
 
 const TILE: u32 = 8192; // bytes of x
 const STAGE: u32 = TILE + 128; // room for rows that are not 16-byte aligned
@@ -15,7 +15,7 @@ const STAGE: u32 = TILE + 128; // room for rows that are not 16-byte aligned
 const STAGES: u32 = 24;
 #[cfg(engine = "cp_async")]
 const STAGES: u32 = 11; // what an sm_86 has room for
-const WARPS: u32 = 16;
+const WARPS: u32 = 15;
 
 /// The arguments, and what follows from them.
 #[derive(Clone, Copy)]
@@ -24,30 +24,6 @@ struct Job {
     y: u64,
     /// Of this block.
     units: Stripe,
-}
-
-/// Maximum and sum of what a thread has seen; the sum is relative to the maximum.
-#[derive(Clone, Copy)]
-struct Partial {
-    max: f32,
-    sum: f32,
-}
-
-impl Partial {
-    /// Takes the elements of a tile that are at most `max`, given their sum relative to it.
-    #[inline(always)]
-    fn raise(self, max: f32) -> Self {
-        Self {
-            max,
-            sum: self.sum * exp(self.max - finite(max)),
-        }
-    }
-}
-
-/// What to subtract: a row without any finite value has no maximum to subtract, and -inf minus itself would be NaN.
-#[inline(always)]
-fn finite(max: f32) -> f32 {
-    if max == f32::NEG_INFINITY { 0.0 } else { max }
 }
 
 /// The rows of one team, each of which fits the ring as a whole.
@@ -71,7 +47,7 @@ async fn resident<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WA
             if team.size > 1 {
                 max = lanes::max(team.exchange(max).await.by_lane(max));
             }
-            let base = finite(max);
+            let base = base(max);
             let mut sum = 0.0;
             for number in 0..x.stages {
                 let stage = ring.ahead(number).await;
@@ -107,10 +83,7 @@ async fn resident<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WA
 async fn streamed<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WARPS>, job: Job) {
     let (x, share) = (job.x, team.share());
     for unit in job.units {
-        let mut seen = Partial {
-            max: f32::NEG_INFINITY,
-            sum: 0.0,
-        };
+        let mut seen = Partial::EMPTY;
         for number in 0..x.stages {
             let stage = ring.filled().await;
             let rows = x.part(unit, number);
@@ -118,7 +91,7 @@ async fn streamed<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WA
             // SAFETY: the tile's elements, which have landed.
             let max = unsafe { fold::<T, f32>(from, count, share, seen.max, f32::max) };
             seen = seen.raise(max);
-            let base = finite(max);
+            let base = base(max);
             // SAFETY: as above.
             seen.sum = unsafe { fold::<T, f32>(from, count, share, seen.sum, |sum, x| sum + exp(x - base)) };
             ring.release();
@@ -127,7 +100,7 @@ async fn streamed<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WA
         let max = lanes::max(team.exchange(max).await.by_lane(max));
         let sum = lanes::sum(seen.raise(max).sum);
         let sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
-        let (base, factor) = (finite(max), 1.0 / sum);
+        let (base, factor) = (base(max), 1.0 / sum);
         for number in 0..x.stages {
             let stage = ring.filled().await;
             let rows = x.part(unit, number);
@@ -145,22 +118,16 @@ async fn streamed<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WA
 
 #[inline(always)]
 fn softmax<T: Element>(x: u64, y: u64, rows: u32, columns: u32, control: Control) {
-    let row_bytes = columns * T::BYTES;
-    let stages = row_bytes.div_ceil(TILE);
-    let teams = Team::<WARPS>::most(divide(STAGES, stages).0);
-    let x = Matrix::new(x, rows, row_bytes, divide(rows, block::count() * teams).0);
-    let units = Stripe::of(x.units());
-    let job = Job { x, y, units };
-    let passes = if stages > STAGES { 2 } else { 1 };
-    let team = Team::init(shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES, teams);
-    let ring = Ring::init(team.size, units.remaining() * stages * passes, control);
-    if warp::index() == 0 {
-        run(load(ring.loader(), x, passes, units, control), control);
-    } else if passes == 1 {
-        run(resident::<T>(ring.reader(), team, job), control);
-    } else {
-        run(streamed::<T>(ring.reader(), team, job), control);
-    }
+    let plan = Plan::<STAGES, STAGE, TILE, WARPS>::init(x, rows, columns * T::BYTES, 2, control);
+    let job = Job {
+        x: plan.matrix,
+        y,
+        units: plan.units,
+    };
+    plan.run(
+        |ring, team| resident::<T>(ring, team, job),
+        |ring, team| streamed::<T>(ring, team, job),
+    );
 }
 
 /// One entry per type; what the arguments are, the manifest says.

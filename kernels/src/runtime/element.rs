@@ -14,6 +14,9 @@ pub trait Element: Sized {
     /// Applies `f` to each of the elements packed into 16 bytes.
     fn map_v4(packed: [u32; 4], f: impl Fn(f32) -> f32) -> [u32; 4];
 
+    /// Applies `f` to each element and the two at its place in `weights` and `biases`.
+    fn map3_v4(packed: [u32; 4], weights: [u32; 4], biases: [u32; 4], f: impl Fn(f32, f32, f32) -> f32) -> [u32; 4];
+
     /// Goes over the elements packed into 16 bytes, first to last.
     fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A;
 
@@ -22,6 +25,12 @@ pub trait Element: Sized {
     /// # Safety
     /// As [`shared::load_v4`], for an address that is a multiple of `BYTES`.
     unsafe fn load_shared(address: u32) -> f32;
+
+    /// Reads one element that nobody writes during the launch.
+    ///
+    /// # Safety
+    /// As [`global::load_u32`], for an address that is a multiple of `BYTES`.
+    unsafe fn load_global(address: u64) -> f32;
 
     /// Writes one element.
     ///
@@ -56,6 +65,13 @@ impl Element for f32 {
     }
 
     #[inline(always)]
+    fn map3_v4(packed: [u32; 4], weights: [u32; 4], biases: [u32; 4], f: impl Fn(f32, f32, f32) -> f32) -> [u32; 4] {
+        let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
+        let g = |x, w, b| f(f32::from_bits(x), f32::from_bits(w), f32::from_bits(b)).to_bits();
+        [g(x0, w0, b0), g(x1, w1, b1), g(x2, w2, b2), g(x3, w3, b3)]
+    }
+
+    #[inline(always)]
     fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A {
         let [a, b, c, d] = packed;
         let g = |sum, word| f(sum, f32::from_bits(word));
@@ -66,6 +82,12 @@ impl Element for f32 {
     unsafe fn load_shared(address: u32) -> f32 {
         // SAFETY: the caller's promise.
         f32::from_bits(unsafe { shared::load_u32(address) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_global(address: u64) -> f32 {
+        // SAFETY: the caller's promise.
+        f32::from_bits(unsafe { global::load_u32(address) })
     }
 
     #[inline(always)]

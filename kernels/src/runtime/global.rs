@@ -27,6 +27,45 @@ pub unsafe fn load_u32(address: u64) -> u32 {
     value
 }
 
+/// Reads 2 bytes that nobody writes during the launch.
+///
+/// # Safety
+/// As [`load_u8`], for an address that is a multiple of 2.
+#[inline(always)]
+pub unsafe fn load_u16(address: u64) -> u16 {
+    let value: u16;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.b16 {}, [{}];", out(reg16) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// Reads 8 bytes that nobody writes during the launch.
+///
+/// # Safety
+/// As [`load_u8`], for an address that is a multiple of 8.
+#[inline(always)]
+pub unsafe fn load_u64(address: u64) -> u64 {
+    let value: u64;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.b64 {}, [{}];", out(reg64) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// Reads 16 bytes that nobody writes during the launch.
+///
+/// # Safety
+/// As [`load_u8`], for an address that is a multiple of 16.
+#[inline(always)]
+pub unsafe fn load_v4(address: u64) -> [u32; 4] {
+    let (a, b, c, d): (u32, u32, u32, u32);
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("ld.global.nc.v4.b32 {{{}, {}, {}, {}}}, [{}];", out(reg32) a, out(reg32) b, out(reg32) c, out(reg32) d,
+             in(reg64) address, options(nostack));
+    }
+    [a, b, c, d]
+}
+
 /// Writes 16 bytes.
 ///
 /// # Safety

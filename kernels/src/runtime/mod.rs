@@ -12,10 +12,12 @@ pub mod block;
 pub mod control;
 pub mod element;
 pub mod executor;
+pub mod exponential;
 pub mod global;
 pub mod lanes;
 pub mod matrix;
 pub mod mbarrier;
+pub mod plan;
 pub mod ring;
 pub mod rows;
 pub mod shared;
@@ -36,6 +38,7 @@ pub use cp_async as engine;
 pub use control::Control;
 pub use executor::run;
 pub use matrix::Matrix;
+pub use plan::Plan;
 pub use ring::{Loader, Reader, Ring, Stage};
 pub use rows::{Array, Rows};
 pub use team::Team;
@@ -54,15 +57,15 @@ pub fn divide(a: u32, b: u32) -> (u32, u32) {
     (quotient, a - quotient * b)
 }
 
-/// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
+/// `1 / sqrt(x)`: the hardware's approximation and a Newton step, off by one unit in the last place at most; 0 for infinity.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    const LOG2_E: f32 = core::f32::consts::LOG2_E;
-    let result: f32;
+pub fn rsqrt(x: f32) -> f32 {
+    let near: f32;
     // SAFETY: arithmetic.
     unsafe {
-        core::arch::asm!("ex2.approx.ftz.f32 {}, {};", out(reg32) result, in(reg32) x * LOG2_E,
-                         options(pure, nomem, nostack));
-    }
-    result
+        core::arch::asm!("rsqrt.approx.f32 {}, {};", out(reg32) near, in(reg32) x, options(pure, nomem, nostack))
+    };
+    let better = fma(fma(-x * near, near, 1.0), 0.5 * near, near);
+    // At 0 and infinity the approximation is exact, and the step is NaN.
+    if better.is_nan() { near } else { better }
 }

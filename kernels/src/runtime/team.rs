@@ -27,16 +27,11 @@ impl<const WARPS: u32> Team<WARPS> {
     /// Shared memory for `WARPS` warps, however they are parted.
     pub const SHARED_BYTES: u32 = WARPS * (BARRIER_BYTES + 2 * SLOT_BYTES);
 
-    /// The largest number of teams that is a power of two, at most `limit` and at most `WARPS`; at least 1.
-    #[inline(always)]
-    pub fn most(limit: u32) -> u32 {
-        1 << (31 - limit.min(WARPS).max(1).leading_zeros())
-    }
-
-    /// Parts `WARPS` warps into `teams` teams (both powers of two). Every thread calls it, before the ring is set up (which
-    /// publishes the barriers).
+    /// Parts `WARPS` warps into `teams` teams, at most one per warp; warps that are left over are idle. Every thread calls it,
+    /// before the ring is set up (which publishes the barriers).
     #[inline(always)]
     pub fn init(base: u32, teams: u32) -> Self {
+        let teams = teams.max(1).min(WARPS);
         let size = WARPS.checked_div(teams).unwrap_or(1);
         if block::thread() == 0 {
             for team in 0..teams {
@@ -51,6 +46,12 @@ impl<const WARPS: u32> Team<WARPS> {
             base,
             parity: 0,
         }
+    }
+
+    /// Whether this warp is one that is left over.
+    #[inline(always)]
+    pub fn is_idle(&self) -> bool {
+        self.number >= self.teams
     }
 
     /// This thread's share of what the team does.

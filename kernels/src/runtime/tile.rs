@@ -1,7 +1,7 @@
 //! What threads do with the elements of a stage: apply a function to each and store, or fold them into one value.
 
 use super::element::Element;
-use super::{block, global, shared, warp};
+use super::{block, fma, global, shared, warp};
 
 /// Some of a group of threads that share work: this one's number, and how many they are.
 #[derive(Clone, Copy)]
@@ -106,4 +106,96 @@ pub unsafe fn fold<T: Element, A>(from: u32, count: u32, share: Share, start: A,
         index += share.threads;
     }
     sum
+}
+
+/// A weight and a bias per column of a row: arrays of the row's element type, of which each may be missing (address 0).
+#[derive(Clone, Copy)]
+pub struct Affine {
+    /// Factors; 1 where missing.
+    pub weight: u64,
+    /// Summands; 0 where missing.
+    pub bias: u64,
+}
+
+impl Affine {
+    /// The same, `bytes` further on.
+    #[inline(always)]
+    pub fn offset(self, bytes: u32) -> Self {
+        let further = |address: u64| if address == 0 { 0 } else { address + u64::from(bytes) };
+        Self {
+            weight: further(self.weight),
+            bias: further(self.bias),
+        }
+    }
+
+    /// 16 bytes of both, and whether they are there.
+    ///
+    /// # Safety
+    /// As [`global::load_v4`], `bytes` behind the addresses that are not 0.
+    #[inline(always)]
+    unsafe fn load_v4(self, bytes: u32) -> ([u32; 4], [u32; 4]) {
+        let load = |address: u64| {
+            if address == 0 {
+                [0; 4]
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { global::load_v4(address + u64::from(bytes)) }
+            }
+        };
+        (load(self.weight), load(self.bias))
+    }
+
+    /// `value * weight + bias`, rounded once; without the part that is missing.
+    #[inline(always)]
+    fn apply(self, value: f32, weight: f32, bias: f32) -> f32 {
+        match (self.weight != 0, self.bias != 0) {
+            (true, true) => fma(value, weight, bias),
+            (true, false) => value * weight,
+            (false, true) => value + bias,
+            (false, false) => value,
+        }
+    }
+}
+
+/// As [`map`] with a depth of 1, and an `affine` map behind `f`.
+///
+/// # Safety
+/// As [`map`]; the arrays of `affine` that are there hold `count` elements, and nobody writes them.
+#[inline(always)]
+pub unsafe fn map_affine<T: Element>(
+    from: u32,
+    to: u64,
+    affine: Affine,
+    count: u32,
+    share: Share,
+    f: impl Fn(f32) -> f32 + Copy,
+) {
+    let aligned = (u64::from(from) | to | affine.weight | affine.bias) % 16 == 0;
+    let vectors = if aligned { count * T::BYTES / 16 } else { 0 };
+    let mut vector = share.thread;
+    while vector < vectors {
+        // SAFETY: below `vectors`, so inside all arrays.
+        let (packed, (weights, biases)) = unsafe { (shared::load_v4(from + vector * 16), affine.load_v4(vector * 16)) };
+        let results = T::map3_v4(packed, weights, biases, |x, w, b| affine.apply(f(x), w, b));
+        // SAFETY: as above.
+        unsafe { global::store_v4(to + u64::from(vector * 16), results) };
+        vector += share.threads;
+    }
+    let mut index = vectors * 16 / T::BYTES + share.thread;
+    while index < count {
+        let offset = u64::from(index * T::BYTES);
+        // SAFETY: below `count`, so inside; and only where there is an array.
+        let load = |address: u64| {
+            if address == 0 {
+                0.0
+            } else {
+                unsafe { T::load_global(address + offset) }
+            }
+        };
+        // SAFETY: below `count`, so inside.
+        let value = f(unsafe { T::load_shared(from + index * T::BYTES) });
+        // SAFETY: as above.
+        unsafe { T::store_global(to + offset, affine.apply(value, load(affine.weight), load(affine.bias))) };
+        index += share.threads;
+    }
 }

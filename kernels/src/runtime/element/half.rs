@@ -77,6 +77,26 @@ macro_rules! element {
             }
 
             #[inline(always)]
+            fn map3_v4(
+                packed: [u32; 4],
+                weights: [u32; 4],
+                biases: [u32; 4],
+                f: impl Fn(f32, f32, f32) -> f32,
+            ) -> [u32; 4] {
+                let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
+                let one = |x: u32, w: u32, b: u32| {
+                    let value = f(
+                        Self::widen(x as u16),
+                        Self::widen(w as u16),
+                        Self::widen(b as u16),
+                    );
+                    u32::from(Self::narrow(value))
+                };
+                let g = |x: u32, w: u32, b: u32| one(x, w, b) | one(x >> 16, w >> 16, b >> 16) << 16;
+                [g(x0, w0, b0), g(x1, w1, b1), g(x2, w2, b2), g(x3, w3, b3)]
+            }
+
+            #[inline(always)]
             fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A {
                 let [a, b, c, d] = packed;
                 let g = |sum, word: u32| f(f(sum, Self::widen(word as u16)), Self::widen((word >> 16) as u16));
@@ -87,6 +107,12 @@ macro_rules! element {
             unsafe fn load_shared(address: u32) -> f32 {
                 // SAFETY: the caller's promise.
                 Self::widen(unsafe { shared::load_u16(address) })
+            }
+
+            #[inline(always)]
+            unsafe fn load_global(address: u64) -> f32 {
+                // SAFETY: the caller's promise.
+                Self::widen(unsafe { global::load_u16(address) })
             }
 
             #[inline(always)]

@@ -25,6 +25,14 @@ pub mod runtime;
 pub mod cross_entropy;
 #[cfg(kernel = "deadlock_demo")]
 pub mod deadlock_demo;
+#[cfg(kernel = "fft_frames")]
+pub mod fft_frames;
+#[cfg(kernel = "fft_power")]
+pub mod fft_power;
+#[cfg(kernel = "field_to_rgba")]
+pub mod field_to_rgba;
+#[cfg(kernel = "gather_rows")]
+pub mod gather_rows;
 #[cfg(kernel = "image_prep")]
 pub mod image_prep;
 #[cfg(kernel = "layer_norm")]
@@ -35,6 +43,8 @@ pub mod rms_norm;
 pub mod scale;
 #[cfg(kernel = "softmax")]
 pub mod softmax;
+#[cfg(kernel = "spectral_multiply")]
+pub mod spectral_multiply;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

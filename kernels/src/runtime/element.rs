@@ -41,6 +41,9 @@ pub trait Element: Sized {
     /// Rounds once; the element's bits, in the low bits of a word.
     fn bits_of(value: f64) -> u32;
 
+    /// Rounds once; the element's bits, in the low bits of a word.
+    fn bits_of_single(value: f32) -> u32;
+
     /// Writes one element given as bits.
     ///
     /// # Safety
@@ -99,6 +102,11 @@ impl Element for f32 {
     #[inline(always)]
     fn bits_of(value: f64) -> u32 {
         (value as f32).to_bits()
+    }
+
+    #[inline(always)]
+    fn bits_of_single(value: f32) -> u32 {
+        value.to_bits()
     }
 
     #[inline(always)]

@@ -134,6 +134,24 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
         self.ring.empty(stage).wait(parity ^ 1, self.ring.stage(stage))
     }
 
+    /// As [`Loader::fill`], with rows of two arrays; the `second` start `offset` bytes into the stage, a multiple of 16.
+    ///
+    /// # Safety
+    /// As for `fill`, for both; what the first take up ends before `offset`.
+    #[inline(always)]
+    pub unsafe fn fill_two(&mut self, stage: Stage, first: &Rows, second: &Rows, offset: u32) {
+        let copy = |rows: &Rows, to: u32| {
+            // SAFETY: the caller's promise.
+            unsafe { engine::copy(rows, to, stage.full) };
+            // SAFETY: the caller's promise.
+            unsafe { rows.copy_edges(to) };
+        };
+        copy(first, stage.address);
+        copy(second, stage.address + offset);
+        engine::commit(stage.full);
+        self.place.advance(STAGES);
+    }
+
     /// Fills the reserved stage with rows and hands it to the readers. No await inside: a fill is whole or not begun.
     ///
     /// # Safety

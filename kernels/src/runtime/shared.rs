@@ -28,6 +28,20 @@ pub unsafe fn load_v4(address: u32) -> [u32; 4] {
     [a, b, c, d]
 }
 
+/// Reads 8 bytes.
+///
+/// # Safety
+/// As [`load_v4`], with a multiple of 8.
+#[inline(always)]
+pub unsafe fn load_v2(address: u32) -> [u32; 2] {
+    let (a, b): (u32, u32);
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("ld.shared.v2.b32 {{{}, {}}}, [{}];", out(reg32) a, out(reg32) b, in(reg32) address, options(nostack))
+    };
+    [a, b]
+}
+
 /// Reads 4 bytes.
 ///
 /// # Safety

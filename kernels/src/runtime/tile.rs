@@ -23,6 +23,40 @@ impl Share {
     }
 }
 
+/// How threads share the items of rows: this one's first row and item, and the steps to its next ones.
+#[derive(Clone, Copy)]
+pub struct Walk {
+    /// First row.
+    pub row: u32,
+    /// From a row to the next.
+    pub row_step: u32,
+    /// First item in each row.
+    pub item: u32,
+    /// From an item to the next.
+    pub item_step: u32,
+}
+
+impl Share {
+    /// Long rows are shared by all threads, of short ones each warp takes its own.
+    #[inline(always)]
+    pub fn over_rows(self, items: u32) -> Walk {
+        if items >= self.threads {
+            return Walk {
+                row: 0,
+                row_step: 1,
+                item: self.thread,
+                item_step: self.threads,
+            };
+        }
+        Walk {
+            row: self.thread / warp::LANES,
+            row_step: self.threads / warp::LANES,
+            item: warp::lane(),
+            item_step: warp::LANES,
+        }
+    }
+}
+
 /// Applies `f` to `count` elements in shared memory and stores the results in global memory.
 ///
 /// 16 bytes at a time where both addresses allow it, `DEPTH` of them (4 or 2) under way per thread; element by element

@@ -127,6 +127,11 @@ macro_rules! element {
             }
 
             #[inline(always)]
+            fn bits_of_single(value: f32) -> u32 {
+                u32::from(Self::narrow(value))
+            }
+
+            #[inline(always)]
             unsafe fn store_bits(address: u64, bits: u32) {
                 // SAFETY: the caller's promise.
                 unsafe { global::store_u16(address, bits as u16) }

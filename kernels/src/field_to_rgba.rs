@@ -1,0 +1,221 @@
+//! A field of numbers to colours: y = lut[(x - vmin) / (vmax - vmin) * k], clamped to the table's ends.
+//!
+//! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory.
+//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+
+use crate::runtime::tile::Share;
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, block, global, run, shared, warp};
+
+const TILE: u32 = 16384; // bytes of x
+const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned
+const STAGES: u32 = 5;
+const COMPUTE_WARPS: u32 = 8;
+const COLOUR: u32 = 4; // bytes of an rgba8
+
+/// Numbers to places in the table.
+#[derive(Clone, Copy)]
+struct Scale {
+    table: u32,
+    vmin: f64,
+    /// Entries per unit of x.
+    factor: f64,
+    last: u32,
+    nan: u32,
+}
+
+impl Scale {
+    /// The colour at `position` in the table; the one of the nearest end outside.
+    #[inline(always)]
+    fn look_up(&self, position: f32) -> u32 {
+        if position.is_nan() {
+            return self.nan;
+        }
+        // A cast saturates: what is below the table becomes 0.
+        let entry = (position as u32).min(self.last);
+        // SAFETY: an entry that `fill_table` wrote.
+        unsafe { shared::load_u32(self.table + entry * COLOUR) }
+    }
+
+    #[inline(always)]
+    fn single(&self, x: f32) -> u32 {
+        self.look_up((x - self.vmin as f32) * self.factor as f32)
+    }
+}
+
+/// An element type of x.
+trait Field {
+    const BYTES: u32;
+
+    /// Writes the colours of the numbers packed into 16 bytes.
+    ///
+    /// # Safety
+    /// As [`global::store_v4`], for as many colours, at a multiple of 16, or of 8 where there are two.
+    unsafe fn store_v4(packed: [u32; 4], to: u64, scale: &Scale);
+
+    /// The colour of the number at `from`.
+    ///
+    /// # Safety
+    /// As [`shared::load_u32`], for a multiple of `BYTES`.
+    unsafe fn colour(from: u32, scale: &Scale) -> u32;
+}
+
+impl Field for f32 {
+    const BYTES: u32 = 4;
+
+    #[inline(always)]
+    unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+        let g = |bits: u32| scale.single(f32::from_bits(bits));
+        // SAFETY: the caller's promise.
+        unsafe { global::store_v4(to, [g(a), g(b), g(c), g(d)]) }
+    }
+
+    #[inline(always)]
+    unsafe fn colour(from: u32, scale: &Scale) -> u32 {
+        // SAFETY: the caller's promise.
+        scale.single(f32::from_bits(unsafe { shared::load_u32(from) }))
+    }
+}
+
+impl Field for f64 {
+    const BYTES: u32 = 8;
+
+    #[inline(always)]
+    unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+        // SAFETY: the caller's promise.
+        unsafe { global::store_v2(to, [double(a, b, scale), double(c, d, scale)]) }
+    }
+
+    #[inline(always)]
+    unsafe fn colour(from: u32, scale: &Scale) -> u32 {
+        // SAFETY: the caller's promise.
+        let [low, high] = unsafe { shared::load_v2(from) };
+        double(low, high, scale)
+    }
+}
+
+#[inline(always)]
+fn double(low: u32, high: u32, scale: &Scale) -> u32 {
+    let x = f64::from_bits(u64::from(high) << 32 | u64::from(low));
+    scale.look_up(((x - scale.vmin) * scale.factor) as f32)
+}
+
+macro_rules! short_field {
+    ($field:ty, $widen:expr) => {
+        impl Field for $field {
+            const BYTES: u32 = 2;
+
+            #[inline(always)]
+            unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+                let g = |bits: u32| scale.single($widen(bits as u16));
+                // SAFETY: the caller's promise.
+                unsafe { global::store_v4(to, [g(a), g(a >> 16), g(b), g(b >> 16)]) };
+                // SAFETY: the caller's promise.
+                unsafe { global::store_v4(to + 16, [g(c), g(c >> 16), g(d), g(d >> 16)]) };
+            }
+
+            #[inline(always)]
+            unsafe fn colour(from: u32, scale: &Scale) -> u32 {
+                // SAFETY: the caller's promise.
+                scale.single($widen(unsafe { shared::load_u16(from) }))
+            }
+        }
+    };
+}
+
+short_field!(f16, |bits| f16::from_bits(bits) as f32);
+short_field!(u16, |bits| f32::from(bits));
+
+/// Keeps the ring full.
+async fn load(mut ring: Loader<STAGES, STAGE>, x: Array, tiles: Stripe, control: Control) {
+    for tile in tiles.watched(control) {
+        let stage = ring.reserve().await;
+        // SAFETY: the tile is a part of x, and fits a stage.
+        unsafe { ring.fill(stage, &x.part(tile, TILE)) };
+    }
+}
+
+/// Looks colours up.
+async fn colour<T: Field>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, scale: Scale, tiles: Stripe) {
+    let share = Share::of_warps(1, COMPUTE_WARPS);
+    for tile in tiles {
+        let part = x.part(tile, TILE);
+        let from = ring.filled().await.address + part.skew(0);
+        let to = y + part.offset() / u64::from(T::BYTES) * u64::from(COLOUR);
+        let aligned = (u64::from(from) | to) % 16 == 0;
+        let vectors = if aligned { part.bytes / 16 } else { 0 };
+        let colours = 16 / T::BYTES * COLOUR;
+        let mut vector = share.thread;
+        while vector < vectors {
+            // SAFETY: inside the tile, which has landed.
+            let packed = unsafe { shared::load_v4(from + vector * 16) };
+            // SAFETY: the same elements of y.
+            unsafe { T::store_v4(packed, to + u64::from(vector * colours), &scale) };
+            vector += share.threads;
+        }
+        let mut index = vectors * 16 / T::BYTES + share.thread;
+        while index * T::BYTES < part.bytes {
+            // SAFETY: inside the tile, which has landed.
+            let bits = unsafe { T::colour(from + index * T::BYTES, &scale) };
+            // SAFETY: the same element of y.
+            unsafe { global::store_u32(to + u64::from(index * COLOUR), bits) };
+            index += share.threads;
+        }
+        ring.release();
+    }
+}
+
+/// Copies the table. Every thread of the block calls it, before the ring's setup syncs the block.
+#[inline(always)]
+fn fill_table(table: u32, lut: u64, entries: u32) {
+    let mut entry = block::thread();
+    while entry < entries {
+        // SAFETY: an entry of lut.
+        let bits = unsafe { global::load_u32(lut + u64::from(entry * COLOUR)) };
+        // SAFETY: its place behind the ring.
+        unsafe { shared::store_u32(table + entry * COLOUR, bits) };
+        entry += (1 + COMPUTE_WARPS) * warp::LANES;
+    }
+}
+
+/// One entry per type of x; what the arguments are, the manifest says.
+macro_rules! entry {
+    ($name:ident, $field:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            lut: u64,
+            y: u64,
+            n: u64,
+            entries: u32,
+            vmin: f64,
+            vmax: f64,
+            nan: u32,
+            control: Control,
+        ) {
+            let x = Array::new(x, n * u64::from(<$field>::BYTES));
+            let tiles = Stripe::of(x.parts(TILE));
+            let table = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
+            fill_table(table, lut, entries);
+            let ring = Ring::init(COMPUTE_WARPS, tiles.remaining(), control);
+            let scale = Scale {
+                table,
+                vmin,
+                factor: f64::from(entries) / (vmax - vmin),
+                last: entries - 1,
+                nan,
+            };
+            if warp::index() == 0 {
+                run(load(ring.loader(), x, tiles, control), control);
+            } else {
+                run(colour::<$field>(ring.reader(), x, y, scale, tiles), control);
+            }
+        }
+    };
+}
+
+entry!(field_to_rgba_f32, f32);
+entry!(field_to_rgba_f16, f16);
+entry!(field_to_rgba_f64, f64);
+entry!(field_to_rgba_u16, u16);

@@ -4,7 +4,7 @@
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
 use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, divide, global, run, shared, warp};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `piece` make a tile fit
 const STAGE: u32 = ROWS_BYTES + 128;

@@ -6,7 +6,7 @@
 use crate::runtime::element::Element;
 use crate::runtime::exponential::log;
 use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, divide, fma, run, shared, warp};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, fma, run, shared, warp};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` makes a tile fit
 const STAGE: u32 = ROWS_BYTES + 128;

@@ -4,7 +4,7 @@
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
 use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, block, global, run, shared, warp};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, global, run, shared, warp};
 
 const TILE: u32 = 16384; // bytes of x
 const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned

@@ -1,0 +1,273 @@
+//! Rows of a matrix by number: y[i, :] = src[idx[i], :], of any type; numbers of a floating-point type may be scaled.
+//!
+//! One warp looks the rows up and copies them into a ring of stages, eight warps store them.
+//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+
+use crate::runtime::element::{BFloat16, Element};
+use crate::runtime::tile::{Share, map};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, divide, global, run, shared, warp};
+
+const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `piece` make a tile fit
+const STAGE: u32 = ROWS_BYTES + 128;
+const STAGES: u32 = 6;
+const COMPUTE_WARPS: u32 = 8;
+const INDEX_OUTSIDE: u32 = 1; // fault codes
+const NOT_SCALABLE: u32 = 2;
+
+/// The arguments, and what follows from them.
+#[derive(Clone, Copy)]
+struct Job {
+    src: Array,
+    /// Rows of src.
+    rows: i64,
+    row_bytes: u64,
+    idx: u64,
+    /// Bytes of a number in idx: 4 or 8.
+    width: u32,
+    y: u64,
+    /// Rows of y.
+    count: u32,
+    /// Rows of a tile.
+    band: u32,
+    /// Bytes of a row in one tile, and how many such pieces a row has.
+    piece: u32,
+    pieces: u32,
+    tiles: Stripe,
+    control: Control,
+}
+
+/// Some rows of y, and a piece of each.
+#[derive(Clone, Copy)]
+struct Tile {
+    job: Job,
+    first: u32,
+    rows: u32,
+    offset: u64,
+    bytes: u32,
+}
+
+impl Job {
+    #[inline(always)]
+    fn tile(self, tile: u32) -> Tile {
+        let (band, piece) = divide(tile, self.pieces);
+        let (first, offset) = (band * self.band, u64::from(piece) * u64::from(self.piece));
+        Tile {
+            job: self,
+            first,
+            rows: (self.count - first).min(self.band),
+            offset,
+            bytes: (self.row_bytes - offset).min(u64::from(self.piece)) as u32,
+        }
+    }
+
+    /// Number in src of row `row` of y. One outside is the first row here; `check` reports it.
+    #[inline(always)]
+    fn number(&self, row: u32) -> u64 {
+        let found = self.index(row);
+        if found < 0 || found >= self.rows {
+            0
+        } else {
+            found as u64
+        }
+    }
+
+    #[inline(always)]
+    fn index(&self, row: u32) -> i64 {
+        let at = self.idx + u64::from(row) * u64::from(self.width);
+        if self.width == 8 {
+            // SAFETY: a number of idx.
+            unsafe { global::load_u64(at) as i64 }
+        } else {
+            // SAFETY: a number of idx.
+            i64::from(unsafe { global::load_u32(at) } as i32)
+        }
+    }
+}
+
+impl Tile {
+    /// Reports a number outside src. The warp calls it together.
+    #[inline(always)]
+    fn check(&self) {
+        let mut row = warp::lane();
+        while row < self.rows {
+            let found = self.job.index(self.first + row);
+            if found < 0 || found >= self.job.rows {
+                self.job
+                    .control
+                    .fault(INDEX_OUTSIDE, [i64::from(self.first + row), found]);
+            }
+            row += warp::LANES;
+        }
+    }
+}
+
+impl Windows for Tile {
+    #[inline(always)]
+    fn array(&self) -> Array {
+        self.job.src
+    }
+
+    #[inline(always)]
+    fn count(&self) -> u32 {
+        self.rows
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    #[inline(always)]
+    fn pitch(&self) -> u32 {
+        (self.job.piece + 30) & !15
+    }
+
+    #[inline(always)]
+    fn row(&self, row: u32) -> u64 {
+        self.job.src.begin + self.job.number(self.first + row) * self.job.row_bytes + self.offset
+    }
+
+    #[inline(always)]
+    fn reaches_edges(&self) -> bool {
+        (self.job.src.begin | self.job.src.end) % 16 != 0
+    }
+}
+
+/// Keeps the ring full.
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
+    for tile in job.tiles.watched(job.control) {
+        let stage = ring.reserve().await;
+        let tile = job.tile(tile);
+        tile.check();
+        // SAFETY: rows of src, and a band of pieces fits a stage.
+        unsafe { ring.fill(stage, &tile) };
+    }
+}
+
+/// Stores each stage's rows; `store` takes from where, to where, how many bytes, and whose share.
+async fn store(mut ring: Reader<STAGES, STAGE>, job: Job, store: impl Fn(u32, u64, u32, Share) + Copy) {
+    let share = Share::of_warps(1, COMPUTE_WARPS);
+    for tile in job.tiles {
+        let stage = ring.filled().await.address;
+        let tile = job.tile(tile);
+        let walk = share.over_rows(tile.bytes / 16);
+        let part = Share {
+            thread: walk.item,
+            threads: walk.item_step,
+        };
+        let mut row = walk.row;
+        while row < tile.rows {
+            let from = stage + tile.slot(row) + tile.skew(row);
+            let to = job.y + u64::from(tile.first + row) * job.row_bytes + tile.offset;
+            store(from, to, tile.bytes, part);
+            row += walk.row_step;
+        }
+        ring.release();
+    }
+}
+
+/// Copies bytes as they are: 16 at a time where both addresses allow it, 4 or 1 otherwise.
+#[inline(always)]
+fn copy(from: u32, to: u64, bytes: u32, share: Share) {
+    let either = u64::from(from) | to;
+    let mut done = 0;
+    if either % 16 == 0 {
+        let mut offset = share.thread * 16;
+        while offset + 16 <= bytes {
+            // SAFETY: inside the row's piece, in the stage and in y.
+            unsafe { global::store_v4(to + u64::from(offset), shared::load_v4(from + offset)) };
+            offset += share.threads * 16;
+        }
+        done = bytes & !15;
+    } else if either % 4 == 0 {
+        let mut offset = share.thread * 4;
+        while offset + 4 <= bytes {
+            // SAFETY: as above.
+            unsafe { global::store_u32(to + u64::from(offset), shared::load_u32(from + offset)) };
+            offset += share.threads * 4;
+        }
+        done = bytes & !3;
+    }
+    let mut offset = done + share.thread;
+    while offset < bytes {
+        // SAFETY: as above.
+        unsafe { global::store_u8(to + u64::from(offset), shared::load_u8(from + offset)) };
+        offset += share.threads;
+    }
+}
+
+#[inline(always)]
+fn gather_rows(job: Job, what: impl Fn(u32, u64, u32, Share) + Copy) {
+    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
+    if warp::index() == 0 {
+        run(load(ring.loader(), job), job.control);
+    } else {
+        run(store(ring.reader(), job, what), job.control);
+    }
+}
+
+/// For numbers that can be scaled; by 1 they are copied.
+#[inline(always)]
+fn scaled<T: Element>(job: Job, scale: f32) {
+    gather_rows(job, move |from, to, bytes, share| {
+        if scale == 1.0 {
+            copy(from, to, bytes, share);
+        } else {
+            // SAFETY: the row's piece, which has landed, and its place in y.
+            unsafe { map::<T, 2>(from, to, bytes / T::BYTES, share, |x| x * scale) };
+        }
+    });
+}
+
+/// For everything else.
+#[inline(always)]
+fn copied(job: Job, scale: f32) {
+    if scale != 1.0 && warp::lane() == 0 {
+        job.control.fault(NOT_SCALABLE, [0, 0]);
+    }
+    gather_rows(job, copy);
+}
+
+/// What the entries have in common; what the arguments are, the manifest says.
+macro_rules! entry {
+    ($name:ident, $what:expr) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            src: u64,
+            idx: u64,
+            y: u64,
+            rows: u64,
+            count: u32,
+            row_bytes: u64,
+            width: u32,
+            band: u32,
+            piece: u32,
+            pieces: u32,
+            scale: f32,
+            control: Control,
+        ) {
+            let job = Job {
+                src: Array::new(src, rows * row_bytes),
+                rows: rows as i64,
+                row_bytes,
+                idx,
+                width,
+                y,
+                count,
+                band,
+                piece,
+                pieces,
+                tiles: Stripe::of(divide(count + band - 1, band).0 * pieces),
+                control,
+            };
+            $what(job, scale);
+        }
+    };
+}
+
+entry!(gather_rows_f32, scaled::<f32>);
+entry!(gather_rows_f16, scaled::<f16>);
+entry!(gather_rows_bf16, scaled::<BFloat16>);
+entry!(gather_rows_any, copied);

@@ -4,7 +4,7 @@
 
 use crate::runtime::element::Element;
 use crate::runtime::tile::{Share, map};
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, fma, run, warp};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, fma, run, warp};
 
 const TILE: u32 = 16384; // bytes of x
 const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned

@@ -7,7 +7,7 @@
 use crate::runtime::element::{BFloat16, Element};
 use crate::runtime::exponential::{Partial, base, exp};
 use crate::runtime::tile::{fold, map};
-use crate::runtime::{Control, Matrix, Plan, Reader, Stripe, Team, lanes};
+use crate::runtime::{Control, Matrix, Plan, Reader, Stripe, Team, Windows, lanes};
 
 const TILE: u32 = 8192; // bytes of x
 const STAGE: u32 = TILE + 128; // room for rows that are not 16-byte aligned

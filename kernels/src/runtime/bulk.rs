@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use super::mbarrier::Barrier;
-use super::rows::Rows;
+use super::rows::Windows;
 use super::warp;
 
 /// Arrivals per fill and loader lane: the plain one; copies count as bytes.
@@ -45,9 +45,9 @@ pub fn is_complete(barrier: Barrier, parity: u32) -> bool {
 /// # Safety
 /// The stage is reserved, and `rows` lies in its array.
 #[inline(always)]
-pub unsafe fn copy(rows: &Rows, stage: u32, full: Barrier) {
+pub unsafe fn copy(rows: &impl Windows, stage: u32, full: Barrier) {
     let mut row = warp::lane();
-    while row < rows.count {
+    while row < rows.count() {
         let interior = rows.interior(row);
         if interior.bytes > 0 {
             // SAFETY: the caller's promise; the interior is 16-byte aligned at both ends.

@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use super::mbarrier::Barrier;
-use super::rows::Rows;
+use super::rows::Windows;
 use super::warp;
 
 /// Arrivals per fill and loader lane: one by the copies when they have landed, one for the plain stores.
@@ -39,8 +39,8 @@ pub fn is_complete(barrier: Barrier, parity: u32) -> bool {
 /// # Safety
 /// The stage is reserved, and `rows` lies in its array.
 #[inline(always)]
-pub unsafe fn copy(rows: &Rows, stage: u32, _: Barrier) {
-    for row in 0..rows.count {
+pub unsafe fn copy(rows: &impl Windows, stage: u32, _: Barrier) {
+    for row in 0..rows.count() {
         let interior = rows.interior(row);
         let to = stage + rows.slot(row) + interior.skip;
         let mut offset = warp::lane() * 16;

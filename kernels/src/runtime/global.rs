@@ -112,3 +112,13 @@ pub unsafe fn store_u16(address: u64, value: u16) {
     // SAFETY: the caller's promise.
     unsafe { asm!("st.global.b16 [{}], {};", in(reg64) address, in(reg16) value, options(nostack)) };
 }
+
+/// Writes one byte.
+///
+/// # Safety
+/// As [`store_v4`], at any address.
+#[inline(always)]
+pub unsafe fn store_u8(address: u64, value: u8) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.global.b8 [{}], {};", in(reg64) address, in(reg16) u16::from(value), options(nostack)) };
+}

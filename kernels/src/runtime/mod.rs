@@ -40,7 +40,7 @@ pub use executor::run;
 pub use matrix::Matrix;
 pub use plan::Plan;
 pub use ring::{Loader, Reader, Ring, Stage};
-pub use rows::{Array, Rows};
+pub use rows::{Array, Rows, Windows};
 pub use team::Team;
 pub use tiles::Stripe;
 

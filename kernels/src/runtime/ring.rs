@@ -11,7 +11,7 @@
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
 use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
-use super::rows::Rows;
+use super::rows::{Rows, Windows};
 use super::{Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
@@ -157,7 +157,7 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
     /// # Safety
     /// The rows lie in their array and fit the stage; `reserve` has just given `stage`.
     #[inline(always)]
-    pub unsafe fn fill(&mut self, stage: Stage, rows: &Rows) {
+    pub unsafe fn fill(&mut self, stage: Stage, rows: &impl Windows) {
         // SAFETY: the caller's promise.
         unsafe { engine::copy(rows, stage.address, stage.full) };
         // SAFETY: the caller's promise.

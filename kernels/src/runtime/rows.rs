@@ -74,31 +74,44 @@ pub struct Interior {
     pub skip: u32,
 }
 
-impl Rows {
-    /// Offset in the array of the first row.
-    #[inline(always)]
-    pub fn offset(&self) -> u64 {
-        self.first - self.array.begin
-    }
+/// Rows of equal length somewhere in an array, each with a window of its own in a stage.
+pub trait Windows {
+    /// The array.
+    fn array(&self) -> Array;
+
+    /// How many rows.
+    fn count(&self) -> u32;
+
+    /// Bytes per row.
+    fn bytes(&self) -> u32;
+
+    /// Bytes from one row's window to the next in the stage; a multiple of 16, at least `bytes + 30` rounded down to 16.
+    fn pitch(&self) -> u32;
+
+    /// Address of a row's first byte.
+    fn row(&self, row: u32) -> u64;
+
+    /// Whether the array's ends may cut a window.
+    fn reaches_edges(&self) -> bool;
 
     /// Offset in the stage of a row's window.
     #[inline(always)]
-    pub fn slot(&self, row: u32) -> u32 {
-        row * self.pitch
+    fn slot(&self, row: u32) -> u32 {
+        row * self.pitch()
     }
 
     /// Where a row's first byte is behind its window's start.
     #[inline(always)]
-    pub fn skew(&self, row: u32) -> u32 {
+    fn skew(&self, row: u32) -> u32 {
         self.row(row) as u32 % 16
     }
 
     /// The window, clipped to whole 16-byte units of the array.
     #[inline(always)]
-    pub fn interior(&self, row: u32) -> Interior {
+    fn interior(&self, row: u32) -> Interior {
         let window = align_down(self.row(row));
-        let low = window.max(align_up(self.array.begin));
-        let high = align_up(self.row(row) + u64::from(self.bytes)).min(align_down(self.array.end));
+        let low = window.max(align_up(self.array().begin));
+        let high = align_up(self.row(row) + u64::from(self.bytes())).min(align_down(self.array().end));
         Interior {
             address: low,
             bytes: if high > low { (high - low) as u32 } else { 0 },
@@ -112,16 +125,15 @@ impl Rows {
     /// # Safety
     /// The stage is reserved, and the rows lie in the array.
     #[inline(always)]
-    pub unsafe fn copy_edges(&self, stage: u32) {
-        let (head, tail) = (align_up(self.array.begin), align_down(self.array.end));
-        let last = self.row(self.count - 1) + u64::from(self.bytes);
-        if self.first >= head && last <= tail {
+    unsafe fn copy_edges(&self, stage: u32) {
+        let (head, tail) = (align_up(self.array().begin), align_down(self.array().end));
+        if !self.reaches_edges() {
             return;
         }
-        for row in 0..self.count {
+        for row in 0..self.count() {
             let (window, end) = (
                 align_down(self.row(row)),
-                align_up(self.row(row) + u64::from(self.bytes)),
+                align_up(self.row(row) + u64::from(self.bytes())),
             );
             // Lanes 0 to 15 take the unit that the array's begin cuts, the others the one that its end cuts.
             let low = warp::lane() < 16;
@@ -132,7 +144,7 @@ impl Rows {
             } else {
                 window <= tail && tail < end
             } {
-                let inside = byte >= self.array.begin && byte < self.array.end;
+                let inside = byte >= self.array().begin && byte < self.array().end;
                 // SAFETY: a byte of the array.
                 let value = if inside { unsafe { global::load_u8(byte) } } else { 0 };
                 // SAFETY: its place in the row's window, in the reserved stage.
@@ -141,10 +153,46 @@ impl Rows {
         }
         engine::order_plain_stores();
     }
+}
+
+impl Rows {
+    /// Offset in the array of the first row.
+    #[inline(always)]
+    pub fn offset(&self) -> u64 {
+        self.first - self.array.begin
+    }
+}
+
+impl Windows for Rows {
+    #[inline(always)]
+    fn array(&self) -> Array {
+        self.array
+    }
+
+    #[inline(always)]
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    #[inline(always)]
+    fn pitch(&self) -> u32 {
+        self.pitch
+    }
 
     #[inline(always)]
     fn row(&self, row: u32) -> u64 {
         self.first + u64::from(row) * self.stride
+    }
+
+    #[inline(always)]
+    fn reaches_edges(&self) -> bool {
+        let last = self.row(self.count - 1) + u64::from(self.bytes);
+        self.first < align_up(self.array.begin) || last > align_down(self.array.end)
     }
 }
 

@@ -1,4 +1,4 @@
-# Signatures of the bundled kernels, for type checkers; tests/test_kernels.py compares them with the manifests.
+# Signatures of the bundled kernels, for type checkers: written by kernels/stubs.py from the manifests.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -10,7 +10,361 @@ from .pending import Pending
 
 A = TypeVar("A")
 _Done = Callable[[Future[Any]], object]
-_Triple = Sequence[float]
+_Numbers = Sequence[float]
+
+class _CrossEntropy(Kernel):
+    def __call__(
+        self,
+        x: A,
+        target: A,
+        ignore_index: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        target: A,
+        ignore_index: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        target: A,
+        ignore_index: int = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, x: A, target: A, ignore_index: int = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
+
+class _FftFrames(Kernel):
+    def __call__(
+        self,
+        x: A,
+        window: A,
+        hop: int,
+        scale: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        window: A,
+        hop: int,
+        scale: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        window: A,
+        hop: int,
+        scale: float = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, x: A, window: A, hop: int, scale: float = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
+
+class _FftPower(Kernel):
+    def __call__(
+        self,
+        x: A,
+        average: int = ...,
+        scale: float = ...,
+        decibel: int = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        average: int = ...,
+        scale: float = ...,
+        decibel: int = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        average: int = ...,
+        scale: float = ...,
+        decibel: int = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        average: int = ...,
+        scale: float = ...,
+        decibel: int = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _FieldToRgba(Kernel):
+    def __call__(
+        self,
+        x: A,
+        lut: A,
+        vmin: float,
+        vmax: float,
+        nan: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        lut: A,
+        vmin: float,
+        vmax: float,
+        nan: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        lut: A,
+        vmin: float,
+        vmax: float,
+        nan: int = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, x: A, lut: A, vmin: float, vmax: float, nan: int = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
+
+class _GatherRows(Kernel):
+    def __call__(
+        self,
+        src: A,
+        idx: A,
+        scale: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        src: A,
+        idx: A,
+        scale: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self, src: A, idx: A, scale: float = ..., *, out: A | None = ..., stream: Any = ..., arch: str | None = ...
+    ) -> A: ...
+    def bind(self, src: A, idx: A, scale: float = ..., *, out: A | None = ..., arch: str | None = ...) -> Bound: ...
+
+class _ImagePrep(Kernel):
+    def __call__(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        offsets: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        offsets: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        offsets: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        offsets: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _LayerNorm(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _RmsNorm(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, x: A, weight: A | None = ..., eps: float = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
 
 class _Scale(Kernel):
     def __call__(
@@ -41,35 +395,44 @@ class _Scale(Kernel):
     ) -> A: ...
     def bind(self, x: A, a: float, b: float = ..., *, out: A | None = ..., arch: str | None = ...) -> Bound: ...
 
-class _ImagePrep(Kernel):
+class _Softmax(Kernel):
     def __call__(
+        self, x: A, *, out: A | None = ..., timeout: float | None = ..., stream: Any = ..., arch: str | None = ...
+    ) -> A: ...
+    def submit(
         self,
         x: A,
-        mean: A | _Triple,
-        std: A | _Triple,
-        offsets: A | None = ...,
-        mirror: A | None = ...,
-        oh: int | None = ...,
-        ow: int | None = ...,
         *,
         out: A | None = ...,
-        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(self, x: A, *, out: A | None = ..., stream: Any = ..., arch: str | None = ...) -> A: ...
+    def bind(self, x: A, *, out: A | None = ..., arch: str | None = ...) -> Bound: ...
+
+class _SpectralMultiply(Kernel):
+    def __call__(
+        self,
+        a: A,
+        b: A,
+        scale: float = ...,
+        conjugate: int = ...,
+        *,
+        out: A | None = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
     ) -> A: ...
     def submit(
         self,
-        x: A,
-        mean: A | _Triple,
-        std: A | _Triple,
-        offsets: A | None = ...,
-        mirror: A | None = ...,
-        oh: int | None = ...,
-        ow: int | None = ...,
+        a: A,
+        b: A,
+        scale: float = ...,
+        conjugate: int = ...,
         *,
         out: A | None = ...,
-        dtype: Any = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
@@ -77,34 +440,28 @@ class _ImagePrep(Kernel):
     ) -> Pending: ...
     def launch(
         self,
-        x: A,
-        mean: A | _Triple,
-        std: A | _Triple,
-        offsets: A | None = ...,
-        mirror: A | None = ...,
-        oh: int | None = ...,
-        ow: int | None = ...,
+        a: A,
+        b: A,
+        scale: float = ...,
+        conjugate: int = ...,
         *,
         out: A | None = ...,
-        dtype: Any = ...,
         stream: Any = ...,
         arch: str | None = ...,
     ) -> A: ...
     def bind(
-        self,
-        x: A,
-        mean: A | _Triple,
-        std: A | _Triple,
-        offsets: A | None = ...,
-        mirror: A | None = ...,
-        oh: int | None = ...,
-        ow: int | None = ...,
-        *,
-        out: A | None = ...,
-        dtype: Any = ...,
-        arch: str | None = ...,
+        self, a: A, b: A, scale: float = ..., conjugate: int = ..., *, out: A | None = ..., arch: str | None = ...
     ) -> Bound: ...
 
-scale: _Scale
-image_prep: _ImagePrep
+cross_entropy: _CrossEntropy
 deadlock_demo: Kernel
+fft_frames: _FftFrames
+fft_power: _FftPower
+field_to_rgba: _FieldToRgba
+gather_rows: _GatherRows
+image_prep: _ImagePrep
+layer_norm: _LayerNorm
+rms_norm: _RmsNorm
+scale: _Scale
+softmax: _Softmax
+spectral_multiply: _SpectralMultiply

@@ -17,14 +17,45 @@ macro_rules! embed {
     };
 }
 
-const MANIFESTS: &[(&str, &str)] = embed!["scale.toml", "image_prep.toml", "deadlock_demo.toml"];
+const MANIFESTS: &[(&str, &str)] = embed![
+    "cross_entropy.toml",
+    "deadlock_demo.toml",
+    "fft_frames.toml",
+    "fft_power.toml",
+    "field_to_rgba.toml",
+    "gather_rows.toml",
+    "image_prep.toml",
+    "layer_norm.toml",
+    "rms_norm.toml",
+    "scale.toml",
+    "softmax.toml",
+    "spectral_multiply.toml",
+];
 const PTX: &[(&str, &str)] = embed![
-    "ptx/scale.sm_80.ptx",
-    "ptx/scale.sm_90.ptx",
-    "ptx/image_prep.sm_80.ptx",
-    "ptx/image_prep.sm_90.ptx",
+    "ptx/cross_entropy.sm_80.ptx",
+    "ptx/cross_entropy.sm_90.ptx",
     "ptx/deadlock_demo.sm_80.ptx",
     "ptx/deadlock_demo.sm_90.ptx",
+    "ptx/fft_frames.sm_80.ptx",
+    "ptx/fft_frames.sm_90.ptx",
+    "ptx/fft_power.sm_80.ptx",
+    "ptx/fft_power.sm_90.ptx",
+    "ptx/field_to_rgba.sm_80.ptx",
+    "ptx/field_to_rgba.sm_90.ptx",
+    "ptx/gather_rows.sm_80.ptx",
+    "ptx/gather_rows.sm_90.ptx",
+    "ptx/image_prep.sm_80.ptx",
+    "ptx/image_prep.sm_90.ptx",
+    "ptx/layer_norm.sm_80.ptx",
+    "ptx/layer_norm.sm_90.ptx",
+    "ptx/rms_norm.sm_80.ptx",
+    "ptx/rms_norm.sm_90.ptx",
+    "ptx/scale.sm_80.ptx",
+    "ptx/scale.sm_90.ptx",
+    "ptx/softmax.sm_80.ptx",
+    "ptx/softmax.sm_90.ptx",
+    "ptx/spectral_multiply.sm_80.ptx",
+    "ptx/spectral_multiply.sm_90.ptx",
 ];
 
 struct Embedded;

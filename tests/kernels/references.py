@@ -86,3 +86,89 @@ def ulps(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.int64]:
         return np.where(bits < 0, least - bits, bits)
 
     return np.where(np.isnan(a) & np.isnan(b), 0, np.abs(order(a) - order(b)))
+
+
+def softmax(x: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the softmax of each row of `x`, (n, d), in float64."""
+    wide = x.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(
+    x: NDArray[np.floating], target: NDArray[np.integer], ignore_index: int = -100
+) -> NDArray[np.float64]:
+    """Return ``log(sum(exp(x[i]))) - x[i, target[i]]`` per row, 0 where the target is `ignore_index`, in float64."""
+    wide = x.astype(np.float64)
+    most = wide.max(axis=-1)
+    total = np.log(np.exp(wide - most[:, None]).sum(axis=-1)) + most
+    ignored = target == ignore_index
+    chosen = wide[np.arange(len(wide)), np.where(ignored, 0, target)]
+    return np.where(ignored, 0.0, total - chosen)
+
+
+def rms_norm(
+    x: NDArray[np.floating], weight: NDArray[np.floating] | None = None, eps: float = 1e-6
+) -> NDArray[np.float64]:
+    """Return each row of `x` over the root of its mean square (and `eps`), times `weight`, in float64."""
+    wide = x.astype(np.float64)
+    y = wide / np.sqrt((wide**2).mean(axis=-1, keepdims=True) + eps)
+    return y if weight is None else y * weight.astype(np.float64)
+
+
+def layer_norm(
+    x: NDArray[np.floating],
+    weight: NDArray[np.floating] | None = None,
+    bias: NDArray[np.floating] | None = None,
+    eps: float = 1e-5,
+) -> NDArray[np.float64]:
+    """Return each row of `x` less its mean, over its standard deviation, times `weight`, plus `bias`, in float64."""
+    wide = x.astype(np.float64)
+    y = (wide - wide.mean(axis=-1, keepdims=True)) / np.sqrt(wide.var(axis=-1, keepdims=True) + eps)
+    y = y if weight is None else y * weight.astype(np.float64)
+    return y if bias is None else y + bias.astype(np.float64)
+
+
+def spectral_multiply(
+    a: NDArray[np.complexfloating], b: NDArray[np.complexfloating], scale: float = 1.0, conjugate: int = 0
+) -> NDArray[np.complex128]:
+    """Return ``scale * a * b``, or with `conjugate` ``scale * a * conj(b)``, in complex128."""
+    wide = b.astype(np.complex128)
+    return scale * a.astype(np.complex128) * (wide.conj() if conjugate else wide)
+
+
+def fft_frames(
+    x: NDArray[np.number], window: NDArray[np.float32], hop: int, scale: float = 1.0
+) -> NDArray[np.complex128]:
+    """Return the windowed frames of a signal, (frames, len(window)), in complex128.
+
+    Integers in `x` are pairs of in-phase and quadrature in C order; float32 is real.
+    """
+    flat = x.reshape(-1).astype(np.float64)
+    signal = flat + 0j if x.dtype == np.float32 else flat[0::2] + 1j * flat[1::2]
+    views = np.lib.stride_tricks.sliding_window_view(signal, len(window))[::hop]
+    return views * (window.astype(np.float64) * scale)
+
+
+def fft_power(
+    x: NDArray[np.complex64], average: int = 1, scale: float = 1.0, decibel: int = 0
+) -> NDArray[np.float64]:
+    """Return ``scale * mean(|x|**2)`` over each group of `average` rows, or 10 times its decimal logarithm, in float64."""
+    groups = len(x) // average
+    squares = np.abs(x[: groups * average].astype(np.complex128)) ** 2
+    power = squares.reshape(groups, average, x.shape[1]).mean(axis=1) * scale
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10(power) if decibel else power
+
+
+def field_to_rgba(
+    x: NDArray[np.number], lut: NDArray[np.uint8], vmin: float, vmax: float, nan: int = 0
+) -> NDArray[np.uint8]:
+    """Return ``lut[k * (x - vmin) / (vmax - vmin)]``, rounded down and clamped, in the kernel's precision; (h, w, 4)."""
+    k = len(lut)
+    wide = np.float64 if x.dtype == np.float64 else np.float32
+    place = (x.astype(wide) - wide(vmin)) * wide(k / (vmax - vmin))
+    y = lut[np.clip(np.nan_to_num(place, nan=0.0), 0, k - 1).astype(np.int64)]
+    y[np.isnan(x.astype(np.float64))] = np.array([nan], "<u4").view(np.uint8)
+    return y

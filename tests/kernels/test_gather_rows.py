@@ -1,0 +1,111 @@
+"""`gather_rows` against NumPy's indexing: every type, rows of every length, numbers outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import warpbridge as wb
+
+VARIANTS = ["sm_80", "sm_90"]
+DTYPES = [
+    *(np.float32, np.float16, ml_dtypes.bfloat16, np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32),
+    *(np.uint32, np.int64, np.uint64, np.float64, np.complex64, np.complex128),
+]
+# Rows of src, columns, rows of y: short rows, odd ones, pieces of long ones.
+SIZES = [(1, 1, 1), (10, 3, 7), (50, 64, 200), (300, 17, 1000), (20, 1000, 33), (5, 9001, 7)]
+
+
+def check(size: tuple[int, int, int], dtype: Any, to: Any, **options: Any) -> None:
+    rng = np.random.default_rng(size[1])
+    src = (rng.standard_normal(size[:2]) * 50).astype(dtype)
+    idx = rng.integers(0, size[0], size[2])
+    for kind in (np.int64, np.int32):
+        y = wb.kernels.gather_rows(to(src), to(idx.astype(kind)), **options)
+        y = y if isinstance(y, np.ndarray) else y.get()
+        assert y.dtype == src.dtype
+        assert y.tobytes() == src[idx].tobytes()
+
+
+def as_it_is(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_any_type(size: tuple[int, int, int], dtype: Any, arch: str) -> None:
+    check(size, dtype, as_it_is, arch=arch)
+
+
+@pytest.mark.parametrize(("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)])
+@pytest.mark.parametrize("arch", VARIANTS)
+def test_every_schedule(arch: str, schedule: str, seed: int) -> None:
+    with wb.cpu(schedule=schedule, seed=seed, checks="all"):
+        check((40, 33, 300), np.int16, as_it_is, arch=arch)
+        check((9, 6000, 20), np.float32, as_it_is, arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+def test_scaled(dtype: Any, arch: str) -> None:
+    rng = np.random.default_rng(3)
+    src, idx = rng.standard_normal((30, 77)).astype(dtype), rng.integers(0, 30, 50)
+    y = wb.kernels.gather_rows(src, idx, 3.0, arch=arch)
+    assert (y == (src[idx].astype(np.float32) * np.float32(3.0)).astype(dtype)).all()
+
+
+def test_copies_keep_nan_bits() -> None:
+    src = np.array([[0x7F800001, 0xFFC12345]], np.uint32).view(np.float32)
+    assert wb.kernels.gather_rows(src, np.zeros(3, np.int32)).view(np.uint32).tolist() == [[0x7F800001, 0xFFC12345]] * 3
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("shift", range(1, 8))
+def test_addresses_that_are_no_multiple_of_16(shift: int, arch: str) -> None:
+    rng = np.random.default_rng(shift)
+    src = rng.integers(0, 255, 40 * 50 + 8).astype(np.uint8)[shift : shift + 2000].reshape(40, 50)
+    idx = rng.integers(0, 40, 60)
+    whole = np.full(3000 + 16, 99, np.uint8)
+    y = whole[8 - shift : 3008 - shift].reshape(60, 50)
+    wb.kernels.gather_rows(src, idx, out=y, arch=arch)
+    assert (y == src[idx]).all()
+    assert (whole[: 8 - shift] == 99).all()
+    assert (whole[3008 - shift :] == 99).all()
+
+
+@pytest.mark.parametrize(
+    ("idx", "scale", "dtype", "text"),
+    [
+        ([0, 1, 99], 1.0, np.float32, "idx[2] is 99, expected the number of a row of src"),
+        ([0, -1], 1.0, np.int8, "idx[1] is -1, expected the number of a row of src"),
+        (
+            *([0], 2.0, np.int8),
+            "scale is not 1 and src is not of a type that can be scaled, expected float32, float16 or bfloat16",
+        ),
+    ],
+)
+def test_faults(idx: list[int], scale: float, dtype: Any, text: str) -> None:
+    with pytest.raises(wb.KernelFault) as caught:
+        wb.kernels.gather_rows(np.zeros((5, 8), dtype), np.array(idx), scale)
+    assert text in str(caught.value)
+
+
+def test_source_without_rows() -> None:
+    empty = np.zeros((0, 4), np.float32)
+    assert wb.kernels.gather_rows(empty, np.zeros(0, np.int64)).shape == (0, 4)
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.kernels.gather_rows(empty, np.zeros(2, np.int64))
+    assert "src has no rows, expected some: idx has 2 numbers" in str(caught.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.complex128])
+@pytest.mark.parametrize("size", [*SIZES, (5000, 1024, 20_000)], ids=str)
+def test_any_type_on_the_gpu(size: tuple[int, int, int], dtype: Any, arch: str) -> None:
+    import cupy
+
+    check(size, dtype, cupy.asarray, arch=arch, timeout=20.0)

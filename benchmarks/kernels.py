@@ -1,0 +1,285 @@
+"""Each bundled kernel beside what it replaces, as ratios to the device-to-device copy of the same rounds.
+
+Needs an NVIDIA GPU, CuPy and PyTorch:  python benchmarks/kernels.py [--only NAME ...] [--markdown FILE]
+
+Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is timed, CUDA
+events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each output written once,
+whatever a runner really moves. A peer that is not there is named in the table with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cupy as cp
+import numpy as np
+import torch
+import warpbridge as wb
+from bandwidth import Case, burst_s, copy_case, header, image_case, scale_case
+
+ROUNDS = 7
+MIB = 1 << 20
+Runner = Callable[[], Any]
+
+
+@dataclass
+class Row:
+    """One row: our launch, and by name the runners that it is compared with."""
+
+    name: str
+    moved_bytes: int
+    ours: Runner
+    check: Runner
+    peers: dict[str, Runner] = field(default_factory=dict)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", help="rows whose names contain one of these")
+    parser.add_argument("--markdown", type=Path, help="also write the table there")
+    options = parser.parse_args()
+    lines = ["| case | ours | TB/s | ratio to copy | peers: time as a multiple of ours |", "|---|---|---|---|---|"]
+    for make in ROWS:
+        row = make()
+        if options.only and not any(name in row.name for name in options.only):
+            continue
+        lines.append(measure(row))
+        print(lines[-1], flush=True)
+        del row
+        cp.get_default_memory_pool().free_all_blocks()
+        torch.cuda.empty_cache()
+    text = header() + "\n".join(lines) + "\n"
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    return 0
+
+
+def measure(row: Row) -> str:
+    row.ours()
+    row.check()
+    copy = copy_case()
+    runners, missing = {"ours": row.ours, "copy": copy.run}, []
+    for name, run in row.peers.items():
+        try:
+            run()
+            torch.cuda.synchronize()
+            runners[name] = run
+        except Exception as error:  # noqa: BLE001 - the table names it
+            missing.append(f"{name}: {type(error).__name__}")
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for warm in (True, *[False] * ROUNDS):
+        for name, run in runners.items():
+            seconds = burst_s(run)
+            if not warm:
+                times[name].append(seconds)
+    pairs = zip(times["ours"], times["copy"], strict=True)
+    ratio = statistics.median(row.moved_bytes / ours / (copy.moved_bytes / floor) for ours, floor in pairs)
+    ours = statistics.median(times["ours"])
+    against = [f"{name} {statistics.median(times[name]) / ours:.2f}" for name in row.peers if name in times]
+    return (
+        f"| {row.name} | {ours * 1e6:.1f} us | {row.moved_bytes / ours / 1e12:.3f} | {ratio:.3f} | "
+        f"{', '.join(against + missing)} |"
+    )
+
+
+def of_case(case: Case) -> Row:
+    return Row(case.name, case.moved_bytes, case.run, case.check)
+
+
+def matrix(rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.randn(rows, columns, device="cuda", dtype=torch.float32).to(dtype)
+
+
+def stream() -> torch.cuda.Stream:
+    return torch.cuda.current_stream()
+
+
+def rows_case(
+    name: str, columns: int, dtype: torch.dtype, ours: Callable[..., Any], torch_does: Callable[..., torch.Tensor]
+) -> Row:
+    """A row kernel on 512 MiB: ``ours(x, weight, out)`` binds, ``torch_does(x, weight)`` is the reference and the peer."""
+    size = torch.empty(0, dtype=dtype).element_size()
+    x, weight = matrix(512 * MIB // size // columns, columns, dtype), torch.randn(columns, device="cuda").to(dtype)
+    out = torch.full_like(x, float("nan"))
+    bound = ours(x, weight, out)
+    compiled = torch.compile(torch_does)
+
+    def check() -> None:
+        exact = torch_does(x[:64].double(), weight.double())
+        digits = {torch.float32: 2e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}[dtype]
+        torch.testing.assert_close(out[:64].double(), exact, rtol=digits, atol=digits / 16)
+        assert not bool(torch.isnan(out).any()), "poison left in the output"
+
+    kind = str(dtype).removeprefix("torch.")
+    peers = {"torch": lambda: torch_does(x, weight), "torch.compile": lambda: compiled(x, weight)}
+    return Row(f"{name} {kind}, rows of {columns}", 2 * x.nbytes, lambda: bound.launch(stream()), check, peers)
+
+
+def softmax_case(columns: int, dtype: torch.dtype) -> Row:
+    return rows_case(
+        *("softmax", columns, dtype),
+        lambda x, _, out: wb.kernels.softmax.bind(x, out=out),
+        lambda x, _: torch.softmax(x, -1),
+    )
+
+
+def rms_norm_case(columns: int, dtype: torch.dtype) -> Row:
+    return rows_case(
+        *("rms_norm", columns, dtype),
+        lambda x, weight, out: wb.kernels.rms_norm.bind(x, weight, out=out),
+        lambda x, weight: torch.nn.functional.rms_norm(x, (x.shape[1],), weight, 1e-6),
+    )
+
+
+def layer_norm_case(columns: int, dtype: torch.dtype) -> Row:
+    return rows_case(
+        *("layer_norm", columns, dtype),
+        lambda x, weight, out: wb.kernels.layer_norm.bind(x, weight, out=out),
+        lambda x, weight: torch.nn.functional.layer_norm(x, (x.shape[1],), weight),
+    )
+
+
+def cross_entropy_case(columns: int, dtype: torch.dtype) -> Row:
+    size = torch.empty(0, dtype=dtype).element_size()
+    x = matrix(512 * MIB // size // columns, columns, dtype)
+    target = torch.randint(0, columns, (len(x),), device="cuda")
+    out = torch.full((len(x),), float("nan"), device="cuda")
+    bound = wb.kernels.cross_entropy.bind(x, target, out=out)
+
+    def torch_does(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(x, target, reduction="none")
+
+    compiled = torch.compile(torch_does)
+
+    def check() -> None:
+        torch.testing.assert_close(out.double(), torch_does(x.double(), target), rtol=1e-5, atol=1e-5)
+
+    kind = str(dtype).removeprefix("torch.")
+    peers = {"torch": lambda: torch_does(x, target), "torch.compile": lambda: compiled(x, target)}
+    return Row(f"cross_entropy {kind}, rows of {columns}", x.nbytes, lambda: bound.launch(stream()), check, peers)
+
+
+def gather_case(row_bytes: int) -> Row:
+    columns = row_bytes // 2
+    src = matrix(1024 * MIB // row_bytes, columns, torch.float16)
+    idx = torch.randint(0, len(src), (512 * MIB // row_bytes,), device="cuda")
+    out = torch.full((len(idx), columns), float("nan"), device="cuda", dtype=src.dtype)
+    bound = wb.kernels.gather_rows.bind(src, idx, out=out)
+
+    def check() -> None:
+        assert torch.equal(out, src[idx])
+
+    peers = {"torch.index_select": lambda: torch.index_select(src, 0, idx)}
+    return Row(f"gather_rows, rows of {row_bytes} B", 2 * out.nbytes, lambda: bound.launch(stream()), check, peers)
+
+
+def frames_case(length: int, hop: int) -> Row:
+    x = cp.random.randint(-30_000, 30_000, (256 * MIB // 8 * hop // length, 2), dtype=np.int16)
+    window = cp.asarray(np.hanning(length).astype(np.float32))
+    frames = (len(x) - length) // hop + 1
+    out = cp.full((frames, length), np.nan, dtype=np.complex64)
+    bound = wb.kernels.fft_frames.bind(x, window, hop, out=out)
+
+    def chain() -> Any:
+        signal = x.astype(np.float32).view(np.complex64)[:, 0]
+        return cp.lib.stride_tricks.sliding_window_view(signal, length)[::hop] * window
+
+    def check() -> None:
+        cp.testing.assert_allclose(out, chain(), rtol=1e-6)
+
+    moved = out.nbytes + x.nbytes
+    return Row(f"fft_frames int16, {length} by {hop}", moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+
+
+def power_case(average: int) -> Row:
+    columns = 1024
+    x = cp.random.standard_normal((512 * MIB // 8 // columns, columns * 2), dtype=np.float32).view(np.complex64)
+    out = cp.full((len(x) // average, columns), np.nan, dtype=np.float32)
+    bound = wb.kernels.fft_power.bind(x, average, 1.0, 1, out=out)
+
+    def chain() -> Any:
+        power = cp.abs(x) ** 2
+        return 10.0 * cp.log10(power.reshape(-1, average, columns).mean(axis=1))
+
+    def check() -> None:
+        cp.testing.assert_allclose(out, chain(), rtol=1e-4, atol=1e-4)
+
+    moved = out.nbytes + x.nbytes
+    return Row(f"fft_power dB, average {average}", moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+
+
+def product_case() -> Row:
+    columns = 4096
+    shape = (256 * MIB // 8 // columns, columns * 2)
+    a, b = (cp.random.standard_normal(shape, dtype=np.float32).view(np.complex64) for _ in range(2))
+    out = cp.full(a.shape, np.nan, dtype=np.complex64)
+    bound = wb.kernels.spectral_multiply.bind(a, b, 0.25, 1, out=out)
+
+    def chain() -> Any:
+        return a * b.conj() * np.float32(0.25)
+
+    def check() -> None:
+        cp.testing.assert_allclose(out, chain(), rtol=1e-4, atol=1e-5)
+
+    return Row("spectral_multiply complex64", 3 * a.nbytes, lambda: bound.launch(null()), check, {"CuPy": chain})
+
+
+def field_case(dtype: type) -> Row:
+    h, w = 512 * MIB // np.dtype(dtype).itemsize // 8192, 8192
+    x = cp.random.standard_normal((h, w), dtype=np.float32).astype(dtype)
+    lut = cp.random.randint(0, 256, (256, 4), dtype=np.uint8)
+    out = cp.full((h, w, 4), 99, dtype=np.uint8)
+    bound = wb.kernels.field_to_rgba.bind(x, lut, -3.0, 3.0, out=out)
+
+    def chain() -> Any:
+        place = (x + 3.0) * (256 / 6.0)
+        return lut[cp.clip(place, 0, 255).astype(np.int32)]
+
+    def check() -> None:
+        differs = (out != chain()).any(axis=-1).mean()
+        assert float(differs) < 1e-2, "the chain rounds places at the edges of colours otherwise, not elsewhere"
+
+    moved = out.nbytes + x.nbytes
+    name = f"field_to_rgba {np.dtype(dtype).name}"
+    return Row(name, moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+
+
+def null() -> Any:
+    return cp.cuda.get_current_stream()
+
+
+ROWS: list[Callable[[], Row]] = [
+    lambda: of_case(scale_case(np.float32)),
+    lambda: of_case(image_case("float16")),
+    *(
+        (lambda make=make, columns=columns, dtype=dtype: make(columns, dtype))
+        for make in (softmax_case, rms_norm_case, layer_norm_case, cross_entropy_case)
+        for columns, dtype in (
+            (1024, torch.float16),
+            (4096, torch.float16),
+            (4096, torch.bfloat16),
+            (4096, torch.float32),
+            (32_768, torch.float32),
+            (262_144, torch.float16),
+            (262_144, torch.float32),
+        )
+    ),
+    *((lambda size=size: gather_case(size)) for size in (256, 1024, 4096, 16_384)),
+    lambda: frames_case(1024, 512),
+    lambda: frames_case(4096, 4096),
+    lambda: power_case(1),
+    lambda: power_case(8),
+    product_case,
+    lambda: field_case(np.float32),
+    lambda: field_case(np.float16),
+]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

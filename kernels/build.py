@@ -28,7 +28,20 @@ import ptxtext
 from gates import BuildError
 
 HERE = Path(__file__).resolve().parent
-KERNELS = ("scale", "image_prep", "softmax", "cross_entropy", "rms_norm", "layer_norm", "spectral_multiply", "fft_power", "fft_frames", "field_to_rgba", "gather_rows", "deadlock_demo")
+KERNELS = (
+    "scale",
+    "image_prep",
+    "softmax",
+    "cross_entropy",
+    "rms_norm",
+    "layer_norm",
+    "spectral_multiply",
+    "fft_power",
+    "fft_frames",
+    "field_to_rgba",
+    "gather_rows",
+    "deadlock_demo",
+)
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,7 @@ def fft_frames(
     return views * (window.astype(np.float64) * scale)
 
 
-def fft_power(
-    x: NDArray[np.complex64], average: int = 1, scale: float = 1.0, decibel: int = 0
-) -> NDArray[np.float64]:
+def fft_power(x: NDArray[np.complex64], average: int = 1, scale: float = 1.0, decibel: int = 0) -> NDArray[np.float64]:
     """Return ``scale * mean(|x|**2)`` over each group of `average` rows, or 10 times its decimal logarithm, in float64."""
     groups = len(x) // average
     squares = np.abs(x[: groups * average].astype(np.complex128)) ** 2

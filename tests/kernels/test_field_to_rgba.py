@@ -41,7 +41,9 @@ def test_any_size(size: tuple[int, int, int], dtype: Any, arch: str) -> None:
     check(size, dtype, as_it_is, arch=arch)
 
 
-@pytest.mark.parametrize(("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)])
+@pytest.mark.parametrize(
+    ("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+)
 @pytest.mark.parametrize("arch", VARIANTS)
 def test_every_schedule(arch: str, schedule: str, seed: int) -> None:
     with wb.cpu(schedule=schedule, seed=seed, checks="all"):

@@ -54,7 +54,9 @@ def check_layer_norm(rng: np.random.Generator, shape: tuple[int, int], dtype: An
     x, weight, bias = values(rng, shape, dtype), values(rng, shape[1:], dtype), values(rng, shape[1:], dtype)
     y = back(wb.kernels.layer_norm(to(x), to(weight), to(bias), **options))
     near(y, references.layer_norm(x, weight, bias), least=1e-5)
-    near(back(wb.kernels.layer_norm(to(x), None, to(bias), **options)), references.layer_norm(x, None, bias), least=1e-5)
+    near(
+        back(wb.kernels.layer_norm(to(x), None, to(bias), **options)), references.layer_norm(x, None, bias), least=1e-5
+    )
     near(back(wb.kernels.layer_norm(to(x), to(weight), **options)), references.layer_norm(x, weight), least=1e-5)
 
 
@@ -77,7 +79,9 @@ def test_any_shape(check: Check, shape: tuple[int, int], dtype: Any, arch: str) 
     check(np.random.default_rng(shape[1]), shape, dtype, as_it_is, arch=arch)
 
 
-@pytest.mark.parametrize(("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)])
+@pytest.mark.parametrize(
+    ("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+)
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_schedule(check: Check, arch: str, schedule: str, seed: int) -> None:

@@ -12,7 +12,15 @@ import warpbridge as wb
 VARIANTS = ["sm_80", "sm_90"]
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
 # Samples, length of a frame, hop: one frame, many in a tile, frames longer than a stage, odd everything.
-SIGNALS = [(1, 1, 1), (100, 10, 3), (1000, 64, 64), (3000, 256, 128), (20_000, 8192, 1000), (9000, 5001, 777), (4000, 33, 5)]
+SIGNALS = [
+    (1, 1, 1),
+    (100, 10, 3),
+    (1000, 64, 64),
+    (3000, 256, 128),
+    (20_000, 8192, 1000),
+    (9000, 5001, 777),
+    (4000, 33, 5),
+]
 # Frames, columns, average: no average, groups that leave frames over, groups that fill a stage.
 SPECTRA = [(1, 1, 1), (3, 5, 1), (8, 33, 2), (7, 1000, 3), (4, 5000, 1), (256, 40, 256), (300, 4100, 100)]
 # Rows, columns, rows of b.

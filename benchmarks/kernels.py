@@ -2,9 +2,9 @@
 
 Needs an NVIDIA GPU, CuPy and PyTorch:  python benchmarks/kernels.py [--only NAME ...] [--markdown FILE]
 
-Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is timed, CUDA
-events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each output written once,
-whatever a runner really moves. A peer that is not there is named in the table with the reason.
+Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is
+timed, CUDA events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each
+output written once, whatever a runner really moves. A peer that is not there is named in the table with the reason.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def measure(row: Row) -> str:
             run()
             torch.cuda.synchronize()
             runners[name] = run
-        except Exception as error:  # noqa: BLE001 - the table names it
+        except Exception as error:
             missing.append(f"{name}: {type(error).__name__}")
     times: dict[str, list[float]] = {name: [] for name in runners}
     for warm in (True, *[False] * ROUNDS):
@@ -103,7 +103,7 @@ def stream() -> torch.cuda.Stream:
 def rows_case(
     name: str, columns: int, dtype: torch.dtype, ours: Callable[..., Any], torch_does: Callable[..., torch.Tensor]
 ) -> Row:
-    """A row kernel on 512 MiB: ``ours(x, weight, out)`` binds, ``torch_does(x, weight)`` is the reference and the peer."""
+    """Make a row of 512 MiB: ``ours(x, weight, out)`` binds, ``torch_does(x, weight)`` is reference and peer."""
     size = torch.empty(0, dtype=dtype).element_size()
     x, weight = matrix(512 * MIB // size // columns, columns, dtype), torch.randn(columns, device="cuda").to(dtype)
     out = torch.full_like(x, float("nan"))

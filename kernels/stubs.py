@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the signatures of the bundled kernels for type checkers, ``bridge/warpbridge/kernels.pyi``, from their manifests.
+"""Writes the signatures of the bundled kernels for type checkers, from their manifests: bridge/warpbridge/kernels.pyi.
 
-Usage: ``python kernels/stubs.py``. tests/test_kernels.py compares the file with the kernels as they are loaded, and with
-what this script would write.
+Usage: ``python kernels/stubs.py``. tests/test_kernels.py compares the file with the kernels as they are loaded, and
+with what this script would write.
 """
 
 from __future__ import annotations

@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 import inspect
 import pydoc
+import runpy
 from pathlib import Path
 
 import pytest
 import warpbridge as wb
 from warpbridge import kernels
 
+SOURCES = Path(__file__).parent.parent / "kernels"
 STUB = Path(kernels.__file__).with_suffix(".pyi")
 
 
 def test_dir_lists_what_is_not_hidden() -> None:
-    assert dir(wb.kernels) == ["image_prep", "scale"]
+    names = [path.stem for path in sorted(SOURCES.glob("*.toml")) if path.stem not in ("Cargo", "deadlock_demo")]
+    assert dir(wb.kernels) == names
+    assert len(names) >= 11
     assert wb.kernels.deadlock_demo.__name__ == "deadlock_demo"
 
 
@@ -29,7 +33,7 @@ def test_kernel_is_loaded_once() -> None:
 def test_kernel_that_is_not_there() -> None:
     with pytest.raises(AttributeError) as caught:
         wb.kernels.sacle  # noqa: B018 - the look-up is the test
-    assert str(caught.value) == "warpbridge has no kernel 'sacle', expected one of: image_prep, scale"
+    assert str(caught.value) == "warpbridge has no kernel 'sacle', expected one of: " + ", ".join(dir(wb.kernels))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_help_shows_the_kernels_own_documentation() -> None:
     assert "values to scale" in text
 
 
-@pytest.mark.parametrize("name", ["scale", "image_prep", "deadlock_demo"])
+@pytest.mark.parametrize("name", [*dir(wb.kernels), "deadlock_demo"])
 def test_every_array_and_scalar_is_documented_in_the_manifest(name: str) -> None:
     for arg in getattr(wb.kernels, name).manifest["args"]:
         if arg["kind"] in ("array", "scalar"):
@@ -85,3 +89,8 @@ def test_stub_has_the_signatures_of_the_manifests() -> None:
             assert [a.arg for a in args.kwonlyargs] == [o for o in options if o not in less[method]] + more
             required = [p.name for p in parameters if p.default is p.empty]
             assert len(args.args) - 1 - len(args.defaults) == len(required)
+
+
+def test_stub_is_what_the_script_writes() -> None:
+    script = runpy.run_path(str(SOURCES / "stubs.py"))
+    assert STUB.read_text() == script["stubs"](), "run python kernels/stubs.py"

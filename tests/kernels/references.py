@@ -152,7 +152,7 @@ def fft_frames(
 
 
 def fft_power(x: NDArray[np.complex64], average: int = 1, scale: float = 1.0, decibel: int = 0) -> NDArray[np.float64]:
-    """Return ``scale * mean(|x|**2)`` over each group of `average` rows, or 10 times its decimal logarithm, in float64."""
+    """Return ``scale * mean(|x|**2)`` over each group of `average` rows, or that in decibel, in float64."""
     groups = len(x) // average
     squares = np.abs(x[: groups * average].astype(np.complex128)) ** 2
     power = squares.reshape(groups, average, x.shape[1]).mean(axis=1) * scale
@@ -163,7 +163,7 @@ def fft_power(x: NDArray[np.complex64], average: int = 1, scale: float = 1.0, de
 def field_to_rgba(
     x: NDArray[np.number], lut: NDArray[np.uint8], vmin: float, vmax: float, nan: int = 0
 ) -> NDArray[np.uint8]:
-    """Return ``lut[k * (x - vmin) / (vmax - vmin)]``, rounded down and clamped, in the kernel's precision; (h, w, 4)."""
+    """Return ``lut[k * (x - vmin) / (vmax - vmin)]``, rounded down and clamped, in the kernel's precision."""
     k = len(lut)
     wide = np.float64 if x.dtype == np.float64 else np.float32
     place = (x.astype(wide) - wide(vmin)) * wide(k / (vmax - vmin))

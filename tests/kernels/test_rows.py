@@ -1,4 +1,4 @@
-"""Row kernels (softmax, cross_entropy, rms_norm, layer_norm) against NumPy in float64: every way a row can lie in the ring."""
+"""Row kernels (softmax, cross_entropy, rms_norm, layer_norm) against NumPy in float64, wherever a row lies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import warpbridge as wb
 
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
 VARIANTS = ["sm_80", "sm_90"]
-# Rows by number and length: several in a stage, at odd addresses, one per stage, two and more stages, longer than the ring.
+# Number and length: several rows in a stage, at odd addresses, one per stage, several stages, longer than the ring.
 SHAPES = [(1, 1), (3, 5), (7, 33), (100, 64), (5, 1000), (40, 2048), (4, 4096), (3, 8191), (2, 30_000), (2, 110_001)]
 
 Check = Callable[..., None]

@@ -274,7 +274,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("wmma.store.d.sync.aligned.(row|col).<mma>{.(global|shared|shared::cta)}.<mma>", matrix::wmma_tile),
     form("wmma.mma{.(xor|and)}{.popc}.sync.aligned.(row|col).(row|col).<mma>{.(rn|rz|rm|rp)}.<mma>.<mma>{.<mma>}{.<mma>}{.(rn|rz|rm|rp)}{.satfinite}", matrix::wmma_product),
     form("setmaxnreg.(inc|dec).sync.aligned.u32", control::registers),
-    form("wgmma.mma_async.sync.aligned.<m64>{.satfinite}.(f16|f32|s32).<mma>.<mma>{.satfinite}{.and}{.popc}", wgmma::mma),
+    form("wgmma.mma_async{.sp}.sync.aligned.<m64>{.satfinite}.(f16|f32|s32).<mma>.<mma>{.satfinite}{.and}{.popc}", wgmma::mma),
     form("wgmma.(fence|commit_group|wait_group).sync.aligned", wgmma::group),
     form("griddepcontrol.(launch_dependents|wait)", control::hint),
 ];

@@ -157,7 +157,11 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
         by_row: (row_a, row_b),
         saturate: has(i, "satfinite"),
         combine: combine(i),
-        sparsity: if sparse { Some(sparsity(l, o, a, k)?) } else { None },
+        sparsity: if sparse {
+            Some(sparsity(l, &o[4..], a, k)?)
+        } else {
+            None
+        },
         a_slots: sources(l, &o[1], a, counts.1)?,
         b_slots: sources(l, &o[2], b, counts.2)?,
         c_slots: sources(l, &o[3], c, counts.3)?,
@@ -173,19 +177,19 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
     Ok(())
 }
 
-/// The metadata and the selector of `mma.sp`.
-fn sparsity<'t>(l: &mut Lower<'_, 't>, o: &[Operand<'t>], a: Element, k: u32) -> Lowered<Sparsity> {
+/// The metadata and the selector of `mma.sp` and sparse `wgmma`.
+pub(super) fn sparsity<'t>(l: &mut Lower<'_, 't>, o: &[Operand<'t>], a: Element, k: u32) -> Lowered<Sparsity> {
     let count = selectors(a, k);
-    let selector = literal(&o[5]).filter(|s| *s < u64::from(count));
+    let selector = literal(&o[1]).filter(|s| *s < u64::from(count));
     let Some(selector) = selector else {
         let text = format!(
             "found a sparsity selector outside 0 to {}, expected one of these",
             count - 1
         );
-        return Err(LoadError::at(o[5].pos, text));
+        return Err(LoadError::at(o[1].pos, text));
     };
     Ok(Sparsity {
-        metadata: l.src(&o[4], Ty::B32)?,
+        metadata: l.src(&o[0], Ty::B32)?,
         selector: selector as u32,
     })
 }

@@ -1,6 +1,6 @@
 //! `wgmma` (ISA 9.7.15): shapes, types and operand lists, which differ from type to type, are checked here, once.
 
-use super::matrix::{element_types, shape, sources, targets};
+use super::matrix::{element_types, shape, sources, sparsity, targets};
 use super::warp::literal;
 use super::{has, operands, unsupported};
 use crate::decode::lower::{blank, Lower, Lowered};
@@ -11,11 +11,11 @@ use crate::module::LoadError;
 use crate::ptx::tree::{Instruction, Operand, OperandKind};
 use crate::ptx::types::Ty;
 
-/// Bytes of A or B along K.
+/// Bytes of B along K; the sparse form has twice as many.
 const K_BYTES: u32 = 32;
 
 /// Whether `wgmma` has these types in this shape.
-fn allows(d: Element, a: Element, b: Element, shape: (u32, u32, u32)) -> bool {
+fn allows(d: Element, a: Element, b: Element, shape: (u32, u32, u32), sparse: bool) -> bool {
     use Element as E;
     let (m, n, k) = shape;
     let sums = match a {
@@ -29,7 +29,8 @@ fn allows(d: Element, a: Element, b: Element, shape: (u32, u32, u32)) -> bool {
         || matches!((a, b), (E::E4m3 | E::E5m2, E::E4m3 | E::E5m2));
     // Integers have every second N only, but for 24.
     let columns = n % 8 == 0 && (8..=256).contains(&n) && (a.is_float() || n % 16 == 0 || n == 8 || n == 24);
-    sums && same && columns && m == 64 && k * a.bits() == K_BYTES * 8
+    let bytes = if sparse { 2 * K_BYTES } else { K_BYTES };
+    sums && same && columns && m == 64 && k * a.bits() == bytes * 8 && !(sparse && a == E::B1)
 }
 
 /// An immediate that must be one of two.
@@ -76,13 +77,16 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
         return Err(unsupported(i));
     };
     let bits = has(i, "and") && has(i, "popc");
-    if !allows(d, a, b, shape) || bits != (a == Element::B1) || has(i, "satfinite") && (a.is_float() || bits) {
+    let sparse = has(i, "sp");
+    if !allows(d, a, b, shape, sparse) || bits != (a == Element::B1) || has(i, "satfinite") && (a.is_float() || bits) {
         return Err(unsupported(i));
     }
-    let o = operands(i, 4, 8)?;
+    // Metadata and selector stand between B and the predicate.
+    let scale = if sparse { 5 } else { 3 };
+    let o = operands(i, scale + 1, scale + 5)?;
     let (_, n, k) = shape;
     let in_registers = matches!(o[1].kind, OperandKind::Vector(_));
-    let [negated, transposed] = immediates(i, a, in_registers, &o[4..])?;
+    let [negated, transposed] = immediates(i, a, in_registers, &o[scale + 1..])?;
     let op = Wgmma {
         n,
         k,
@@ -96,10 +100,15 @@ pub(crate) fn mma<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
         },
         b_slot: l.src(&o[2], Ty::B64)?,
         d_slots: targets(l, &o[0], d, if d == Element::F16 { n / 4 } else { n / 2 })?,
-        accumulate: l.src_pred(&o[3])?,
+        accumulate: l.src_pred(&o[scale])?,
         negated,
         transposed,
         saturate: has(i, "satfinite"),
+        sparsity: if sparse {
+            Some(sparsity(l, &o[3..5], a, k)?)
+        } else {
+            None
+        },
     };
     l.out.wgmmas.push(op);
     let extra = l.out.wgmmas.len() as u32 - 1;

@@ -5,22 +5,23 @@
 //! others have left theirs, because one warp of four may tell a producer that the operands are free. Operands are read
 //! and results appear as soon as the last part is there (eager), or at a random moment behind that (seeded); under the
 //! latest schedule operands are read when the first warp waits, and each warp's results appear when it waits itself.
+//! `transfer` does both.
+
+mod transfer;
 
 use std::collections::VecDeque;
 
-use super::super::cluster::{Cluster, Waiting, Warp};
+use super::super::cluster::{Cluster, Waiting};
 use super::super::ctx::Ctx;
-use super::super::inst::{Flow, Inst, IN_POOL};
-use super::super::lanes::{wide, Lane};
-use super::super::memory::{self, space, Shared};
+use super::super::inst::{Flow, Inst};
+use super::super::memory::{self, space};
 use super::super::program::Program;
 use super::descriptor::{Descriptor, PIECE};
 use super::element::Element;
-use super::panels::{Pair, Panels, Tile};
-use super::product::{encode, narrow};
+use super::panels::Panels;
+use super::sparse::Sparsity;
 use super::whole_warp;
 use crate::launch::Schedule;
-use crate::num::half::f16_to_f32;
 
 /// Where A comes from.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub(crate) enum Source {
 #[derive(Clone, Debug)]
 pub(crate) struct Wgmma {
     pub n: u32,
-    /// Of B; A stores half as many in the sparse form.
+    /// Of B.
     pub k: u32,
     pub d: Element,
     pub a: Element,
@@ -49,6 +50,15 @@ pub(crate) struct Wgmma {
     pub negated: (bool, bool),
     pub transposed: (bool, bool),
     pub saturate: bool,
+    /// Of `.sp`: A stores every second step of K.
+    pub sparsity: Option<Sparsity>,
+}
+
+impl Wgmma {
+    /// Steps of K that A has stored.
+    fn stored(&self) -> u32 {
+        self.k / if self.sparsity.is_some() { 2 } else { 1 }
+    }
 }
 
 /// A warp's share of one `wgmma`.
@@ -212,7 +222,7 @@ fn disagree(x: &mut Ctx<'_>, other: (u32, (u64, u64)), operands: (u64, u64)) -> 
 /// Every piece of both operands must lie in the thread block's shared memory.
 fn check_bounds(x: &mut Ctx<'_>, op: &Wgmma, operands: (u64, u64)) -> Result<(), Flow> {
     let bytes = x.shared.bytes;
-    let stored = op.k;
+    let stored = op.stored();
     let mut last = 0;
     let mut look = |bits: u64, t: Element, transposed: bool, rows: u32, k: u32| {
         let (descriptor, each) = (Descriptor::decode(bits), PIECE * 8 / t.bits());
@@ -319,12 +329,12 @@ fn complete(
     for flight in all.queue.iter_mut().take(count) {
         if flight.panels.is_none() {
             let mut panels = spare.pop().unwrap_or_default();
-            read_operands(memory, warps, flight, program, &mut panels);
+            transfer::read_operands(memory, warps, flight, program, &mut panels);
             flight.panels = Some(panels);
         }
         for rank in ranks.clone() {
             if !std::mem::replace(&mut flight.done[rank], true) {
-                write_results(&warps[rank], flight, rank, program);
+                transfer::write_results(&warps[rank], flight, rank, program);
             }
         }
     }
@@ -332,155 +342,4 @@ fn complete(
     let gone = std::array::from_fn(|rank| warps[rank].splits.is_empty());
     all.trim(gone, spare);
     cluster.epoch += 1;
-}
-
-/// Puts the operands of all warps into `panels`.
-fn read_operands(memory: Shared, warps: &[Warp], flight: &Flight, program: &Program, panels: &mut Panels) {
-    #[cfg(target_arch = "x86_64")]
-    if wide() {
-        // SAFETY: `wide` says that the CPU has what the function is compiled for.
-        return unsafe { read_v3(memory, warps, flight, program, panels) };
-    }
-    read_any(memory, warps, flight, program, panels);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn read_v3(memory: Shared, warps: &[Warp], flight: &Flight, program: &Program, panels: &mut Panels) {
-    read_any(memory, warps, flight, program, panels);
-}
-
-#[inline(always)]
-fn read_any(memory: Shared, warps: &[Warp], flight: &Flight, program: &Program, panels: &mut Panels) {
-    let op = &program.wgmmas[flight.op as usize];
-    let tile = |bits: u64, element, transposed, negated| Tile {
-        memory,
-        descriptor: Descriptor::decode(bits),
-        transposed,
-        element,
-        negated,
-    };
-    panels.begin(op.n, op.k);
-    panels.load_b(&tile(flight.operands.1, op.b, op.transposed.1, op.negated.1), op.n);
-    let slots = match &op.source {
-        Source::Shared(_) => {
-            let a = tile(flight.operands.0, op.a, op.transposed.0, op.negated.0);
-            return panels.load_a(&a, op.k, |_, k| k);
-        }
-        Source::Registers(slots) => slots,
-    };
-    for (rank, warp) in warps.iter().enumerate() {
-        let Some(part) = flight.parts[rank].filter(|_| !warp.splits.is_empty()) else {
-            continue;
-        };
-        let file = File::of(warp, part.frame, program);
-        let a: [[u32; 32]; 4] = std::array::from_fn(|n| file.read(slots[n]));
-        panels.take_a(rank, &a, op.a, op.negated.0, |_, k| k);
-    }
-}
-
-/// Writes the rows of one warp to its registers.
-fn write_results(warp: &Warp, flight: &Flight, rank: usize, program: &Program) {
-    #[cfg(target_arch = "x86_64")]
-    if wide() {
-        // SAFETY: `wide` says that the CPU has what the function is compiled for.
-        return unsafe { write_v3(warp, flight, rank, program) };
-    }
-    write_any(warp, flight, rank, program, false);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn write_v3(warp: &Warp, flight: &Flight, rank: usize, program: &Program) {
-    write_any(warp, flight, rank, program, true);
-}
-
-#[inline(always)]
-fn write_any(warp: &Warp, flight: &Flight, rank: usize, program: &Program, wide: bool) {
-    let op = &program.wgmmas[flight.op as usize];
-    let part = flight.parts[rank].filter(|_| !warp.splits.is_empty());
-    let (Some(part), Some(panels)) = (part, &flight.panels) else {
-        return;
-    };
-    let file = File::of(warp, part.frame, program);
-    for columns in 0..op.n as usize / 8 {
-        for half in 0..2 {
-            accumulate(panels, op, &file, part.accumulate, (columns, rank * 2 + half), wide);
-        }
-    }
-}
-
-/// The registers of D for eight columns and eight rows: `at` counts both.
-#[inline(always)]
-fn accumulate(panels: &Panels, op: &Wgmma, file: &File, adds: bool, at: (usize, usize), wide: bool) {
-    let (columns, rows) = at;
-    let half = rows % 2;
-    let mut sums: Pair = [[0.0; 32]; 2];
-    if op.d == Element::F16 {
-        let slot = op.d_slots[columns * 2 + half];
-        if adds {
-            let old: [u32; 32] = file.read(slot);
-            sums = [
-                old.map(|v| f16_to_f32(v as u16)),
-                old.map(|v| f16_to_f32((v >> 16) as u16)),
-            ];
-        }
-        panels.multiply(columns, rows, wide, &mut sums);
-        let new = std::array::from_fn(|l| encode(sums[0][l], op.d) | encode(sums[1][l], op.d) << 16);
-        return file.write(slot, &new);
-    }
-    let slots = &op.d_slots[columns * 4 + half * 2..][..2];
-    if op.d == Element::S32 {
-        panels.multiply(columns, rows, wide, &mut sums);
-        for (slot, sums) in slots.iter().zip(&sums) {
-            let old: [i32; 32] = if adds { file.read(*slot) } else { [0; 32] };
-            let sum = |l: usize| narrow(i64::from(old[l]) + sums[l] as i64, op.saturate);
-            file.write(*slot, &std::array::from_fn::<u32, 32, _>(sum));
-        }
-        return;
-    }
-    if adds {
-        sums = [file.read(slots[0]), file.read(slots[1])];
-    }
-    panels.multiply(columns, rows, wide, &mut sums);
-    for (slot, sums) in slots.iter().zip(&sums) {
-        file.write(*slot, &sums.map(|v| encode(v, op.d)));
-    }
-}
-
-/// A warp's registers, seen from outside of it.
-struct File {
-    registers: *mut u8,
-    pool: *mut u8,
-}
-
-impl File {
-    fn of(warp: &Warp, frame: u32, program: &Program) -> Self {
-        File {
-            registers: warp.regs.start().wrapping_add(frame as usize),
-            pool: program.pool.start(),
-        }
-    }
-
-    fn slot(&self, operand: u32) -> *mut u8 {
-        let base = if operand & IN_POOL != 0 {
-            self.pool
-        } else {
-            self.registers
-        };
-        base.wrapping_add((operand & !IN_POOL) as usize)
-    }
-
-    #[inline(always)]
-    fn read<T: Lane>(&self, operand: u32) -> [T; 32] {
-        // SAFETY: as in `Ctx::lanes`: `decode/` made the operand for 32 lanes of this width, and the frame was inside the
-        // register file when the instruction was issued; register files never shrink while their warp lives.
-        unsafe { self.slot(operand).cast::<[T; 32]>().read() }
-    }
-
-    #[inline(always)]
-    fn write<T: Lane>(&self, operand: u32, values: &[T; 32]) {
-        // SAFETY: as in `read`; destinations are never in the pool, and no warp runs now.
-        unsafe { self.slot(operand).cast::<[T; 32]>().write(*values) };
-    }
 }

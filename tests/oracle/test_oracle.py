@@ -56,14 +56,17 @@ def test_every_form_has_an_answer_to_its_present_question(answers: dict[str, Ans
     assert (stale, failed, unknown) == ([], [], []), "record again on a GPU, or remove the rows"
 
 
-def test_unsupported_lists_only_forms_of_the_tables() -> None:
-    assert sorted(UNSUPPORTED - FORMS.keys()) == []
+def refused(form: Form) -> bool:
+    """Tell whether the CPU device does not load a form."""
+    try:
+        cpu.load(form)
+    except cpu.Unsupported:
+        return True
+    return False
 
 
-@pytest.mark.parametrize("name", sorted(UNSUPPORTED & FORMS.keys()))
-def test_unsupported_form_is_refused_when_loaded(name: str) -> None:
-    with pytest.raises(cpu.Unsupported):
-        cpu.load(FORMS[name])
+def test_unsupported_lists_exactly_what_is_refused_when_loaded() -> None:
+    assert {name for name, form in FORMS.items() if refused(form)} == UNSUPPORTED
 
 
 @pytest.mark.parametrize("name", [n for n in FORMS if n not in UNSUPPORTED])

@@ -194,13 +194,6 @@ def test_wrong_number_of_outputs(x: np.ndarray) -> None:
     assert str(refused(wb.kernels.scale, x, 2.0, out=(x, x))) == "scale: out has 2 arrays, expected 1 (y)"
 
 
-def test_output_cannot_be_made_in_a_library_known_by_dlpack_only(x: np.ndarray) -> None:
-    assert str(refused(wb.kernels.scale, Producer(x), 2.0)) == (
-        "scale: outputs cannot be made in the library of producer.Producer, which is known only by __dlpack__; "
-        "pass out= (float32, shape (2, 3), on cpu)"
-    )
-
-
 def test_output_of_a_library_known_by_dlpack_only(x: np.ndarray) -> None:
     y = np.empty_like(x)
     out = Producer(y)

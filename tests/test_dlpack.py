@@ -14,7 +14,7 @@ import warpbridge as wb
 from producer import Producer
 from warpbridge.adapters import claim
 from warpbridge.adapters.dlpack import Versioned
-from warpbridge.buffer import DTYPES, DType
+from warpbridge.buffer import DType
 
 NAME = "producer.Producer"
 
@@ -366,16 +366,6 @@ def test_tensor_of_a_refused_call_is_released() -> None:
 def test_layout_is_that_of_dlpack_h() -> None:
     assert ctypes.sizeof(Versioned) == 80
     assert (Versioned.deleter.offset, Versioned.flags.offset, Versioned.tensor.offset) == (16, 24, 32)
-
-
-def test_outputs_cannot_be_made() -> None:
-    buffer = claim(Producer(np.zeros((2, 3), np.float32)))
-    with pytest.raises(wb.ArgumentError) as caught:
-        buffer.empty((2, 3), DTYPES["float16"])
-    assert str(caught.value) == (
-        f"outputs cannot be made in the library of {NAME}, which is known only by __dlpack__; "
-        "pass out= (float16, shape (2, 3), on cpu)"
-    )
 
 
 # ---- JAX: an independent producer ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import weakref
 from pathlib import Path
@@ -99,8 +100,15 @@ def test_device_synchronize_waits_for_all_its_streams() -> None:
 
 
 class Protocol:
-    def __cuda_stream__(self) -> tuple[int, int]:
-        return (0, 0x1230)
+    def __init__(self, says: object = (0, 0x1230)) -> None:
+        self.says = says
+
+    def __cuda_stream__(self) -> object:
+        return self.says
+
+
+class OldCore:
+    __cuda_stream__ = (0, 0x2340)
 
 
 class OldCuPy:
@@ -111,11 +119,78 @@ class OldTorch:
     cuda_stream = 0x7890
 
 
+class PyCUDA:
+    handle = 0x9990
+
+
+class OldNumba:
+    handle = ctypes.c_void_p(0xABC0)
+
+
+class OldNumbaDefault:
+    handle = ctypes.c_void_p(0)
+
+
+class CUstream:
+    """As cuda.bindings has it: a handle that is no index."""
+
+    def __int__(self) -> int:
+        return 0xDEF0
+
+
+CUstream.__module__ = "cuda.bindings.driver"
+
+
+class Core:
+    handle = CUstream()
+
+
 @pytest.mark.parametrize(
-    ("stream", "handle"), [(Protocol(), 0x1230), (OldCuPy(), 0x4560), (OldTorch(), 0x7890), (7, 7), (0, 0)], ids=repr
+    ("stream", "handle"),
+    [
+        (Protocol(), 0x1230),
+        (Protocol((0, 2)), 2),
+        (OldCore(), 0x2340),
+        (OldCuPy(), 0x4560),
+        (OldTorch(), 0x7890),
+        (PyCUDA(), 0x9990),
+        (OldNumba(), 0xABC0),
+        (OldNumbaDefault(), 0),
+        (Core(), 0xDEF0),
+        (CUstream(), 0xDEF0),
+        (ctypes.c_void_p(0x5550), 0x5550),
+        (7, 7),
+        (np.uint64(2**63), 2**63),
+        (0, 0),
+        (1, 1),
+        (2, 2),
+    ],
+    ids=lambda value: type(value).__name__,
 )
 def test_stream_of_any_form_gives_its_handle(stream: object, handle: int) -> None:
     assert handle_of(stream, "cuda", "cuda:0", "scale") == handle
+
+
+KINDS = "expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch stream, or an int handle"
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        (True, f"scale: stream is a bool, {KINDS}"),
+        (-1, f"scale: stream is -1, {KINDS}"),
+        (2**64, f"scale: stream is {2**64}, {KINDS}"),
+        (1.0, f"scale: stream is a float, {KINDS}"),
+        (Protocol((1, 5)), "scale: stream has version 1 of __cuda_stream__, expected version 0"),
+        (Protocol(5), "scale: stream's __cuda_stream__ gives 5, expected (0, handle)"),
+        (Protocol((0, 1, 2)), "scale: stream's __cuda_stream__ gives (0, 1, 2), expected (0, handle)"),
+    ],
+    ids=str,
+)
+def test_what_is_no_stream(stream: object, text: str) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        handle_of(stream, "cuda", "cuda:0", "scale")
+    assert str(caught.value) == text
 
 
 @pytest.mark.parametrize(

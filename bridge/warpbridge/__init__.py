@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import kernels
 from ._ffi import version as _version
+from .array import Array, empty
 from .bound import Bound
 from .buffer import TensorMap
 from .device import Device, device, devices
@@ -38,6 +39,7 @@ __version__ = _version()
 
 __all__ = [
     "ArgumentError",
+    "Array",
     "Bound",
     "DeadlockError",
     "Device",
@@ -61,6 +63,7 @@ __all__ = [
     "cpu",
     "device",
     "devices",
+    "empty",
     "kernels",
     "load",
     "tensor_map",

@@ -127,6 +127,13 @@ def devices() -> list[dict[str, Any]]:
     return [_json(_lib.wb_device_json, index) for index in range(count[0])]
 
 
+def device_of_address(address: int) -> int | None:
+    """Return the index of the device whose memory an address is in; None for host memory and what no device knows."""
+    index = _ffi.new("int32_t *")
+    _check(_lib.wb_device_of_address(address, index))
+    return int(index[0]) if index[0] >= 0 else None
+
+
 def driver() -> dict[str, Any]:
     """Return what is known about the CUDA driver, and why there is none."""
     facts: dict[str, Any] = _json(_lib.wb_driver_json)

@@ -41,6 +41,7 @@ class Bound:
         self._ordered = tuple(b for b in self._here if b.order is not None) if on_gpu else ()
         by_name = {b.library.name: b for b in self._here if b.order is None} if on_gpu else {}
         self._libraries = tuple(by_name.values()) if len(by_name) + len(self._ordered) > 1 else ()
+        self._own = tuple(b.owner for b in self._buffers if b.library.name == "warpbridge")
         self._mode_key: tuple[Any, ...] = ()
         self._mode_cache: _ffi.Handle = None
 
@@ -206,6 +207,8 @@ class Bound:
         Libraries' current streams count only without an explicit stream: who names one has ordered the work. Arrays
         with a stream of their own are asked always, except under capture, where nothing outside can be waited for.
         """
+        for array in self._own:
+            array._used_on(handle, stream)
         if not self._ordered and (stream is not None or not self._libraries):
             return []
         others: set[int] = set()

@@ -232,3 +232,41 @@ def element_strides(strides: tuple[int, ...], itemsize: int, described: str) -> 
             found=strides,
         )
     return tuple(stride // itemsize for stride in strides)
+
+
+# ---- what the layer above does for adapters --------------------------------------------------------------------------
+
+_own_array: Callable[[tuple[int, ...], DType, int, int], Any] | None = None
+_device_of: Callable[[int], int | None] | None = None
+
+
+def connect(
+    own_array: Callable[[tuple[int, ...], DType, int, int], Any], device_of: Callable[[int], int | None]
+) -> None:
+    """Take what adapters need of the native core, which they cannot reach; called once, by `array.py`."""
+    global _own_array, _device_of
+    _own_array, _device_of = own_array, device_of
+
+
+def own_array(shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int) -> Any:
+    """Return a new `warpbridge.Array`, for libraries that cannot make arrays themselves."""
+    if _own_array is None:
+        raise ArgumentError("import warpbridge first: without it no array can be made")
+    return _own_array(shape, dtype, device_type, device_id)
+
+
+def cuda_device_of(address: int, described: str) -> int:
+    """Return the number of the CUDA device whose memory an address is in.
+
+    Raises
+    ------
+    ArgumentError
+        It is in none of this process; `described` opens the text.
+    """
+    found = None if _device_of is None else _device_of(address)
+    if found is None:
+        raise ArgumentError(
+            f"{described} has the address {address:#x}, which is in no CUDA device's memory, expected memory of one",
+            found=address,
+        )
+    return found

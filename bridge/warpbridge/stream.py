@@ -14,6 +14,8 @@ from .errors import ArgumentError
 from .pickling import refuse
 
 _LEGACY = (0, 1)
+# Where libraries without `__cuda_stream__` keep the handle: old CuPy, old PyTorch, PyCUDA and old Numba.
+_ATTRIBUTES = ("ptr", "cuda_stream", "handle")
 
 
 class Stream:
@@ -84,8 +86,8 @@ def handle_of(stream: Any, device_kind: str, device_label: str, described: str) 
     Parameters
     ----------
     stream
-        A `Stream`, an object with ``__cuda_stream__``, ``.ptr`` (old CuPy) or ``.cuda_stream`` (old PyTorch), or an
-        int handle.
+        A `Stream`, an object with ``__cuda_stream__`` (CuPy, PyTorch, Numba, cuda.core, RMM), with ``.ptr`` (old CuPy),
+        ``.cuda_stream`` (old PyTorch) or ``.handle`` (PyCUDA, old Numba), a handle of cuda.bindings, or an int handle.
     device_kind, device_label
         Where the launch runs: ``cpu`` or ``cuda``, and its name.
     described
@@ -121,28 +123,54 @@ def handle_of(stream: Any, device_kind: str, device_label: str, described: str) 
 
 def _foreign_handle(stream: Any, described: str) -> int:
     """Read a handle out of another library's stream."""
-    handle: Any = None
+    found: int | None
     if hasattr(stream, "__cuda_stream__"):
-        version, handle = stream.__cuda_stream__()
-        if version != 0:
-            raise ArgumentError(
-                f"{described}: stream has version {version} of __cuda_stream__, expected version 0",
-                kernel=described,
-                argument="stream",
-            )
-    elif isinstance(stream, int) and not isinstance(stream, bool):
-        handle = stream
+        found = _by_protocol(stream, described)
     else:
-        handle = getattr(stream, "ptr", None)
-        if handle is None:
-            handle = getattr(stream, "cuda_stream", None)
-    if not isinstance(handle, int) or not 0 <= handle < 2**64:
-        kind = f"{type(stream).__module__}.{type(stream).__qualname__}"
+        found = _as_handle(stream)
+        for name in _ATTRIBUTES:
+            if found is None:
+                found = _as_handle(getattr(stream, name, None))
+    if found is None or not 0 <= found < 2**64:
+        kind = f"{type(stream).__module__}.{type(stream).__qualname__}".removeprefix("builtins.")
+        what = f"{found}" if found is not None else f"a {kind}"
         raise ArgumentError(
-            f"{described}: stream is a {kind.removeprefix('builtins.')}, expected a wb.Stream, an object with "
-            "__cuda_stream__, a CuPy or PyTorch stream, or an int handle",
+            f"{described}: stream is {what}, expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch "
+            "stream, or an int handle",
             kernel=described,
             argument="stream",
             found=kind,
         )
-    return handle
+    return found
+
+
+def _by_protocol(stream: Any, described: str) -> int:
+    """Return what `__cuda_stream__` says; a method, in cuda.core before 0.3 a property."""
+    said = stream.__cuda_stream__
+    said = said() if callable(said) else said
+    if not isinstance(said, tuple) or len(said) != 2:
+        raise ArgumentError(
+            f"{described}: stream's __cuda_stream__ gives {said!r}, expected (0, handle)",
+            kernel=described,
+            argument="stream",
+        )
+    if said[0] != 0:
+        raise ArgumentError(
+            f"{described}: stream has version {said[0]} of __cuda_stream__, expected version 0",
+            kernel=described,
+            argument="stream",
+        )
+    return int(said[1])
+
+
+def _as_handle(value: Any) -> int | None:
+    """Return a handle as an int: a number, a ctypes pointer, or one of the types of cuda.bindings."""
+    if value is None or isinstance(value, bool):
+        return None
+    if hasattr(type(value), "__index__"):
+        return int(value)
+    package = type(value).__module__.partition(".")[0]
+    if package == "ctypes":  # None is its null pointer
+        found: Any = getattr(value, "value", None) or 0
+        return found if isinstance(found, int) else None
+    return int(value) if package == "cuda" and hasattr(type(value), "__int__") else None

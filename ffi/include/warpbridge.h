@@ -183,6 +183,9 @@ int32_t wb_device_count(uint32_t *count);
 // A device's facts as a JSON object.
 int32_t wb_device_json(uint32_t index, const char **json);
 
+// The device whose memory an address is in: *index, or -1 for host memory and what no device knows.
+int32_t wb_device_of_address(uint64_t address, int32_t *index);
+
 // The CUDA driver: {"cuda": {"found": bool, "library": str, "version": str, "reason": str}}.
 int32_t wb_driver_json(const char **json);
 

@@ -114,6 +114,12 @@ pub fn by_dlpack(device_type: i32, device_id: i32) -> Result<&'static Arc<Device
     })
 }
 
+/// The device whose memory an address is in; `None` for host memory, pinned memory, and what nobody knows.
+#[must_use]
+pub fn by_address(address: u64) -> Option<&'static Arc<Device>> {
+    all().iter().find(|device| device.backend.owns(address) == Some(true))
+}
+
 fn names() -> String {
     all().iter().map(|d| d.name()).collect::<Vec<_>>().join(", ")
 }

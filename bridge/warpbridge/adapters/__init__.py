@@ -1,7 +1,8 @@
 """Array libraries, one file each: `claim(obj)` returns a Buffer, or None for an object that is not the library's.
 
 Which file is asked follows from the modules that define the object's type and its bases, so that a library which is not
-in use is never imported. An adapter imports `buffer` and `errors` only, never another adapter, never `_ffi`.
+in use is never imported. Types that no file here names go to the plugins of `plugins.py`, then to the two general
+protocols. An adapter imports `buffer` and `errors` only, never another adapter, never `_ffi`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from warpbridge.buffer import Buffer
 
 Claim = Callable[[Any], "Buffer | None"]
 
-# Top-level module of an array type -> adapter. Everything else is asked for __dlpack__.
-_ADAPTERS = {"numpy": "numpy", "cupy": "cupy", "torch": "torch"}
+# Top-level module of an array type -> adapter. Everything else is asked for the general protocols, in this order.
+_ADAPTERS = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "warpbridge": "own"}
+_PROTOCOLS = ("dlpack", "cuda_array")
 _claims: dict[type, Claim] = {}
 
 
@@ -36,11 +38,25 @@ def claim(obj: Any) -> Buffer | None:
 
 def _adapter_for(kind: type) -> Claim:
     """Choose the adapter of a type; bases count, so that subclasses of an array class are arrays too."""
-    for base in kind.__mro__:
-        name = _ADAPTERS.get(base.__module__.partition(".")[0])
+    packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    for package in packages:
+        name = _ADAPTERS.get(package)
         if name is not None:
             return _load(name)
-    return _load("dlpack")
+    protocols = tuple(_load(name) for name in _PROTOCOLS)
+    plugin: Claim | None = importlib.import_module(".plugins", __name__).find(packages)
+    return _first_of(protocols if plugin is None else (plugin, *protocols))
+
+
+def _first_of(claims: tuple[Claim, ...]) -> Claim:
+    def claim_by_any(obj: Any) -> Buffer | None:
+        for one in claims:
+            buffer = one(obj)
+            if buffer is not None:
+                return buffer
+        return None
+
+    return claim_by_any
 
 
 def _load(name: str) -> Claim:

@@ -2,7 +2,7 @@
 
 A capsule that is refused stays as it is: its own destructor calls the producer's deleter. One that is taken is renamed
 to `used_...`, and `_Consumed` calls the deleter, once, when the last launch that used the tensor has ended. There is no
-maker of outputs here, because DLPack has none; callers pass `out=`.
+maker of outputs here, because DLPack has none: `buffer.own_array` makes them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
+from warpbridge import buffer
 from warpbridge.buffer import CPU, CUDA, CUDA_HOST, CUDA_MANAGED, WHOLE_BYTES, Buffer, DType, device_name
 from warpbridge.errors import ArgumentError
 
@@ -102,11 +103,8 @@ class _Producer:
         self.name = name
 
     def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
-        """DLPack cannot make arrays."""
-        raise ArgumentError(
-            f"outputs cannot be made in the library of {self.name}, which is known only by __dlpack__; "
-            f"pass out= ({dtype.name}, shape {shape}, on {device_name(device_type, device_id)})"
-        )
+        """Return an array of our own: DLPack cannot make arrays."""
+        return buffer.own_array(shape, dtype, device_type, device_id)
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return the legacy default stream: DLPack does not tell on which stream a producer works."""

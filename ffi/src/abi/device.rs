@@ -21,6 +21,16 @@ pub unsafe extern "C" fn wb_device_json(index: u32, json: *mut *const c_char) ->
     guard(|| unsafe { put_json(json, "json", &device::describe(index)?) })
 }
 
+/// The device whose memory an address is in: *index, or -1 for host memory and what no device knows.
+#[no_mangle]
+pub unsafe extern "C" fn wb_device_of_address(address: u64, index: *mut i32) -> i32 {
+    guard(|| {
+        let found = device::by_address(address).map_or(-1, |device| device.index as i32);
+        // SAFETY: the module's contract.
+        unsafe { put(index, "index", found) }
+    })
+}
+
 /// The CUDA driver: {"cuda": {"found": bool, "library": str, "version": str, "reason": str}}.
 #[no_mangle]
 pub unsafe extern "C" fn wb_driver_json(json: *mut *const c_char) -> i32 {

@@ -21,7 +21,7 @@ mod tensor_map;
 mod tools;
 mod types;
 
-pub use device::{wb_device_count, wb_device_json, wb_driver_json};
+pub use device::{wb_device_count, wb_device_json, wb_device_of_address, wb_driver_json};
 pub use guard::{wb_abi_version, wb_last_error, wb_version};
 pub use kernel::{wb_entry_bind, wb_kernel_bind, wb_kernel_free, wb_kernel_get, wb_kernel_infer, wb_kernel_json};
 pub use launch::{wb_bound_free, wb_bound_json, wb_bound_launch, wb_bound_submit};

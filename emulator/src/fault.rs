@@ -114,8 +114,25 @@ pub enum WaitKind {
         /// The others.
         holders: Vec<RegisterHolder>,
     },
-    /// A loop that polls memory which nothing changes any more.
+    /// A loop that nothing is known about.
     Spin,
+    /// A loop that polls memory which nobody changes any more.
+    Poll(PollReport),
+}
+
+/// The loop of a livelock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollReport {
+    /// The array, in global memory; `None`: shared memory.
+    pub array: Option<String>,
+    /// Offset in it.
+    pub offset: u64,
+    /// What is there, as a number without sign.
+    pub value: u64,
+    /// First and last line of the loop.
+    pub lines: (u32, u32),
+    /// Lines of instructions in the module that may write there.
+    pub writers: Vec<u32>,
 }
 
 /// Warps that hold the same number of registers since the same instruction.

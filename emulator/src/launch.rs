@@ -48,6 +48,8 @@ pub enum Access {
     Read,
     /// Reads and writes.
     ReadWrite,
+    /// Reads and writes, and the host may write too while the kernel runs: a kernel that polls it waits for the host.
+    HostWrites,
 }
 
 /// A named run of consecutive warps of each thread block.

@@ -23,7 +23,7 @@ mod trace;
 pub use decode::{form_of, forms};
 pub use fault::{
     AccessKind, BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, MisuseKind, MisuseReport,
-    RaceAccess, RaceKind, RaceReport, RegisterHolder, Space, Wait, WaitKind,
+    PollReport, RaceAccess, RaceKind, RaceReport, RegisterHolder, Space, Wait, WaitKind,
 };
 pub use launch::{Access, Checks, Launch, Outcome, Range, Role, Schedule, Settings, Stop};
 pub use module::{Entry, LoadError, Module, Param};

@@ -47,6 +47,12 @@ impl Block {
         self.bytes
     }
 
+    /// The bytes themselves.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        // SAFETY: the block's memory is initialised (zeroed) and as long as `bytes`; without memory that is 0.
+        unsafe { std::slice::from_raw_parts(self.start, self.bytes) }
+    }
+
     /// A larger block that begins with the same bytes.
     pub(crate) fn grown(&self, bytes: usize) -> Self {
         let block = Self::new(bytes.max(self.bytes));

@@ -5,6 +5,7 @@ use super::block::Block;
 use super::copies::{BulkCopy, LaneCopies};
 use super::env::Env;
 use super::judge::Judge;
+use super::livelock::{Spin, Still};
 use super::matrix::panels::Panels;
 use super::matrix::wgmma::Warpgroup;
 use super::mbarrier::{Arrival, Mbarrier};
@@ -76,6 +77,15 @@ pub(crate) struct Split {
     pub polled: Option<(u32, Waiting)>,
     /// This round it slept or polled memory.
     pub paused: bool,
+    /// The loop that it was found in.
+    pub spin: Option<Spin>,
+}
+
+impl Split {
+    /// Whether it goes round for ever unless something changes.
+    pub(crate) fn spins(&self, epoch: u64) -> bool {
+        self.spin.is_some_and(|s| s.epoch == epoch)
+    }
 }
 
 /// 32 threads.
@@ -164,6 +174,7 @@ pub(crate) struct Cluster {
     pub quiet_rounds: u32,
     /// Counts changes that another role can see.
     pub epoch: u64,
+    pub still: Still,
     /// Once nothing has changed for a while, stores are compared with what is there.
     pub watch: bool,
     pub instructions: u64,
@@ -292,6 +303,7 @@ impl Warp {
             vain_polls: 0,
             vain_epoch: 0,
             vain_round: 0,
+            spin: None,
         });
     }
 }
@@ -323,6 +335,7 @@ impl Cluster {
             quiet_rounds: 0,
             rounds: 0,
             epoch: 0,
+            still: Still::default(),
             watch: false,
             instructions: 0,
             random: 0,
@@ -341,6 +354,7 @@ impl Cluster {
         self.watch = false;
         self.quiet_rounds = 0;
         self.rounds = 0;
+        self.still = Still::default();
         self.arrived = 0;
         self.phase = 0;
         self.random = env.launch.settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;

@@ -220,6 +220,7 @@ impl Ctx<'_> {
         other.waiting = Waiting::No;
         other.resumed = false;
         other.timed_out = false;
+        other.spin = None;
         self.alone = false;
         self.warp_mut().splits.push(other);
     }

@@ -15,6 +15,7 @@ mod host_calls;
 pub(crate) mod inst;
 pub(crate) mod judge;
 pub(crate) mod lanes;
+mod livelock;
 pub(crate) mod matrix;
 pub(crate) mod mbarrier;
 pub(crate) mod memory;
@@ -132,6 +133,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         start: block.start() as u64,
         end: block.start() as u64 + bytes,
         writable: true,
+        host_writes: false,
         name: name.clone(),
     }));
     Ok(Env {

@@ -1,7 +1,7 @@
 //! A decoded module: instructions, constants, tables, module variables. Made by `decode/`, read by everything here.
 
 use super::block::Block;
-use super::inst::Inst;
+use super::inst::{Inst, IN_POOL};
 use super::matrix::product::Mma;
 use super::matrix::wgmma::Wgmma;
 use super::matrix::wmma::{Tile, Wmma};
@@ -92,6 +92,17 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn place(&self, pc: u32) -> Place {
         self.places.get(pc as usize).copied().unwrap_or_default()
+    }
+
+    /// The value of an operand of 64 bits in the constant pool.
+    pub(crate) fn constant(&self, operand: u32) -> Option<u64> {
+        let at = (operand & !IN_POOL) as usize;
+        let bytes = self
+            .pool
+            .as_slice()
+            .get(at..at + 8)
+            .filter(|_| operand & IN_POOL != 0)?;
+        bytes.try_into().ok().map(u64::from_le_bytes)
     }
 
     /// As written, with blanks squeezed.

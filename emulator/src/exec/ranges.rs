@@ -8,6 +8,8 @@ pub(crate) struct HostRange {
     pub start: u64,
     pub end: u64,
     pub writable: bool,
+    /// The host may write while the kernel runs.
+    pub host_writes: bool,
     pub name: String,
 }
 
@@ -57,6 +59,13 @@ impl Ranges {
         Err(refusal)
     }
 
+    /// Whether the host may change what is at an address.
+    pub(crate) fn host_writes(&self, address: u64) -> bool {
+        self.list
+            .iter()
+            .any(|r| r.host_writes && address >= r.start && address < r.end)
+    }
+
     /// The range nearest to an address.
     pub(crate) fn nearest(&self, address: u64) -> Option<&HostRange> {
         let distance = |r: &&HostRange| {
@@ -75,7 +84,8 @@ impl From<&crate::launch::Range> for HostRange {
         HostRange {
             start: range.address,
             end: range.address.saturating_add(range.bytes),
-            writable: range.access == Access::ReadWrite,
+            writable: range.access != Access::Read,
+            host_writes: range.access == Access::HostWrites,
             name: range.name.clone(),
         }
     }

@@ -2,8 +2,10 @@
 
 use super::cluster::{Cluster, Cta, Split, Waiting};
 use super::env::Env;
+use super::judge::ops;
+use super::livelock::Spin;
 use super::mbarrier::{Arrival, Mbarrier};
-use crate::fault::{BarrierState, DeadlockReport, Fault, Wait, WaitKind};
+use crate::fault::{BarrierState, DeadlockReport, Fault, PollReport, Space, Wait, WaitKind};
 
 /// The report about the first CTA of a cluster in which somebody waits.
 pub(super) fn deadlock(cluster: &Cluster, env: &Env<'_>, clusters: u32) -> Fault {
@@ -52,7 +54,10 @@ fn wait(cluster: &Cluster, cta: &Cta, env: &Env<'_>, warp: u32, split: &Split) -
         }
         Waiting::Cluster => (WaitKind::Cluster, Some(cluster_state(cluster))),
         Waiting::Registers(wanted) => (registers_wanted(cta, env, warp, wanted), None),
-        Waiting::No => (WaitKind::Spin, None),
+        Waiting::No => match split.spin.filter(|_| split.spins(cluster.epoch)) {
+            Some(spin) => return polling(cta, env, warp, split, spin),
+            None => (WaitKind::Spin, None),
+        },
     };
     Wait {
         location: env.location(cta.index, warp, None, pc),
@@ -69,6 +74,34 @@ fn registers_wanted(cta: &Cta, env: &Env<'_>, warp: u32, wanted: u32) -> WaitKin
         free: cta.free_registers,
         total: env.registers.unwrap_or(0) * 32 * cta.warps.len() as u32,
         holders: super::registers::holders(cta, env),
+    }
+}
+
+/// A split that goes round for ever.
+fn polling(cta: &Cta, env: &Env<'_>, warp: u32, split: &Split, spin: Spin) -> Wait {
+    let poll = spin.poll;
+    let (array, offset) = match poll.space {
+        Space::Global => {
+            let range = env.ranges.nearest(poll.place.1);
+            (
+                range.map(|r| r.name.clone()),
+                range.map_or(0, |r| poll.place.1 - r.start),
+            )
+        }
+        _ => (None, poll.place.1),
+    };
+    let lines = [spin.span.0, spin.span.1].map(|pc| env.program.place(pc).line);
+    Wait {
+        location: env.location(cta.index, warp, None, poll.pc),
+        lanes: split.mask,
+        on: WaitKind::Poll(PollReport {
+            array,
+            offset,
+            value: poll.value,
+            lines: (lines[0].min(lines[1]), lines[0].max(lines[1])),
+            writers: ops::writers(env.program, poll),
+        }),
+        state: None,
     }
 }
 

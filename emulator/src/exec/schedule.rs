@@ -7,6 +7,7 @@ use super::ctx::Ctx;
 use super::env::Env;
 use super::inst::Flow;
 use super::judge::watch;
+use super::livelock;
 use super::matrix::wgmma;
 use crate::fault::Fault;
 use crate::launch::Schedule;
@@ -24,7 +25,7 @@ const VAIN_POLLS: u32 = 4096;
 /// and again changes nothing.
 const WATCH_AFTER: u32 = 64;
 /// A poll in vain is recent for so many rounds.
-const RECENT: u64 = 32;
+pub(super) const RECENT: u64 = 32;
 /// Rounds in which everybody polled memory, until other clusters get their turn.
 const POLLING_ROUNDS: u32 = 16;
 /// Rounds after which a `try_wait` times out although others run.
@@ -45,7 +46,8 @@ pub(crate) enum Slice {
     Dead,
 }
 
-enum End {
+/// Why a split stopped.
+pub(super) enum End {
     Budget,
     Yield,
     Pause,
@@ -59,16 +61,19 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
     let before = cluster.instructions;
     let seeded = env.launch.settings.schedule == Schedule::Seeded;
     let mut polling = 0u32;
+    livelock::forget(cluster);
     loop {
         let epoch = cluster.epoch;
         round(cluster, env)?;
+        cluster.rounds += 1;
+        watch(cluster);
+        livelock::look(cluster, env)?;
         if live_splits(cluster).next().is_none() {
             copies::complete_all(cluster);
             return Ok(Slice::Finished);
         }
-        cluster.rounds += 1;
-        watch(cluster);
-        if live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle) {
+        let now = cluster.epoch;
+        if live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle || s.spins(now)) {
             if let Some(end) = nobody_got_anywhere(cluster, seeded) {
                 return Ok(end);
             }
@@ -132,6 +137,7 @@ fn nobody_got_anywhere(cluster: &mut Cluster, seeded: bool) -> Option<Slice> {
     }
     let epoch = cluster.epoch;
     let stuck = live_splits(cluster).all(|s| match s.waiting {
+        Waiting::No if s.spins(epoch) => true,
         Waiting::No | Waiting::Mbarrier { .. } => s.vain_epoch == epoch && s.vain_polls >= VAIN_POLLS,
         _ => true,
     });
@@ -178,9 +184,10 @@ fn round(cluster: &mut Cluster, env: &Env<'_>) -> Result<(), Box<Fault>> {
 }
 
 fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn: u32) -> Result<(), Box<Fault>> {
+    let epoch = cluster.epoch;
     let splits = &mut cluster.ctas[cta].warps[warp].splits;
     for split in splits.iter_mut() {
-        split.idle = false;
+        split.idle = split.spins(epoch);
         split.paused = false;
     }
     if pick(splits).is_none() {
@@ -224,7 +231,7 @@ fn pick(splits: &[Split]) -> Option<usize> {
 }
 
 /// Writes back where a split has come to.
-fn settle(x: &mut Ctx<'_>, end: &End) {
+pub(super) fn settle(x: &mut Ctx<'_>, end: &End) {
     if matches!(end, End::Exit) {
         let split = x.split;
         x.warp_mut().splits.swap_remove(split);
@@ -258,6 +265,16 @@ fn settle(x: &mut Ctx<'_>, end: &End) {
     }
     if alone {
         split.turn = 0;
+    }
+}
+
+/// One instruction of the split that a context has entered.
+pub(super) fn step(x: &mut Ctx<'_>) -> Result<End, Box<Fault>> {
+    x.polls = 0;
+    if x.cluster.judge.is_some() {
+        run_judged(x, &mut 1)
+    } else {
+        run_split(x, &mut 1)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, Space, Wait, WaitKind};
+use super::{
+    BarrierState, DeadlockReport, Fault, Location, MemoryFault, MemoryFaultKind, PollReport, Space, Wait, WaitKind,
+};
 
 /// Beyond this distance an address has nothing to do with the nearest array.
 const FAR: i64 = 1 << 20;
@@ -116,10 +118,23 @@ impl MemoryFault {
 impl Display for DeadlockReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (entry, cta) = (&self.entry, Index(self.cta));
+        if self.waits.iter().any(|w| matches!(w.on, WaitKind::Poll(_))) {
+            write!(
+                f,
+                "livelock in \"{entry}\", thread block {cta}: every role waits or polls memory that nobody changes any more"
+            )?;
+            return self.list(f);
+        }
         write!(
             f,
             "deadlock in \"{entry}\", thread block {cta}: every role waits and nothing is in flight"
         )?;
+        self.list(f)
+    }
+}
+
+impl DeadlockReport {
+    fn list(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut shown = 0;
         let mut rest = self.waits.as_slice();
         while let Some(first) = rest.first() {
@@ -160,9 +175,18 @@ fn write_wait(f: &mut Formatter<'_>, wait: &Wait, last_warp: u32) -> fmt::Result
             None => subject = format!("{subject} ({})", lanes(wait.lanes)),
         }
     }
-    let verb = if at.warp == last_warp { "waits" } else { "wait" };
+    let one = at.warp == last_warp;
+    let verb = match &wait.on {
+        WaitKind::Poll(_) if one => "polls",
+        WaitKind::Poll(_) => "poll",
+        _ if one => "waits",
+        _ => "wait",
+    };
     write!(f, "\n  {subject} {verb} {}", target(wait))?;
     write!(f, "\n    {}", Line(at))?;
+    if let WaitKind::Poll(poll) = &wait.on {
+        write!(f, "\n    {}", writers_text(poll))?;
+    }
     if let WaitKind::Registers { .. } = &wait.on {
         write!(f, "\n    {}", pool_text(&wait.on))?;
     }
@@ -196,6 +220,19 @@ fn target(wait: &Wait) -> String {
             let list = list.join(", ");
             format!("until {noun} {list} of the same warpgroup {verb} the wgmma of line {line}")
         }
+        WaitKind::Poll(poll) => {
+            let place = match &poll.array {
+                Some(array) => format!("\"{array}\"+{}", poll.offset),
+                None => format!("shared+{}", poll.offset),
+            };
+            let (first, last) = poll.lines;
+            let lines = if first == last {
+                format!("line {first}")
+            } else {
+                format!("lines {first} to {last}")
+            };
+            format!("{place} in the loop of {lines}, where {} stays", poll.value)
+        }
         WaitKind::Copies => "for copies".into(),
         WaitKind::Spin => "in a loop that polls memory".into(),
     }
@@ -212,6 +249,17 @@ pub(crate) fn lanes(mask: u32) -> String {
             let list = (0..32).filter(|l| mask >> l & 1 != 0).map(|l: u32| l.to_string());
             format!("lanes {}", list.collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+/// Who could end a loop.
+fn writers_text(poll: &PollReport) -> String {
+    let memory = if poll.array.is_some() { "global" } else { "shared" };
+    let list: Vec<_> = poll.writers.iter().map(ToString::to_string).collect();
+    match list.as_slice() {
+        [] => format!("no other instruction of the module writes {memory} memory"),
+        [one] => format!("line {one} may write there"),
+        [rest @ .., last] => format!("lines {} and {last} may write there", rest.join(", ")),
     }
 }
 

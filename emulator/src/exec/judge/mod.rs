@@ -5,7 +5,7 @@
 pub(crate) mod clock;
 pub(crate) mod copies;
 pub(crate) mod global;
-mod ops;
+pub(crate) mod ops;
 mod report;
 mod shadow;
 pub(crate) mod sync;

@@ -2,8 +2,10 @@
 //! the text of the module, once, so that decoding and the handlers know nothing of the judge.
 
 use super::shadow::{STRONG, WRITE};
+use crate::exec::livelock::Poll;
 use crate::exec::memory::space;
 use crate::exec::program::Program;
+use crate::fault::Space;
 use crate::ptx::types::Ty;
 
 /// What an instruction does, as far as the judge cares.
@@ -66,14 +68,58 @@ pub(crate) fn table(program: &Program, global: bool) -> Vec<Op> {
     (0..program.code.len()).map(op).collect()
 }
 
-fn classify(text: &str, extra: u32, global: bool) -> Op {
+/// Bytes per lane of an instruction that reads memory which others may write: `ld`, `atom`, `red`.
+pub(crate) fn polled(program: &Program, pc: u32) -> Option<u32> {
+    let (place, next) = (program.place(pc), program.place(pc + 1));
+    if (place.start, place.end) == (next.start, next.end) {
+        return None;
+    }
+    let text = program.text.get(place.start as usize..place.end as usize)?;
+    let op = classify(text, program.code[pc as usize].extra, true);
+    let plain_store = opcode(text).starts_with("st.");
+    (op.kind == Kind::Access && !plain_store).then_some(u32::from(op.bytes))
+}
+
+/// Lines of instructions that may write what is polled: stores and atomics on that space, less those at other fixed
+/// addresses, and less the one that polls.
+pub(crate) fn writers(program: &Program, poll: Poll) -> Vec<u32> {
+    let own = if poll.space == Space::Global {
+        space::GLOBAL
+    } else {
+        space::SHARED
+    };
+    let mut lines = Vec::new();
+    for (pc, inst) in program.code.iter().enumerate() {
+        let (place, next) = (program.place(pc as u32), program.place(pc as u32 + 1));
+        let text = program.text.get(place.start as usize..place.end as usize).unwrap_or("");
+        if pc as u32 == poll.pc || (place.start, place.end) == (next.start, next.end) {
+            continue;
+        }
+        let (op, code) = (classify(text, inst.extra, true), inst.extra & space::MASK);
+        let writes = op.kind == Kind::Access && op.flags & WRITE != 0 && (code == own || code == space::GENERIC);
+        let fixed = program.constant(inst.a).map(|base| base.wrapping_add(inst.imm));
+        let apart = |at: u64| at + u64::from(op.bytes) <= poll.place.1 || at >= poll.place.1 + 8;
+        let elsewhere = own == space::SHARED && fixed.is_some_and(apart);
+        if writes && !elsewhere && !lines.contains(&place.line) {
+            lines.push(place.line);
+        }
+    }
+    lines
+}
+
+/// The opcode with its modifiers.
+pub(crate) fn opcode(text: &str) -> &str {
     let text = text.trim_start();
     let text = match text.strip_prefix('@') {
         Some(rest) => rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start(),
         None => text,
     };
     let word = text.split(|c: char| c.is_whitespace() || c == '[').next().unwrap_or("");
-    let word = word.trim_end_matches(';');
+    word.trim_end_matches(';')
+}
+
+fn classify(text: &str, extra: u32, global: bool) -> Op {
+    let word = opcode(text);
     let parts: Vec<&str> = word.split('.').collect();
     Op {
         rule: rule(&parts),

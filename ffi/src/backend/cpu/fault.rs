@@ -45,6 +45,16 @@ fn wait(wait: &Wait) -> Value {
             json!({"missing_warps": warps, "product_line": line}),
         ),
         WaitKind::Warp { missing } => ("warp".into(), json!({"missing": missing})),
+        WaitKind::Poll(poll) => (
+            "poll".into(),
+            json!({
+                "array": poll.array,
+                "offset": poll.offset,
+                "value": poll.value,
+                "lines": [poll.lines.0, poll.lines.1],
+                "writers": poll.writers,
+            }),
+        ),
         WaitKind::Registers {
             wanted,
             held,

@@ -209,7 +209,7 @@ pub fn execute(
         address,
         bytes: 64,
         name: "control".into(),
-        access: emulator::Access::ReadWrite,
+        access: emulator::Access::HostWrites,
     }));
     let launch = emulator::Launch {
         grid: plan.grid,

@@ -41,6 +41,30 @@ def test_misuse_is_a_kernel_fault_with_both_places() -> None:
     assert (error.line, error.fields["other"]["line"]) == (15, 14)
 
 
+GLOBAL = pytest.mark.parametrize("name", ["global_flag_too_early", "global_store_not_waited", "global_sum_not_atomic"])
+
+
+def run_two_blocks(name: str, entry: str, **settings: object) -> None:
+    """Launch on one host thread: several meet in no certain order."""
+    with wb.cpu(threads=1, **settings):
+        wb.load(FOLDER / f"{name}.ptx").entries[entry]((2,), (64,), [np.zeros(1024, np.float32)], timeout=20.0)
+
+
+@GLOBAL
+def test_race_in_global_memory_names_the_array(name: str) -> None:
+    with pytest.raises(wb.RaceError) as caught:
+        run_two_blocks(name, "bug", global_races=True)
+    expected = (FOLDER / f"{name}.txt").read_text().rstrip()
+    assert str(caught.value) == f"bug: {expected}"
+    assert caught.value.array == "data"
+
+
+@GLOBAL
+def test_race_in_global_memory_is_not_looked_for_without_being_asked(name: str) -> None:
+    run_two_blocks(name, "bug", checks="all")
+    run_two_blocks(name, "twin", global_races=True)
+
+
 @pytest.mark.parametrize("checks", ["none", "memory"])
 def test_race_is_not_looked_for_without_being_asked(checks: str) -> None:
     run("barrier_missing", "bug", checks)

@@ -12,7 +12,7 @@ from warpbridge.settings import Settings
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS"):
+    for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS", "GLOBAL_RACES"):
         monkeypatch.delenv(f"WARPBRIDGE_{name}", raising=False)
     monkeypatch.setattr(settings, "_default", None)
 
@@ -28,6 +28,15 @@ def test_cpu_sets_and_restores_nested() -> None:
             assert settings.current() == Settings(schedule=1, checks=1)
         assert settings.current().seed == 7
     assert settings.current() == Settings()
+
+
+def test_global_races_ask_for_all_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wb.cpu(global_races=True):
+        assert settings.current() == Settings(checks=3)
+    with wb.cpu(checks="all", global_races=True):
+        assert settings.current() == Settings(checks=3)
+    monkeypatch.setenv("WARPBRIDGE_GLOBAL_RACES", "1")
+    assert settings.current() == Settings(checks=3)
 
 
 def test_cpu_is_of_one_thread() -> None:
@@ -52,6 +61,11 @@ def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"checks": "some"}, "cpu: checks is 'some', expected 'none', 'memory' or 'all'"),
         ({"seed": -1}, "cpu: seed is -1, expected 0 to 2**64 - 1"),
         ({"threads": 5000}, "cpu: threads is 5000, expected 1 to 1024, or 0 for one per core"),
+        ({"global_races": 1}, "cpu: global_races is 1, expected True or False"),
+        (
+            {"global_races": True, "checks": "memory"},
+            "cpu: global_races needs 'all' of checks, found 'memory'; leave that one out",
+        ),
     ],
 )
 def test_cpu_refuses(keywords: dict, text: str) -> None:
@@ -65,6 +79,7 @@ def test_cpu_refuses(keywords: dict, text: str) -> None:
     [
         ("SCHEDULE", "lazy", "WARPBRIDGE_SCHEDULE is 'lazy', expected 'eager', 'latest' or 'seeded'"),
         ("SEED", "many", "WARPBRIDGE_SEED is 'many', expected a whole number"),
+        ("GLOBAL_RACES", "yes", "WARPBRIDGE_GLOBAL_RACES is 'yes', expected 0 or 1"),
     ],
 )
 def test_environment_refuses(monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str) -> None:

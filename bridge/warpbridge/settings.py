@@ -20,6 +20,8 @@ Checks = Literal["none", "memory", "all"]
 # In the order of wb_mode's numbers.
 SCHEDULES: tuple[Schedule, ...] = ("eager", "latest", "seeded")
 CHECKS: tuple[Checks, ...] = ("none", "memory", "all")
+GLOBAL_RACES = len(CHECKS)
+"""The number of `checks` for "all" with races in global memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,12 @@ def current() -> Settings:
 
 @contextlib.contextmanager
 def cpu(
-    schedule: Schedule = "eager", seed: int = 0, checks: Checks = "memory", threads: int | None = None
+    schedule: Schedule = "eager",
+    seed: int = 0,
+    checks: Checks | None = None,
+    threads: int | None = None,
+    *,
+    global_races: bool = False,
 ) -> Iterator[None]:
     """Set how the CPU device runs launches that this thread makes inside the ``with`` block.
 
@@ -57,27 +64,34 @@ def cpu(
         For ``"seeded"``.
     checks
         ``"memory"`` checks bounds and alignment and finds deadlocks, and names arrays; ``"all"`` adds races, missing
-        waits and uninitialised reads; ``"none"`` omits the names.
+        waits and uninitialised reads; ``"none"`` omits the names. Default: ``"memory"``, or ``"all"`` with
+        `global_races`.
     threads
         Host threads that execute thread blocks; one per core by default.
+    global_races
+        Find races in global memory too, between threads, thread blocks and bulk copies, at a price in time and memory.
 
     Raises
     ------
     ArgumentError
-        A value is not one of those.
+        A value is not one of those, or `global_races` comes with other checks than ``"all"``.
     """
-    token = _current.set(_settings(schedule, checks, seed, 0 if threads is None else threads, ("", "", "", "")))
+    titles = tuple(f"cpu: {title}" for title in ("schedule", "checks", "seed", "threads", "global_races"))
+    number = 0 if threads is None else threads
+    token = _current.set(_settings(schedule, checks, seed, number, global_races, titles))
     try:
         yield
     finally:
         _current.reset(token)
 
 
-def _settings(schedule: str, checks: str, seed: int, threads: int, names: tuple[str, str, str, str]) -> Settings:
-    """Check the four values; `names` are the environment variables they came from, empty for `cpu`'s arguments."""
-    titles = [
-        name or f"cpu: {title}" for name, title in zip(names, ("schedule", "checks", "seed", "threads"), strict=True)
-    ]
+def _settings(
+    schedule: str, checks: str | None, seed: int, threads: int, global_races: object, titles: tuple[str, ...]
+) -> Settings:
+    """Check the values; `titles` say in their order where they came from."""
+    if not isinstance(global_races, bool):
+        raise ArgumentError(f"{titles[4]} is {global_races!r}, expected True or False", argument="global_races")
+    checks = checks or ("all" if global_races else "memory")
     if schedule not in SCHEDULES:
         raise ArgumentError(f"{titles[0]} is {schedule!r}, expected 'eager', 'latest' or 'seeded'", argument="schedule")
     if checks not in CHECKS:
@@ -86,19 +100,29 @@ def _settings(schedule: str, checks: str, seed: int, threads: int, names: tuple[
         raise ArgumentError(f"{titles[2]} is {seed}, expected 0 to 2**64 - 1", argument="seed")
     if not 0 <= threads <= 1024:
         raise ArgumentError(f"{titles[3]} is {threads}, expected 1 to 1024, or 0 for one per core", argument="threads")
-    return Settings(SCHEDULES.index(schedule), CHECKS.index(checks), seed, threads)
+    if global_races and checks != "all":
+        text = f"{titles[4]} needs 'all' of {titles[1].removeprefix('cpu: ')}, found {checks!r}; leave that one out"
+        raise ArgumentError(text, argument="global_races")
+    return Settings(
+        SCHEDULES.index(schedule), GLOBAL_RACES if global_races else CHECKS.index(checks), seed, threads
+    )
 
 
 def _from_environment() -> Settings:
     """Read the environment once."""
     global _default  # noqa: PLW0603 - read once per process
     if _default is None:
-        names = ("WARPBRIDGE_SCHEDULE", "WARPBRIDGE_CHECKS", "WARPBRIDGE_SEED", "WARPBRIDGE_THREADS")
-        schedule, checks, seed, threads = (os.environ.get(name, "").strip() for name in names)
-        _default = _settings(
-            schedule or "eager", checks or "memory", _number(names[2], seed), _number(names[3], threads), names
-        )
+        names = tuple(f"WARPBRIDGE_{name}" for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS", "GLOBAL_RACES"))
+        schedule, checks, seed, threads, races = (os.environ.get(name, "").strip() for name in names)
+        numbers = _number(names[2], seed), _number(names[3], threads)
+        _default = _settings(schedule or "eager", checks, *numbers, _switch(names[4], races), names)
     return _default
+
+
+def _switch(name: str, text: str) -> bool:
+    if text not in {"", "0", "1"}:
+        raise ArgumentError(f"{name} is {text!r}, expected 0 or 1", argument=name)
+    return text == "1"
 
 
 def _number(name: str, text: str) -> int:

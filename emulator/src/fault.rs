@@ -163,6 +163,8 @@ pub struct BarrierState {
     pub missing: Vec<String>,
     /// Who arrived last, as text (`role consumer (warp 2), line 17`), where known.
     pub last_arrival: Option<String>,
+    /// The last copy that counted on an mbarrier whose bytes do not add up, as text (`512 bytes, warp 0, line 21`).
+    pub last_copy: Option<String>,
 }
 
 /// One blocked warp (or part of one).

@@ -4,7 +4,7 @@
 #![allow(missing_docs)]
 mod common;
 use common::{parse, Args, Run, SCHEDULES};
-use emulator::{Checks, Fault};
+use emulator::{Checks, Fault, MapElement, TensorMap};
 
 /// Aligned as arrays from an allocator of a GPU are.
 #[repr(align(256))]
@@ -19,11 +19,28 @@ struct Case {
     blocks: u32,
 }
 
+/// The data as 32 rows of 32 floats, in boxes of 8 rows of 16.
+fn map(data: &[u32; 1024]) -> TensorMap {
+    TensorMap {
+        rank: 2,
+        element: MapElement::F32,
+        address: data.as_ptr() as u64,
+        sizes: [32, 32, 0, 0, 0],
+        strides: [128, 0, 0, 0],
+        box_sizes: [16, 8, 0, 0, 0],
+        element_strides: [1, 1, 0, 0, 0],
+        ..TensorMap::default()
+    }
+}
+
 impl Case {
     fn run(&self, entry: &str, schedule: (emulator::Schedule, u64)) -> Result<(), Fault> {
         let module = parse(self.text);
         let mut data = Box::new(Data([0; 1024]));
         let mut args = Args::default();
+        if self.name.starts_with("tensor") {
+            args.push(map(&data.0).encode());
+        }
         args.array("data", &mut data.0);
         let mut run = Run::new(&module, entry, self.blocks, self.threads).schedule(schedule.0, schedule.1);
         run.settings.checks = Checks::All;
@@ -117,6 +134,7 @@ hazards! {
     expected_too_late(64, 1);
     flag_not_volatile(64, 1);
     global_flag_too_early(64, 2);
+    global_store_not_waited(64, 2);
     global_sum_not_atomic(64, 2);
     histogram_not_atomic(64, 1);
     init_missing(64, 1);
@@ -135,6 +153,10 @@ hazards! {
     registers_starved(384, 1);
     registers_twice(128, 1);
     shared_never_written(32, 1);
+    tensor_bytes_of_inner_part(64, 1);
+    tensor_stage_still_stored(64, 1);
+    tensor_store_unfenced(64, 1);
+    tensor_wait_missing(32, 1);
     wait_after_inval(64, 1);
     wait_group_too_few(32, 1);
     wait_never_satisfied(64, 1);

@@ -143,6 +143,6 @@ fn sums_of_halves_must_keep_subnormal_numbers() {
     let error = lacking.unsupported_in("k").expect("a form that the ISA does not have");
     assert_eq!(
         error.to_string(),
-        "line 7, column 5: instruction \"cp.reduce.async.bulk.global.shared::cta....\" is not supported"
+        "line 7, column 5: instruction \"cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f16\" is not supported"
     );
 }

@@ -109,7 +109,7 @@ typedef struct {
   double timeout_s;
   // CPU device: 0 eager, 1 latest, 2 seeded.
   uint32_t schedule;
-  // CPU device: 0 none, 1 memory, 2 all.
+  // CPU device: 0 none, 1 memory, 2 all, 3 all and races in global memory.
   uint32_t checks;
   // CPU device.
   uint64_t seed;

@@ -28,6 +28,8 @@ pub(crate) struct Mbarrier {
     pub last: Option<Arrival>,
     /// Warps whose `try_wait` has timed out in this phase although it need not.
     pub refused: u32,
+    /// The last copy that told it of bytes: who issued it, and how many.
+    pub copied: Option<(Arrival, u64)>,
 }
 
 impl Mbarrier {
@@ -124,14 +126,15 @@ fn wake(cluster: &mut Cluster, cta: usize, address: u32) {
     }
 }
 
-/// Bytes have come.
-pub(crate) fn complete_tx(cluster: &mut Cluster, cta: usize, address: u32, bytes: u64) {
+/// Bytes have come, by a copy of `who`.
+pub(crate) fn complete_tx(cluster: &mut Cluster, cta: usize, address: u32, bytes: u64, who: Arrival) {
     cluster.epoch += 1;
     let Ok(number) = index(cluster, cta, address) else {
         return;
     };
     let barrier = &mut cluster.ctas[cta].mbarriers[number];
     barrier.tx -= bytes as i64;
+    barrier.copied = Some((who, bytes));
     if barrier.complete_if_due() {
         wake(cluster, cta, address);
     }
@@ -196,6 +199,7 @@ pub(crate) unsafe fn init(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             phase: 0,
             last: None,
             refused: 0,
+            copied: None,
         };
         x.cluster.ctas[cta].invalidated.retain(|(at, _)| *at != address);
         match index(x.cluster, cta, address) {

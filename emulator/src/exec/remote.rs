@@ -4,6 +4,7 @@
 use super::copies::{known_barrier, submit, BulkCopy};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::mbarrier::Arrival;
 use super::memory::{addresses, place, space};
 use super::reduce::reduction;
 
@@ -49,6 +50,7 @@ fn issue(x: &mut Ctx<'_>, operation: u32, at: (u64, u64), values: &[u8], lane: u
         lane,
         BulkCopy {
             number: 0,
+            by: Arrival::default(),
             source: 0,
             held: values.to_vec(),
             target,

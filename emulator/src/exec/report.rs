@@ -113,6 +113,10 @@ fn mbarrier_state(cluster: &Cluster, env: &Env<'_>, barrier: &Mbarrier) -> Barri
         tx_bytes: barrier.tx,
         missing: Vec::new(),
         last_arrival: barrier.last.map(|by| arrival(cluster, env, by)),
+        last_copy: barrier
+            .copied
+            .filter(|_| barrier.tx != 0)
+            .map(|(by, bytes)| format!("{bytes} bytes, {}", arrival(cluster, env, by))),
     }
 }
 
@@ -147,6 +151,7 @@ fn barrier_state(cta: &Cta, env: &Env<'_>, id: u32) -> BarrierState {
         last_arrival: barrier
             .last
             .map(|(warp, pc)| format!("{}, line {}", who(env, warp), env.program.place(pc).line)),
+        last_copy: None,
     }
 }
 
@@ -166,6 +171,7 @@ fn cluster_state(cluster: &Cluster) -> BarrierState {
         tx_bytes: 0,
         missing: Vec::new(),
         last_arrival: None,
+        last_copy: None,
     }
 }
 

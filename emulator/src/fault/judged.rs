@@ -45,6 +45,9 @@ impl RaceReport {
             (RaceKind::ProxyFence, _) => {
                 "fence.proxy.async behind the write, before the barrier that the reader's thread passes"
             }
+            (RaceKind::CopyInFlight, _) if self.array.is_some() => {
+                "a wait on the copy's mbarrier, or for its group without .read, and then an order between the two"
+            }
             (RaceKind::CopyInFlight, _) => {
                 "a wait on the copy's mbarrier, or for its group and then a barrier, between the two"
             }

@@ -303,6 +303,9 @@ fn state_text(on: &WaitKind, state: &BarrierState) -> String {
         bytes if bytes > 0 => text.push_str(&format!(", {bytes} bytes expected but never copied")),
         bytes => text.push_str(&format!(", {} bytes copied but never expected", -bytes)),
     }
+    if let Some(copy) = &state.last_copy {
+        text.push_str(&format!(" (the last copy: {copy})"));
+    }
     if !state.missing.is_empty() {
         text.push_str(&format!(" ({})", state.missing.join(", ")));
     }

@@ -12,4 +12,4 @@ pub(crate) mod tree;
 pub(crate) mod types;
 mod variable;
 
-pub(crate) use parser::{parse, shorten};
+pub(crate) use parser::{cut, parse};

@@ -214,7 +214,12 @@ impl<'t> Parser<'t> {
 
 /// Long garbage would bury the message.
 pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(40) {
+    cut(text, 40)
+}
+
+/// The same, for texts of other lengths.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }

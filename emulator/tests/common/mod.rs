@@ -1,7 +1,7 @@
 //! Runs PTX on host arrays: what every test of this crate needs.
 #![allow(dead_code)] // each test file uses its part
 
-use emulator::{Access, Fault, Launch, Module, Outcome, Range, Role, Schedule, Settings, Stop};
+use emulator::{Access, Fault, Launch, Module, Outcome, Range, Role, Schedule, Settings, Stop, TraceSink};
 
 /// Parameters, laid out as they are pushed.
 #[derive(Default)]
@@ -102,7 +102,16 @@ impl<'a> Run<'a> {
     }
 
     pub fn until(&self, args: &Args, stop: &Stop) -> Result<Outcome, Fault> {
-        let launch = Launch {
+        emulator::run(self.module, self.entry, &self.launch(args, stop))
+    }
+
+    pub fn traced(&self, args: &Args, sink: &TraceSink) -> Result<Outcome, Fault> {
+        let stop = Stop::new(None);
+        emulator::run_traced(self.module, self.entry, &self.launch(args, &stop), sink)
+    }
+
+    fn launch<'b>(&'b self, args: &'b Args, stop: &'b Stop) -> Launch<'b> {
+        Launch {
             grid: self.grid,
             block: self.block,
             cluster: self.cluster,
@@ -112,8 +121,7 @@ impl<'a> Run<'a> {
             roles: &self.roles,
             settings: self.settings,
             stop,
-        };
-        emulator::run(self.module, self.entry, &launch)
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub fn ask<'a>(isa: &Isa, row: &'a Row) -> Answer<'a> {
 
 /// As messages cut long names.
 fn short(spelling: &str) -> String {
-    match spelling.char_indices().nth(40) {
+    match spelling.char_indices().nth(160) {
         Some((end, _)) => format!("{}...", &spelling[..end]),
         None => spelling.to_owned(),
     }

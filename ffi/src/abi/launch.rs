@@ -115,8 +115,8 @@ pub(super) fn read_mode(mode: &wb_mode) -> Result<Mode> {
     let checks = match mode.checks {
         0 => Checks::None,
         1 => Checks::Memory,
-        2 => Checks::All,
-        other => return Err(refuse(format!("checks is {other}, expected 0, 1 or 2"))),
+        2 | 3 => Checks::All,
+        other => return Err(refuse(format!("checks is {other}, expected 0, 1, 2 or 3"))),
     };
     if mode.timeout_s.is_nan() {
         return Err(refuse("timeout_s is nan, expected a number of seconds".into()));
@@ -130,7 +130,7 @@ pub(super) fn read_mode(mode: &wb_mode) -> Result<Mode> {
         seed: mode.seed,
         checks,
         threads: mode.threads,
-        ..Settings::default()
+        global_races: mode.checks == 3,
     };
     Ok(Mode {
         stream: StreamHandle(mode.stream),

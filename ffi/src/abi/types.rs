@@ -135,7 +135,7 @@ pub struct wb_mode {
     pub timeout_s: f64,
     /// CPU device: 0 eager, 1 latest, 2 seeded.
     pub schedule: u32,
-    /// CPU device: 0 none, 1 memory, 2 all.
+    /// CPU device: 0 none, 1 memory, 2 all, 3 all and races in global memory.
     pub checks: u32,
     /// CPU device.
     pub seed: u64,

@@ -88,6 +88,7 @@ pub(crate) fn group<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<(
     };
     let run: Handler = if is_bulk { copies::wait_bulk } else { copies::wait_group };
     l.emit(Inst {
+        c: u32::from(has(i, "read")),
         imm,
         extra: u32::from(all),
         ..blank(run)

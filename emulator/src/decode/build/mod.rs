@@ -40,7 +40,8 @@ pub(crate) fn written(i: &Instruction<'_>) -> String {
         text.push('.');
         text.push_str(modifier);
     }
-    crate::ptx::shorten(&text)
+    // The modifier to blame may stand last: the ISA's longest spelling fits.
+    crate::ptx::cut(&text, 160)
 }
 
 /// The error for forms outside the table, or with operands that the form does not have.

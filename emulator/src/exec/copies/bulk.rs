@@ -3,7 +3,8 @@
 use super::flight::{finish, known_barrier, submit, BulkCopy, Signal};
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::{Flow, Inst};
-use crate::exec::judge::copies as judge;
+use crate::exec::judge::copies::{self as judge, Groups};
+use crate::exec::mbarrier::Arrival;
 use crate::exec::memory::{place, space, RANK_SHIFT};
 use crate::exec::reduce::reduction;
 use crate::exec::trace;
@@ -90,6 +91,7 @@ fn issue_bulk(x: &mut Ctx<'_>, i: &Inst, lane: u32, rank: Option<u64>) -> Result
     };
     let copy = BulkCopy {
         number: 0,
+        by: Arrival::default(),
         source,
         held: Vec::new(),
         target,
@@ -108,14 +110,17 @@ pub(crate) unsafe fn commit_bulk(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow 
     }
     trace::commit(x, true);
     let committed = x.warp().copies.bulk_committed;
-    judge::commit(x, mask, true, &committed).err().unwrap_or(Flow::Next)
+    judge::commit(x, mask, &[Groups::Bulk, Groups::Stored], &committed)
+        .err()
+        .unwrap_or(Flow::Next)
 }
 
-/// `cp.async.bulk.wait_group{.read} imm`.
+/// `cp.async.bulk.wait_group{.read} imm`, `c` 1 for `.read`: what was stored may not be there yet.
 pub(crate) unsafe fn wait_bulk(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     let (own_cta, own_warp) = (x.cta, x.warp);
     let committed = x.warp().copies.bulk_committed;
     let keep = i.imm as u32;
+    let only_read = i.c == 1;
     let due = |copy: &BulkCopy| match copy.signal {
         Signal::Group { cta, warp, lane, group } => {
             let mine = cta == own_cta && warp == own_warp && mask >> lane & 1 != 0;
@@ -133,7 +138,14 @@ pub(crate) unsafe fn wait_bulk(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         }
     }
     trace::wait_groups(x, true, keep, false);
-    judge::waited(x, mask, true, &committed, Some(keep))
-        .err()
-        .unwrap_or(Flow::Next)
+    let kinds: &[_] = match only_read {
+        true => &[Groups::Bulk],
+        false => &[Groups::Bulk, Groups::Stored],
+    };
+    for kind in kinds {
+        if let Err(flow) = judge::waited(x, mask, *kind, &committed, Some(keep)) {
+            return flow;
+        }
+    }
+    Flow::Next
 }

@@ -5,7 +5,7 @@ use crate::exec::cluster::Cluster;
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::Flow;
 use crate::exec::judge::copies as judge;
-use crate::exec::mbarrier::{complete_tx, locate_address};
+use crate::exec::mbarrier::{complete_tx, locate_address, Arrival};
 use crate::exec::memory::space;
 use crate::exec::reduce::Combine;
 use crate::exec::tensor::walk::TensorBox;
@@ -30,6 +30,8 @@ pub(crate) enum Signal {
 #[derive(Clone, Debug)]
 pub(crate) struct BulkCopy {
     pub number: u64,
+    /// Who issued it; `submit` says so.
+    pub by: Arrival,
     pub source: usize,
     /// The bytes themselves, where they come from registers.
     pub held: Vec<u8>,
@@ -78,6 +80,7 @@ pub(crate) fn submit(x: &mut Ctx<'_>, lane: u32, copy: BulkCopy) -> Result<(), F
     x.cluster.issued += 1;
     let copy = BulkCopy {
         number: x.cluster.issued,
+        by: (x.cta().rank, x.warp as u32, x.pc),
         ..copy
     };
     x.touch();
@@ -103,7 +106,7 @@ pub(super) fn finish(cluster: &mut Cluster, copy: &BulkCopy) {
     }
     cluster.epoch += 1;
     if let Signal::Mbarrier { cta, address } = copy.signal {
-        complete_tx(cluster, cta, address, copy.bytes);
+        complete_tx(cluster, cta, address, copy.bytes, copy.by);
     }
 }
 

@@ -4,7 +4,7 @@ use super::flight::move_bytes;
 use crate::exec::cluster::Cluster;
 use crate::exec::ctx::Ctx;
 use crate::exec::inst::{Flow, Inst};
-use crate::exec::judge::copies as judge;
+use crate::exec::judge::copies::{self as judge, Groups};
 use crate::exec::mbarrier::{add_pending, arrive_at, flag, locate, Arrival};
 use crate::exec::memory::{addresses, place, space};
 use crate::exec::trace;
@@ -144,7 +144,9 @@ pub(crate) unsafe fn commit_group(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow
     }
     trace::commit(x, false);
     let committed = x.warp().copies.committed;
-    judge::commit(x, mask, false, &committed).err().unwrap_or(Flow::Next)
+    judge::commit(x, mask, &[Groups::Lane], &committed)
+        .err()
+        .unwrap_or(Flow::Next)
 }
 
 /// `cp.async.wait_group imm`, and `wait_all` with `extra` 1.
@@ -159,7 +161,7 @@ pub(crate) unsafe fn wait_group(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     });
     trace::wait_groups(x, false, keep, all);
     let keep = (!all).then_some(keep);
-    judge::waited(x, mask, false, &committed, keep)
+    judge::waited(x, mask, Groups::Lane, &committed, keep)
         .err()
         .unwrap_or(Flow::Next)
 }

@@ -12,15 +12,29 @@ use crate::exec::ctx::Ctx;
 use crate::exec::inst::Flow;
 use crate::fault::Fault;
 
-/// Copies of one kind of a warp: their agent counts them.
+/// Kinds of groups that a warp's copies are counted in, each with an agent of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Groups {
+    /// `cp.async`.
+    Lane,
+    /// Bulk copies out of shared memory, which is free again when they have read.
+    Bulk,
+    /// The same copies, and global memory, which is written later.
+    Stored,
+}
+
+/// Kinds.
+const KINDS: usize = 3;
+
+/// Copies of one kind of a warp.
 #[derive(Clone, Debug, Default)]
-struct Groups {
+struct Count {
     issued: u32,
     /// How many had been issued when each group was committed.
     ends: Vec<u32>,
 }
 
-impl Groups {
+impl Count {
     /// After lanes have committed `group` groups.
     fn commit(&mut self, group: u32) {
         let group = group as usize;
@@ -46,8 +60,8 @@ impl Groups {
 pub(crate) struct Flights {
     /// The agents of threads are below.
     first: Agent,
-    /// `cp.async` of each warp, then bulk groups of each warp.
-    groups: Vec<Groups>,
+    /// By warp and kind.
+    counts: Vec<Count>,
     next: Agent,
     /// The latest bulk copy of each agent, with the thread block whose shared memory it touches.
     bulk: HashMap<(usize, Agent), Access>,
@@ -56,9 +70,15 @@ pub(crate) struct Flights {
 impl Flights {
     pub(super) fn reset(&mut self, base: Agent, warps: usize) {
         self.first = base + warps as Agent * 32;
-        self.groups = vec![Groups::default(); warps * 2];
-        self.next = self.first + warps as Agent * 2;
+        self.counts = vec![Count::default(); warps * KINDS];
+        self.next = self.first + (warps * KINDS) as Agent;
         self.bulk.clear();
+    }
+
+    /// The agent of a warp's copies of a kind, and its count.
+    fn of(&mut self, warp: usize, kind: Groups) -> (Agent, &mut Count) {
+        let at = warp * KINDS + kind as usize;
+        (self.first + at as Agent, &mut self.counts[at])
     }
 
     pub(super) fn new_agent(&mut self) -> Agent {
@@ -101,6 +121,36 @@ impl Judge {
         Ok(())
     }
 
+    /// The global side of a bulk copy, where global memory is followed: pieces of it, one per row of a box.
+    fn fly_global(&mut self, x: &mut Ctx<'_>, copy: &BulkCopy, access: Access) -> Result<(), Box<Fault>> {
+        if x.env.global.is_none() {
+            return Ok(());
+        }
+        let warp = self.number(x.cta, x.warp);
+        let read = Access {
+            flags: COPY | ASYNC,
+            ..access
+        };
+        let write = Access {
+            agent: self.flights.of(warp, Groups::Stored).0,
+            flags: COPY | ASYNC | WRITE | if copy.combine.is_some() { STRONG } else { 0 },
+            ..access
+        };
+        let stores = matches!(copy.signal, Signal::Group { .. });
+        let (flat, side) = if stores {
+            (copy.target, write)
+        } else {
+            (copy.source, read)
+        };
+        let Some(tensor) = &copy.tensor else {
+            return self.in_global(x, flat as u64, copy.bytes as u32, side);
+        };
+        let mut pieces = Vec::new();
+        tensor.rows(|_, row| pieces.extend(row.map(|row| (row.address as u64, row.bytes as u32))));
+        let mut pieces = pieces.into_iter();
+        pieces.try_for_each(|(address, bytes)| self.in_global(x, address, bytes, side))
+    }
+
     /// Bulk copies that touch the shared memory of a thread block and that none of its threads has waited for.
     pub(super) fn unfinished(&self, cta: usize, known: &Clock) -> Option<Access> {
         let late = |(place, access): (&(usize, Agent), &Access)| {
@@ -114,11 +164,11 @@ impl Judge {
 pub(crate) fn lane_copy(x: &mut Ctx<'_>, lane: u32, target: usize, bytes: u32) -> Result<(), Flow> {
     with(x, |judge, x| {
         let warp = judge.number(x.cta, x.warp);
-        let groups = &mut judge.flights.groups[warp];
-        groups.issued += 1;
-        let time = groups.issued;
+        let (agent, count) = judge.flights.of(warp, Groups::Lane);
+        count.issued += 1;
+        let time = count.issued;
         let access = Access {
-            agent: judge.flights.first + warp as Agent,
+            agent,
             time,
             ..judge.access(x, lane, COPY)
         };
@@ -139,10 +189,11 @@ pub(crate) fn bulk_copy(x: &mut Ctx<'_>, lane: u32, copy: &BulkCopy) -> Result<(
                 }
             }
             Signal::Group { .. } => {
-                let at = judge.threads.len() + judge.number(x.cta, x.warp);
-                let groups = &mut judge.flights.groups[at];
-                groups.issued += 1;
-                (judge.flights.first + at as Agent, groups.issued)
+                let warp = judge.number(x.cta, x.warp);
+                judge.flights.of(warp, Groups::Stored).1.issued += 1;
+                let (agent, count) = judge.flights.of(warp, Groups::Bulk);
+                count.issued += 1;
+                (agent, count.issued)
             }
         };
         let access = Access {
@@ -154,7 +205,8 @@ pub(crate) fn bulk_copy(x: &mut Ctx<'_>, lane: u32, copy: &BulkCopy) -> Result<(
         // Reductions are atomic: two of them may meet.
         let flag = WRITE | if copy.combine.is_some() { STRONG } else { 0 };
         let target = target.map(|(cta, offset, bytes, _)| (cta, offset, bytes, flag));
-        judge.fly(x, [source, target], access)
+        judge.fly(x, [source, target], access)?;
+        judge.fly_global(x, copy, access)
     })
 }
 
@@ -164,10 +216,12 @@ fn most(mask: u32, counts: &[u32; 32]) -> u32 {
 }
 
 /// Lanes have committed a group; `committed` counts them.
-pub(crate) fn commit(x: &mut Ctx<'_>, mask: u32, bulk: bool, committed: &[u32; 32]) -> Result<(), Flow> {
+pub(crate) fn commit(x: &mut Ctx<'_>, mask: u32, kinds: &[Groups], committed: &[u32; 32]) -> Result<(), Flow> {
     with(x, |judge, x| {
-        let at = if bulk { judge.threads.len() } else { 0 } + judge.number(x.cta, x.warp);
-        judge.flights.groups[at].commit(most(mask, committed));
+        let warp = judge.number(x.cta, x.warp);
+        for kind in kinds {
+            judge.flights.of(warp, *kind).1.commit(most(mask, committed));
+        }
         Ok(())
     })
 }
@@ -176,18 +230,17 @@ pub(crate) fn commit(x: &mut Ctx<'_>, mask: u32, bulk: bool, committed: &[u32; 3
 pub(crate) fn waited(
     x: &mut Ctx<'_>,
     mask: u32,
-    bulk: bool,
+    kind: Groups,
     committed: &[u32; 32],
     keep: Option<u32>,
 ) -> Result<(), Flow> {
     with(x, |judge, x| {
-        let at = if bulk { judge.threads.len() } else { 0 } + judge.number(x.cta, x.warp);
-        let groups = &judge.flights.groups[at];
+        let warp = judge.number(x.cta, x.warp);
+        let (agent, count) = judge.flights.of(warp, kind);
         let time = match keep {
-            Some(keep) => groups.before(most(mask, committed).saturating_sub(keep)),
-            None => groups.issued,
+            Some(keep) => count.before(most(mask, committed).saturating_sub(keep)),
+            None => count.issued,
         };
-        let agent = judge.flights.first + at as Agent;
         judge.me(x).1.raise(agent, time);
         Ok(())
     })
@@ -197,8 +250,8 @@ pub(crate) fn waited(
 pub(crate) fn arrive_behind(x: &mut Ctx<'_>, cta: usize, address: u32) -> Result<(), Flow> {
     with(x, |judge, x| {
         let warp = judge.number(x.cta, x.warp);
-        let time = judge.flights.groups[warp].issued;
-        let agent = judge.flights.first + warp as Agent;
+        let (agent, count) = judge.flights.of(warp, Groups::Lane);
+        let time = count.issued;
         if let Some(sync) = judge.mbarrier(x, cta, address) {
             sync.leave(agent, time);
         }

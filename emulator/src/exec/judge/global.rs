@@ -1,15 +1,16 @@
 //! Races in global memory, on request: one shadow and one set of clocks for all clusters of a launch, behind a lock, so
-//! that such a launch runs slowly. Bulk copies are not followed here; what they do to shared memory is in `copies`.
+//! that such a launch runs slowly. What the copies in flight do is told by `copies`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::clock::{Agent, Clock};
-use super::shadow::{touch, Access, By, Cell, Conflict};
+use super::shadow::{touch, Access, By, Cell, Conflict, COPY};
+use crate::fault::RaceKind;
 
 /// Agents of one cluster, at most: its threads, its groups of copies, its mbarriers.
 pub(crate) fn agents(warps: usize) -> Agent {
-    warps as Agent * 34 + 4096
+    warps as Agent * 35 + 4096
 }
 
 /// See the module. Lives as long as the launch.
@@ -29,7 +30,7 @@ pub(super) enum Meeting {
     Nothing,
     /// A plain write over another one: harmless if it changes nothing.
     Doubt(u64, Access),
-    Race(u64, Access),
+    Race(u64, Access, RaceKind),
 }
 
 impl Global {
@@ -52,9 +53,11 @@ impl State {
             match touch(cell, &mut self.more, bytes, by) {
                 Ok(None) => {}
                 Ok(Some(earlier)) => meeting = Meeting::Doubt(at + low, earlier),
-                Err(Conflict::Unordered(earlier) | Conflict::Unfenced(earlier)) => {
-                    return Meeting::Race(at + low, earlier);
+                Err(Conflict::Unordered(earlier)) if earlier.flags & COPY != 0 => {
+                    return Meeting::Race(at + low, earlier, RaceKind::CopyInFlight);
                 }
+                Err(Conflict::Unordered(earlier)) => return Meeting::Race(at + low, earlier, RaceKind::Unordered),
+                Err(Conflict::Unfenced(earlier)) => return Meeting::Race(at + low, earlier, RaceKind::ProxyFence),
                 Err(Conflict::OverBarrier | Conflict::Unknown) => {}
             }
             at += 4;

@@ -78,9 +78,16 @@ impl Judge {
 impl Judge {
     /// The fault for two accesses of global memory: the array and the offset in it.
     #[cold]
-    pub(super) fn global_race(&self, x: &Ctx<'_>, at: (String, u64), earlier: Access, later: Access) -> Box<Fault> {
+    pub(super) fn global_race(
+        &self,
+        x: &Ctx<'_>,
+        at: (String, u64),
+        kind: RaceKind,
+        earlier: Access,
+        later: Access,
+    ) -> Box<Fault> {
         Box::new(Fault::Race(Box::new(RaceReport {
-            kind: RaceKind::Unordered,
+            kind,
             entry: x.env.entry.to_owned(),
             cta: x.cta().index,
             array: Some(at.0),

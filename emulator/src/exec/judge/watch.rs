@@ -10,7 +10,7 @@ use crate::exec::ctx::Ctx;
 use crate::exec::inst::{Flow, Inst};
 use crate::exec::memory::{addresses, shared_rank, space, window, RANK_SHIFT};
 use crate::exec::program::End;
-use crate::fault::Fault;
+use crate::fault::{Fault, RaceKind};
 
 type Found = Result<(), Box<Fault>>;
 
@@ -207,35 +207,43 @@ impl Judge {
         Ok(())
     }
 
-    /// An access to global memory, where those are followed.
+    /// An access of threads to global memory, where those are followed.
     fn global(&mut self, x: &mut Ctx<'_>, address: u64, bytes: u32, lane: u32, flags: u8) -> Found {
-        let env = x.env;
-        let end = address.saturating_add(u64::from(bytes));
-        let (Some(global), Ok(range)) = (&env.global, env.ranges.find(address, end, false)) else {
-            return Ok(());
-        };
-        let mut state = global.state();
         let access = self.access(x, lane, flags);
         let (agent, clock) = self.me(x);
-        if flags & STRONG != 0 {
+        let strong = flags & STRONG != 0;
+        if let (true, Some(global)) = (strong, &x.env.global) {
+            let mut state = global.state();
             let shared = state.clocks.entry(address).or_default();
             clock.join(shared);
             if flags & WRITE != 0 {
                 shared.join(clock);
             }
         }
-        let meeting = state.access(address, bytes, By { access, clock });
-        if flags & (STRONG | WRITE) == STRONG | WRITE {
-            clock.tick(agent);
+        let found = self.in_global(x, address, bytes, access);
+        if strong && flags & WRITE != 0 {
+            self.me(x).1.tick(agent);
         }
-        let (at, earlier) = match meeting {
+        found
+    }
+
+    /// An access to global memory by a thread or a copy: compared with those before, and remembered.
+    pub(super) fn in_global(&mut self, x: &mut Ctx<'_>, address: u64, bytes: u32, access: Access) -> Found {
+        let env = x.env;
+        let end = address.saturating_add(u64::from(bytes));
+        let (Some(global), Ok(range)) = (&env.global, env.ranges.find(address, end, false)) else {
+            return Ok(());
+        };
+        let clock = self.me(x).1;
+        let (at, earlier, why, doubt) = match global.state().access(address, bytes, By { access, clock }) {
             Meeting::Nothing => return Ok(()),
-            Meeting::Doubt(at, earlier) | Meeting::Race(at, earlier) => (at, earlier),
+            Meeting::Doubt(at, earlier) => (at, earlier, RaceKind::Unordered, true),
+            Meeting::Race(at, earlier, why) => (at, earlier, why, false),
         };
         let range = env.ranges.get(range as usize);
         let place = (range.name.clone(), at - range.start);
-        let fault = self.global_race(x, place, earlier, access);
-        if matches!(meeting, Meeting::Race(..)) {
+        let fault = self.global_race(x, place, why, earlier, access);
+        if !doubt {
             return Err(fault);
         }
         self.doubts.push(Doubt::new(at as *mut u8, (end - at) as u32, fault));

@@ -8,6 +8,7 @@ pub(crate) mod walk;
 use super::copies::{known_barrier, operand, submit, way, BulkCopy, Signal};
 use super::ctx::Ctx;
 use super::inst::{Flow, Inst};
+use super::mbarrier::Arrival;
 use super::memory::{place, space, RANK_SHIFT};
 use super::place::extent;
 use super::reduce::{Combine, REDUCTIONS};
@@ -130,6 +131,7 @@ fn issue(x: &mut Ctx<'_>, i: &Inst, lane: u32, rank: Option<u64>) -> Result<(), 
     };
     let copy = BulkCopy {
         number: 0,
+        by: Arrival::default(),
         source: if loads { 0 } else { host },
         held: Vec::new(),
         target: if loads { host } else { 0 },

@@ -74,6 +74,7 @@ fn wait(wait: &Wait) -> Value {
             "pending": s.pending,
             "expected": s.expected,
             "tx_bytes": s.tx_bytes,
+            "last_copy": s.last_copy,
             "last_arrival": s.last_arrival,
         })
     });

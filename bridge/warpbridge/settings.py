@@ -103,9 +103,7 @@ def _settings(
     if global_races and checks != "all":
         text = f"{titles[4]} needs 'all' of {titles[1].removeprefix('cpu: ')}, found {checks!r}; leave that one out"
         raise ArgumentError(text, argument="global_races")
-    return Settings(
-        SCHEDULES.index(schedule), GLOBAL_RACES if global_races else CHECKS.index(checks), seed, threads
-    )
+    return Settings(SCHEDULES.index(schedule), GLOBAL_RACES if global_races else CHECKS.index(checks), seed, threads)
 
 
 def _from_environment() -> Settings:

@@ -238,7 +238,7 @@ def field_case(dtype: type) -> Row:
     bound = wb.kernels.field_to_rgba.bind(x, lut, -3.0, 3.0, out=out)
 
     def chain() -> Any:
-        place = (x + 3.0) * (256 / 6.0)
+        place = (x.astype(np.float32) + 3.0) * (256 / 6.0)
         return lut[cp.clip(place, 0, 255).astype(np.int32)]
 
     def check() -> None:

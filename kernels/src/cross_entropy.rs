@@ -1,33 +1,32 @@
 //! Cross entropy of the rows of a matrix: loss = log(sum(exp(x))) - x[target].
-//!
-//! A row is read once: a row that fits the ring stays there for maximum and sum, of a longer one both are found in one go.
-//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 40, vote.sync.all.pred 8, vote.sync.any.pred 4
+//! How rows are brought and shared out is in `runtime/row_kernel.rs`.
+//! sync: bar.sync 1, bar.warp.sync 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 3
+
+use core::marker::PhantomData;
 
 use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::exponential::{Partial, base, exp, log};
-use crate::runtime::tile::{Share, fold};
-use crate::runtime::{Control, Matrix, Plan, Reader, Stripe, Team, global, lanes};
+use crate::runtime::exponential::{Partial, base, log};
+use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
+use crate::runtime::tile::Affine;
+use crate::runtime::{Control, global, lanes};
 
-const TILE: u32 = 8192; // bytes of x
-const STAGE: u32 = TILE + 128; // room for rows that are not 16-byte aligned
-#[cfg(engine = "bulk")]
-const STAGES: u32 = 24;
-#[cfg(engine = "cp_async")]
-const STAGES: u32 = 11; // what an sm_86 has room for
-const WARPS: u32 = 15;
 const CLASS_OUTSIDE: u32 = 1; // fault code
 
-/// The arguments, and what follows from them.
-#[derive(Clone, Copy)]
-struct Job {
-    x: Matrix<TILE>,
-    elements: u64,
+struct CrossEntropy<T> {
+    x: u64,
     target: Targets,
-    y: u64,
+    loss: u64,
     control: Control,
-    /// Of this block.
-    units: Stripe,
+    element: PhantomData<T>,
 }
+
+impl<T> Clone for CrossEntropy<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for CrossEntropy<T> {}
 
 /// The array of classes.
 #[derive(Clone, Copy)]
@@ -38,29 +37,6 @@ struct Targets {
     classes: u32,
     /// The class whose rows have a loss of 0.
     ignored: i64,
-}
-
-impl Job {
-    /// Writes the loss of a row, given its maximum and the sum of its exponentials. The team calls it; one lane works.
-    #[inline(always)]
-    fn finish<T: Element>(&self, row: u32, max: f32, sum: f32, share: Share) {
-        if share.thread == 0 {
-            // SAFETY: the row's number, and its element of y.
-            unsafe {
-                let class = self.target.load(row);
-                let loss = if class == self.target.ignored {
-                    0.0
-                } else if class < 0 || class >= i64::from(self.target.classes) {
-                    self.control.fault(CLASS_OUTSIDE, [i64::from(row), class]);
-                    f32::NAN
-                } else {
-                    let element = u64::from(row) * u64::from(self.target.classes) + class as u64;
-                    log(sum) + (base(max) - T::load_global(self.elements + element * u64::from(T::BYTES)))
-                };
-                f32::store_global(self.y + u64::from(row) * 4, loss);
-            }
-        }
-    }
 }
 
 impl Targets {
@@ -81,87 +57,63 @@ impl Targets {
     }
 }
 
-/// The rows of one team, each of which fits the ring as a whole.
-async fn resident<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WARPS>, job: Job) {
-    let (x, share) = (job.x, team.share());
-    ring.skip(team.number * x.stages);
-    for unit in job.units.part(team.number, team.teams) {
-        let rows = x.rows_of(unit);
-        for row in 0..rows {
-            // Where the row starts in its stage.
-            let skip = x.skew(unit) + row * x.row_bytes;
-            let mut max = f32::NEG_INFINITY;
-            for number in 0..x.stages {
-                let stage = ring.ahead(number).await;
-                let count = x.bytes_in(number) / T::BYTES;
-                // SAFETY: the row's elements, which have landed.
-                max = unsafe { fold::<T, f32>(stage.address + skip, count, share, max, f32::max) };
-            }
-            max = lanes::max(max);
-            if team.size > 1 {
-                max = lanes::max(team.exchange(max).await.by_lane(max));
-            }
-            let base = base(max);
-            let mut sum = 0.0;
-            for number in 0..x.stages {
-                let stage = ring.ahead(if row + 1 == rows { 0 } else { number }).await;
-                let count = x.bytes_in(number) / T::BYTES;
-                // SAFETY: as above.
-                sum = unsafe { fold::<T, f32>(stage.address + skip, count, share, sum, |sum, x| sum + exp(x - base)) };
-                if row + 1 == rows {
-                    ring.release();
-                }
-            }
-            sum = lanes::sum(sum);
-            if team.size > 1 {
-                sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
-            }
-            job.finish::<T>(unit * x.group + row, max, sum, share);
+impl<T: Element> CrossEntropy<T> {
+    /// The loss of a row, given the logarithm of the sum of its exponentials.
+    ///
+    /// # Safety
+    /// The row is one of x.
+    #[inline(always)]
+    unsafe fn loss(&self, row: u32, total: f32) -> f32 {
+        // SAFETY: the caller's promise.
+        let class = unsafe { self.target.load(row) };
+        if class == self.target.ignored {
+            return 0.0;
         }
-        ring.skip((team.teams - 1) * x.stages);
+        if class < 0 || class >= i64::from(self.target.classes) {
+            self.control.fault(CLASS_OUTSIDE, [i64::from(row), class]);
+            return f32::NAN;
+        }
+        let element = u64::from(row) * u64::from(self.target.classes) + class as u64;
+        // SAFETY: an element of x, as was just checked.
+        total - unsafe { T::load_global(self.x + element * u64::from(T::BYTES)) }
     }
 }
 
-/// The rows of all warps together, each of which is longer than the ring.
-async fn streamed<T: Element>(mut ring: Reader<STAGES, STAGE>, mut team: Team<WARPS>, job: Job) {
-    let (x, share) = (job.x, team.share());
-    for unit in job.units {
-        let mut seen = Partial::EMPTY;
-        for number in 0..x.stages {
-            let stage = ring.filled().await;
-            let rows = x.part(unit, number);
-            let (from, count) = (stage.address + rows.skew(0), rows.bytes / T::BYTES);
-            // SAFETY: the tile's elements, which have landed.
-            let max = unsafe { fold::<T, f32>(from, count, share, seen.max, f32::max) };
-            seen = seen.raise(max);
-            let base = base(max);
-            // SAFETY: as above.
-            seen.sum = unsafe { fold::<T, f32>(from, count, share, seen.sum, |sum, x| sum + exp(x - base)) };
-            ring.release();
-        }
-        let max = lanes::max(seen.max);
-        let max = lanes::max(team.exchange(max).await.by_lane(max));
-        let sum = lanes::sum(seen.raise(max).sum);
-        let sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
-        job.finish::<T>(unit, max, sum, share);
-    }
-}
+impl<T: Element> RowKernel for CrossEntropy<T> {
+    type Element = T;
+    type Summary = Partial;
+    type Result = ();
+    const MAPS: bool = false;
+    const AGREES: bool = true;
+    const NEUTRAL: f32 = f32::NEG_INFINITY;
 
-#[inline(always)]
-fn cross_entropy<T: Element>(elements: u64, target: Targets, y: u64, rows: u32, control: Control) {
-    let plan = Plan::<STAGES, STAGE, TILE, WARPS>::init(elements, rows, target.classes * T::BYTES, 1, control);
-    let job = Job {
-        x: plan.matrix,
-        elements,
-        target,
-        y,
-        control,
-        units: plan.units,
-    };
-    plan.run(
-        |ring, team| resident::<T>(ring, team, job),
-        |ring, team| streamed::<T>(ring, team, job),
-    );
+    #[inline(always)]
+    fn opinion(&self, seen: Partial) -> f32 {
+        seen.max
+    }
+
+    #[inline(always)]
+    fn agree(&self, max: f32) -> f32 {
+        lanes::max(max)
+    }
+
+    #[inline(always)]
+    fn summand(&self, seen: Partial, max: f32) -> f32 {
+        seen.raise(max).sum
+    }
+
+    #[inline(always)]
+    fn result(&self, row: u32, max: f32, sum: f32, first: bool) {
+        if first {
+            // SAFETY: a row of x, and its element of the losses.
+            unsafe { f32::store_global(self.loss + u64::from(row) * 4, self.loss(row, log(sum) + base(max))) };
+        }
+    }
+
+    #[inline(always)]
+    fn map((): (), x: f32) -> f32 {
+        x
+    }
 }
 
 /// One entry per type; what the arguments are, the manifest says.
@@ -173,7 +125,7 @@ macro_rules! entry {
         pub extern "ptx-kernel" fn $name(
             x: u64,
             address: u64,
-            y: u64,
+            loss: u64,
             rows: u32,
             classes: u32,
             width: u32,
@@ -186,7 +138,22 @@ macro_rules! entry {
                 classes,
                 ignored,
             };
-            cross_entropy::<$element>(x, target, y, rows, control);
+            let kernel = CrossEntropy::<$element> {
+                x,
+                target,
+                loss,
+                control,
+                element: PhantomData,
+            };
+            let (y, affine) = (0, Affine::NONE);
+            run_rows(
+                kernel,
+                x,
+                Output { y, affine },
+                rows,
+                classes * <$element>::BYTES,
+                control,
+            );
         }
     };
 }

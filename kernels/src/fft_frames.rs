@@ -6,8 +6,7 @@
 use crate::runtime::tile::Share;
 use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp};
 
-const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `piece` make a tile fit
-const STAGE: u32 = ROWS_BYTES + 128;
+const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 6;
 const COMPUTE_WARPS: u32 = 8;
 const NUMBER: u32 = 8; // bytes of a complex64

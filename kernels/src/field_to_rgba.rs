@@ -24,21 +24,22 @@ struct Scale {
 }
 
 impl Scale {
-    /// The colour at `position` in the table; the one of the nearest end outside.
+    /// The colour at a place in the table, rounded down and not negative; the last colour behind the end.
     #[inline(always)]
-    fn look_up(&self, position: f32) -> u32 {
-        if position.is_nan() {
+    fn look_up(&self, place: u32, is_nan: bool) -> u32 {
+        if is_nan {
             return self.nan;
         }
-        // A cast saturates: what is below the table becomes 0.
-        let entry = (position as u32).min(self.last);
+        let entry = place.min(self.last);
         // SAFETY: an entry that `fill_table` wrote.
         unsafe { shared::load_u32(self.table + entry * COLOUR) }
     }
 
     #[inline(always)]
     fn single(&self, x: f32) -> u32 {
-        self.look_up((x - self.vmin as f32) * self.factor as f32)
+        let place = (x - self.vmin as f32) * self.factor as f32;
+        // A cast saturates: what is below the table becomes 0.
+        self.look_up(place as u32, place.is_nan())
     }
 }
 
@@ -96,7 +97,8 @@ impl Field for f64 {
 #[inline(always)]
 fn double(low: u32, high: u32, scale: &Scale) -> u32 {
     let x = f64::from_bits(u64::from(high) << 32 | u64::from(low));
-    scale.look_up(((x - scale.vmin) * scale.factor) as f32)
+    let place = (x - scale.vmin) * scale.factor;
+    scale.look_up(place as u32, place.is_nan())
 }
 
 macro_rules! short_field {

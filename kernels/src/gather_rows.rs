@@ -5,10 +5,9 @@
 
 use crate::runtime::element::{BFloat16, Element};
 use crate::runtime::tile::{Share, map};
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, divide, global, run, shared, warp};
+use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, divide, global, run, shared, warp};
 
-const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `piece` make a tile fit
-const STAGE: u32 = ROWS_BYTES + 128;
+const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 6;
 const COMPUTE_WARPS: u32 = 8;
 const INDEX_OUTSIDE: u32 = 1; // fault codes
@@ -60,14 +59,35 @@ impl Job {
         }
     }
 
+    /// Whether all rows start at multiples of 16.
+    #[inline(always)]
+    fn is_aligned(&self) -> bool {
+        (self.src.begin | self.row_bytes) % 16 == 0
+    }
+
     /// Number in src of row `row` of y. One outside is the first row here; `check` reports it.
     #[inline(always)]
     fn number(&self, row: u32) -> u64 {
         let found = self.index(row);
-        if found < 0 || found >= self.rows {
-            0
+        if self.has(found) { found as u64 } else { 0 }
+    }
+
+    #[inline(always)]
+    fn has(&self, number: i64) -> bool {
+        number >= 0 && number < self.rows
+    }
+
+    /// The number for this lane's first row of a tile; 0 where there is none.
+    #[inline(always)]
+    fn first_index(&self, tile: u32) -> i64 {
+        let row = divide(tile, self.pieces)
+            .0
+            .saturating_mul(self.band)
+            .saturating_add(warp::lane());
+        if warp::lane() < self.band && row < self.count {
+            self.index(row)
         } else {
-            found as u64
+            0
         }
     }
 
@@ -85,18 +105,22 @@ impl Job {
 }
 
 impl Tile {
-    /// Reports a number outside src. The warp calls it together.
+    /// Reports a number outside src; `first` is the one of this lane's first row. The warp calls it together.
     #[inline(always)]
-    fn check(&self) {
-        let mut row = warp::lane();
+    fn check(&self, first: i64) {
+        let (mut row, mut found) = (warp::lane(), first);
         while row < self.rows {
-            let found = self.job.index(self.first + row);
-            if found < 0 || found >= self.job.rows {
+            if !self.job.has(found) {
                 self.job
                     .control
                     .fault(INDEX_OUTSIDE, [i64::from(self.first + row), found]);
             }
             row += warp::LANES;
+            found = if row < self.rows {
+                self.job.index(self.first + row)
+            } else {
+                0
+            };
         }
     }
 }
@@ -133,12 +157,16 @@ impl Windows for Tile {
     }
 }
 
-/// Keeps the ring full.
+/// Keeps the ring full. The numbers are read one tile ahead: the copies of a tile cannot start before they are there, and by
+/// then the cache has them.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for tile in job.tiles.watched(job.control) {
+    let mut next = job.first_index(block::index());
+    for number in job.tiles.watched(job.control) {
+        let first = next;
+        next = job.first_index(number.saturating_add(block::count()));
         let stage = ring.reserve().await;
-        let tile = job.tile(tile);
-        tile.check();
+        let tile = job.tile(number);
+        tile.check(first);
         // SAFETY: rows of src, and a band of pieces fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }
@@ -157,7 +185,8 @@ async fn store(mut ring: Reader<STAGES, STAGE>, job: Job, store: impl Fn(u32, u6
         };
         let mut row = walk.row;
         while row < tile.rows {
-            let from = stage + tile.slot(row) + tile.skew(row);
+            let skew = if job.is_aligned() { 0 } else { tile.skew(row) };
+            let from = stage + tile.slot(row) + skew;
             let to = job.y + u64::from(tile.first + row) * job.row_bytes + tile.offset;
             store(from, to, tile.bytes, part);
             row += walk.row_step;

@@ -17,7 +17,7 @@ SIZES = [(1, 1, 1), (3, 7, 256), (100, 333, 256), (64, 64, 4096)]
 def field(rng: np.random.Generator, shape: tuple[int, int], dtype: Any) -> np.ndarray:
     if dtype is np.uint16:
         return rng.integers(0, 1 << 16, shape).astype(dtype)
-    x = (rng.standard_normal(shape) * 8_000 + 30_000).astype(dtype)
+    x = (rng.standard_normal(shape) * 4_000 + 30_000).astype(dtype)
     x.flat[::17] = np.nan
     return x
 

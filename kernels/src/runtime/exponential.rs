@@ -2,6 +2,8 @@
 
 use core::arch::asm;
 
+use super::row::{Numbers, Summary};
+
 /// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
@@ -41,18 +43,29 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Nothing seen.
-    pub const EMPTY: Self = Self {
-        max: f32::NEG_INFINITY,
-        sum: 0.0,
-    };
-
     /// The same, relative to a maximum that is as large or larger.
     #[inline(always)]
     pub fn raise(self, max: f32) -> Self {
         Self {
             max,
             sum: self.sum * exp(self.max - base(max)),
+        }
+    }
+}
+
+impl Summary for Partial {
+    const EMPTY: Self = Self {
+        max: f32::NEG_INFINITY,
+        sum: 0.0,
+    };
+
+    #[inline(always)]
+    fn add(self, numbers: &impl Numbers) -> Self {
+        let max = numbers.fold(self.max, f32::max);
+        let (raised, base) = (self.raise(max), base(max));
+        Self {
+            max,
+            sum: numbers.fold(raised.sum, |sum, x| sum + exp(x - base)),
         }
     }
 }

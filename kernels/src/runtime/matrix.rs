@@ -2,6 +2,7 @@
 //!
 //! The unit of work is what one team takes at a time: `rows_of(unit)` whole rows in one stage, or one row in `stages` stages.
 
+use super::row::Span;
 use super::rows::{Array, Rows};
 use super::{Control, Loader, Stripe, divide};
 
@@ -55,10 +56,19 @@ impl<const TILE: u32> Matrix<TILE> {
         (self.array.begin + self.offset(unit)) as u32 % 16
     }
 
-    /// Bytes of a row in stage `number` of those it takes up.
+    /// Number of row `row` of a unit.
     #[inline(always)]
-    pub fn bytes_in(&self, number: u32) -> u32 {
-        (self.row_bytes - number * TILE).min(TILE)
+    pub fn number(&self, unit: u32, row: u32) -> u32 {
+        unit * self.group + row
+    }
+
+    /// What a row has in `count` stages from number `number` on.
+    #[inline(always)]
+    pub fn span(&self, number: u32, count: u32) -> Span {
+        Span {
+            begin: number * TILE,
+            end: self.row_bytes.min((number + count) * TILE),
+        }
     }
 
     /// What stands in one stage of a unit.

@@ -11,6 +11,7 @@
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
 use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use super::row::Row;
 use super::rows::{Rows, Windows};
 use super::{Control, block, engine, shared, warp};
 
@@ -208,6 +209,31 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
     pub fn skip(&mut self, by: u32) {
         self.place = self.place.ahead(by, STAGES);
         self.done += by;
+    }
+
+    /// A row whose piece number `origin` is in the next stage; it starts `skip` bytes into its stages.
+    #[inline(always)]
+    pub fn row<const TILE: u32>(&self, origin: u32, skip: u32) -> Row<STAGES, BYTES, TILE> {
+        Row {
+            base: self.ring.base,
+            first: self.place.stage,
+            origin,
+            skip,
+        }
+    }
+
+    /// Gives the next `count` stages back, at most 32, and counts them as progress. The warp calls it together.
+    #[inline(always)]
+    pub fn release_many(&mut self, count: u32) {
+        warp::sync();
+        self.done += count;
+        if warp::lane() < count {
+            self.ring.empty(self.place.ahead(warp::lane(), STAGES).stage).arrive();
+        }
+        if warp::index() == 1 && warp::lane() == 0 {
+            self.ring.control.set_progress(self.done);
+        }
+        self.place = self.place.ahead(count, STAGES);
     }
 
     /// Gives the stage back, and counts it as progress. The warp calls it together.

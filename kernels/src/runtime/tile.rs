@@ -1,4 +1,4 @@
-//! What threads do with the elements of a stage: apply a function to each and store, or fold them into one value.
+//! What threads do with the elements of a stage: apply a function to each and store, or multiply and add per column.
 
 use super::element::Element;
 use super::{block, fma, global, shared, warp};
@@ -37,22 +37,21 @@ pub struct Walk {
 }
 
 impl Share {
-    /// Long rows are shared by all threads, of short ones each warp takes its own.
+    /// Long rows are shared by all threads; of short ones, a power of two threads share each. The threads are a power of two.
     #[inline(always)]
     pub fn over_rows(self, items: u32) -> Walk {
-        if items >= self.threads {
-            return Walk {
-                row: 0,
-                row_step: 1,
-                item: self.thread,
-                item_step: self.threads,
-            };
-        }
+        let step = if items >= self.threads {
+            self.threads
+        } else {
+            // The next power of two; `next_power_of_two` would bring a panic along.
+            1 << (32 - items.saturating_sub(1).leading_zeros())
+        };
+        let shift = 31 - step.leading_zeros();
         Walk {
-            row: self.thread / warp::LANES,
-            row_step: self.threads / warp::LANES,
-            item: warp::lane(),
-            item_step: warp::LANES,
+            row: self.thread >> shift,
+            row_step: self.threads >> shift,
+            item: self.thread & (step - 1),
+            item_step: step,
         }
     }
 }
@@ -112,36 +111,6 @@ pub unsafe fn map<T: Element, const DEPTH: u32>(
     }
 }
 
-/// Folds this thread's part of `count` elements in shared memory into `start`.
-///
-/// # Safety
-/// `from` holds `count` elements that no copy is changing, and is a multiple of `T::BYTES`.
-#[inline(always)]
-pub unsafe fn fold<T: Element, A>(from: u32, count: u32, share: Share, start: A, f: impl Fn(A, f32) -> A + Copy) -> A {
-    let vectors = if from % 16 == 0 { count * T::BYTES / 16 } else { 0 };
-    // SAFETY: callers stay below `vectors`, so inside.
-    let load = |vector: u32| unsafe { shared::load_v4(from + vector * 16) };
-    let mut sum = start;
-    let (mut vector, step) = (share.thread, share.threads);
-    while vector + step < vectors {
-        let (a, b) = (load(vector), load(vector + step));
-        sum = T::fold_v4(a, sum, f);
-        sum = T::fold_v4(b, sum, f);
-        vector += 2 * step;
-    }
-    while vector < vectors {
-        sum = T::fold_v4(load(vector), sum, f);
-        vector += step;
-    }
-    let mut index = vectors * 16 / T::BYTES + share.thread;
-    while index < count {
-        // SAFETY: below `count`, so inside.
-        sum = f(sum, unsafe { T::load_shared(from + index * T::BYTES) });
-        index += share.threads;
-    }
-    sum
-}
-
 /// A weight and a bias per column of a row: arrays of the row's element type, of which each may be missing (address 0).
 #[derive(Clone, Copy)]
 pub struct Affine {
@@ -152,22 +121,15 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// The same, `bytes` further on.
-    #[inline(always)]
-    pub fn offset(self, bytes: u32) -> Self {
-        let further = |address: u64| if address == 0 { 0 } else { address + u64::from(bytes) };
-        Self {
-            weight: further(self.weight),
-            bias: further(self.bias),
-        }
-    }
+    /// Neither.
+    pub const NONE: Self = Self { weight: 0, bias: 0 };
 
     /// 16 bytes of both, and whether they are there.
     ///
     /// # Safety
     /// As [`global::load_v4`], `bytes` behind the addresses that are not 0.
     #[inline(always)]
-    unsafe fn load_v4(self, bytes: u32) -> ([u32; 4], [u32; 4]) {
+    pub unsafe fn load_v4(self, bytes: u32) -> ([u32; 4], [u32; 4]) {
         let load = |address: u64| {
             if address == 0 {
                 [0; 4]
@@ -181,55 +143,12 @@ impl Affine {
 
     /// `value * weight + bias`, rounded once; without the part that is missing.
     #[inline(always)]
-    fn apply(self, value: f32, weight: f32, bias: f32) -> f32 {
+    pub fn apply(self, value: f32, weight: f32, bias: f32) -> f32 {
         match (self.weight != 0, self.bias != 0) {
             (true, true) => fma(value, weight, bias),
             (true, false) => value * weight,
             (false, true) => value + bias,
             (false, false) => value,
         }
-    }
-}
-
-/// As [`map`] with a depth of 1, and an `affine` map behind `f`.
-///
-/// # Safety
-/// As [`map`]; the arrays of `affine` that are there hold `count` elements, and nobody writes them.
-#[inline(always)]
-pub unsafe fn map_affine<T: Element>(
-    from: u32,
-    to: u64,
-    affine: Affine,
-    count: u32,
-    share: Share,
-    f: impl Fn(f32) -> f32 + Copy,
-) {
-    let aligned = (u64::from(from) | to | affine.weight | affine.bias) % 16 == 0;
-    let vectors = if aligned { count * T::BYTES / 16 } else { 0 };
-    let mut vector = share.thread;
-    while vector < vectors {
-        // SAFETY: below `vectors`, so inside all arrays.
-        let (packed, (weights, biases)) = unsafe { (shared::load_v4(from + vector * 16), affine.load_v4(vector * 16)) };
-        let results = T::map3_v4(packed, weights, biases, |x, w, b| affine.apply(f(x), w, b));
-        // SAFETY: as above.
-        unsafe { global::store_v4(to + u64::from(vector * 16), results) };
-        vector += share.threads;
-    }
-    let mut index = vectors * 16 / T::BYTES + share.thread;
-    while index < count {
-        let offset = u64::from(index * T::BYTES);
-        // SAFETY: below `count`, so inside; and only where there is an array.
-        let load = |address: u64| {
-            if address == 0 {
-                0.0
-            } else {
-                unsafe { T::load_global(address + offset) }
-            }
-        };
-        // SAFETY: below `count`, so inside.
-        let value = f(unsafe { T::load_shared(from + index * T::BYTES) });
-        // SAFETY: as above.
-        unsafe { T::store_global(to + offset, affine.apply(value, load(affine.weight), load(affine.bias))) };
-        index += share.threads;
     }
 }

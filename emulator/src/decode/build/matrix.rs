@@ -214,7 +214,7 @@ pub(crate) fn tile<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()
         d,
         imm: address.offset,
         extra: flags(space_code(i, l.is_entry), &address),
-        ..blank(if loads { tiles::load } else { tiles::store })
+        ..blank(if loads { tiles::loader() } else { tiles::store })
     });
     Ok(())
 }

@@ -45,7 +45,8 @@ fn float<const K: usize, const WIDE: bool>(x: &mut Ctx<'_>, i: &Inst, mask: u32)
         return flow;
     }
     let mma = &x.env.program.products[i.extra as usize];
-    let a = left::<K, WIDE>(x, mma);
+    let mut a = [[0f32; K]; ROWS];
+    left::<K, WIDE>(x, mma, &mut a);
     let mut b = [[0f32; K]; COLUMNS];
     let width = 4 * mma.b.per_register() as usize;
     registers(x, &mma.b_slots, 1, width, K, |register, at| {
@@ -65,22 +66,18 @@ fn float<const K: usize, const WIDE: bool>(x: &mut Ctx<'_>, i: &Inst, mask: u32)
     Flow::Next
 }
 
-/// A, dense.
+/// A, dense; `a` is zero.
 #[inline(always)]
-fn left<const K: usize, const WIDE: bool>(x: &Ctx<'_>, mma: &Mma) -> [[f32; K]; ROWS] {
-    let mut a = [[0f32; K]; ROWS];
+fn left<const K: usize, const WIDE: bool>(x: &Ctx<'_>, mma: &Mma, a: &mut [[f32; K]; ROWS]) {
     let stride = if mma.sparsity.is_some() { K / 2 } else { K };
     let flat = a.as_flattened_mut();
     let width = 4 * mma.a.per_register() as usize;
     registers(x, &mma.a_slots, 2, width, stride, |register, at| {
         reals::<WIDE>(mma.a, register, &mut flat[at..], stride);
     });
-    match mma.sparsity {
-        Some(sparsity) => {
-            let metadata = x.lanes::<u32>(sparsity.metadata);
-            expand(flat, &columns(mma.a, K as u32, sparsity.selector, metadata))
-        }
-        None => a,
+    if let Some(sparsity) = mma.sparsity {
+        let metadata = x.lanes::<u32>(sparsity.metadata);
+        *a = expand(flat, &columns(mma.a, K as u32, sparsity.selector, metadata));
     }
 }
 

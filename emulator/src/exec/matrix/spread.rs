@@ -134,9 +134,11 @@ pub(crate) fn accumulators<T: Copy>(x: &Ctx<'_>, slots: &[u32], out: &mut [[T; C
     let flat = out.as_flattened_mut();
     for (block, pair) in flat.chunks_exact_mut(64).zip(slots.as_chunks::<2>().0) {
         let (even, odd) = (x.lanes::<u32>(pair[0]), x.lanes::<u32>(pair[1]));
-        for lane in 0..32 {
-            block[2 * lane] = of(even[lane]);
-            block[2 * lane + 1] = of(odd[lane]);
+        let pairs = even.as_chunks::<4>().0.iter().zip(odd.as_chunks::<4>().0);
+        for (out, (even, odd)) in block.as_chunks_mut::<8>().0.iter_mut().zip(pairs) {
+            // By way of values, so that the compiler sees a shuffle.
+            let (even, odd) = (*even, *odd);
+            *out = std::array::from_fn(|at| of(if at % 2 == 0 { even[at / 2] } else { odd[at / 2] }));
         }
     }
 }
@@ -151,13 +153,14 @@ pub(crate) fn gather<T: Copy>(
     of: impl Fn(T) -> u32,
 ) {
     for (block, pair) in from.as_flattened().chunks_exact(64).zip(slots.as_chunks::<2>().0) {
-        let (mut even, mut odd) = ([0u32; 32], [0u32; 32]);
-        for lane in 0..32 {
-            even[lane] = of(block[2 * lane]);
-            odd[lane] = of(block[2 * lane + 1]);
+        for (half, slot) in pair.iter().enumerate() {
+            let mut out = [0u32; 32];
+            for (four, values) in out.as_chunks_mut::<4>().0.iter_mut().zip(block.as_chunks::<8>().0) {
+                let values = *values;
+                *four = std::array::from_fn(|at| of(values[2 * at + half]));
+            }
+            x.put(*slot, &out, mask);
         }
-        x.put(pair[0], &even, mask);
-        x.put(pair[1], &odd, mask);
     }
 }
 

@@ -4,7 +4,8 @@ Needs no GPU:  python benchmarks/emulator.py [--markdown FILE]
 
 Method: every executor runs the same three computations in a process of its own, one after the other, compares the
 result with NumPy and then takes the median of a few runs; sizes differ, as speeds do by five orders of magnitude. An
-executor that is not installed is left out and said so. The kernels are in ``emulator_kernels.py``.
+executor that is not installed is left out and said so. The kernels are in ``emulator_kernels.py``; the
+cost of a thread and of a block is measured in ``emulator_scale.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 CASES = {"vector add": "elements", "naive matmul": "FMA", "tile matmul": "FMA"}
 NOTES = {
@@ -41,7 +43,7 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     arguments = parser.parse_args()
     rates = {name: measure(package, environment, call) for name, package, environment, call in EXECUTORS}
-    text = header() + table(rates)
+    text = header() + table(rates) + scale()
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text)
@@ -49,10 +51,23 @@ def main() -> int:
 
 
 def measure(package: str, environment: dict[str, str], call: str) -> dict[str, float] | None:
-    """Run one executor in a process of its own; none where it is not installed."""
+    """Run one executor; none where it is not installed."""
     if importlib.util.find_spec(package) is None:
         return None
-    code = f"import json, emulator_kernels as k; print(json.dumps(k.{call}))"
+    rates: dict[str, float] = run("emulator_kernels", call, environment)
+    return rates
+
+
+def scale() -> str:
+    """How the cost grows with the threads launched, and the memory of a block."""
+    import emulator_scale
+
+    return "\n" + emulator_scale.text(run("emulator_scale", "measure()", {}))
+
+
+def run(module: str, call: str, environment: dict[str, str]) -> Any:
+    """Call a function of a module beside this file in a process of its own."""
+    code = f"import json, {module} as k; print(json.dumps(k.{call}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parent)},
@@ -60,8 +75,7 @@ def measure(package: str, environment: dict[str, str], call: str) -> dict[str, f
         text=True,
         check=True,
     )
-    rates: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return rates
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(rates: dict[str, dict[str, float] | None]) -> str:

@@ -109,6 +109,16 @@ impl<'t> Layout<'t> {
         self.defined.get(function as usize).copied().unwrap_or(false)
     }
 
+    /// Whether a function of that name has a body in this module.
+    pub(crate) fn has_body(&self, name: &str) -> bool {
+        match self.symbol(name) {
+            Some(Symbol::At(address, _)) if address & window::TAG == window::FUNCTION => {
+                self.is_defined((address ^ window::FUNCTION) as u32)
+            }
+            _ => false,
+        }
+    }
+
     /// Numbers functions; a definition wins over its declarations.
     fn functions(&mut self, file: &File<'t>) -> Lowered<()> {
         for (number, function) in file.functions.iter().enumerate() {

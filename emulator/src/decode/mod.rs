@@ -88,6 +88,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         sources: file.sources,
         globals: std::mem::take(&mut layout.globals),
         constant_bytes: layout.constant_bytes,
+        is_debug: file.is_debug,
         constants: layout.constants,
     };
     Ok(Decoded {

@@ -232,6 +232,23 @@ impl Warp {
         })
     }
 
+    /// The frame that another split made when it called the same function at the same place, from the same callers: with
+    /// the same frame the two can meet again inside the function, where a `shfl` may wait for both. Their lanes differ, and
+    /// the same function's registers stand at the same places, so neither sees the other's.
+    pub(crate) fn called(&self, split: usize, back: &Return, function: u32) -> Option<(u32, u32)> {
+        let callers = &self.splits[split].calls;
+        self.splits.iter().enumerate().find_map(|(number, other)| {
+            let (before, rest) = other.calls.split_at_checked(callers.len())?;
+            let (last, deeper) = rest.split_first()?;
+            let (frame, local, called) = match deeper.first() {
+                Some(next) => (next.frame, next.local, next.function),
+                None => (other.frame, other.local, other.function),
+            };
+            let same = number != split && before == callers && last == back && called == function;
+            same.then_some((frame, local))
+        })
+    }
+
     /// Makes room for frames up to these ends; what is there keeps its value.
     pub(crate) fn reserve(&mut self, frame_end: u32, local_end: u32) {
         if frame_end as usize > self.regs.bytes() {

@@ -98,6 +98,8 @@ pub(crate) unsafe fn call(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             Err(flow) => return flow,
         },
         Callee::Print => return super::host_calls::print(x, call),
+        Callee::Allocate => return super::host_calls::allocate(x, call),
+        Callee::Release => return super::host_calls::release(x, call),
         Callee::AssertFail => return super::host_calls::assert_fail(x, call),
     };
     let target = &program.functions[function as usize];
@@ -113,7 +115,8 @@ pub(crate) unsafe fn call(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         function: caller,
         call: i.extra,
     };
-    let (new_frame, new_local) = x.warp().top(program);
+    let place = x.warp().called(x.split, &back, function);
+    let (new_frame, new_local) = place.unwrap_or_else(|| x.warp().top(program));
     if new_frame.saturating_add(target.frame_bytes) > MAX_FRAMES
         || new_local.saturating_add(target.local_bytes) > MAX_LOCAL
     {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::heap::Heap;
 use super::judge::global::Global;
 use super::program::Program;
 use super::ranges::Ranges;
@@ -29,6 +30,8 @@ pub(crate) struct Env<'a> {
     pub wide: bool,
     /// Where races in global memory are looked for.
     pub global: Option<Global>,
+    /// Where the program calls `malloc`.
+    pub heap: Option<Heap>,
     /// Who wants to see what happens.
     pub trace: Option<&'a TraceSink>,
 }

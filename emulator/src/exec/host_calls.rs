@@ -1,8 +1,11 @@
-//! Functions that PTX expects from the driver: `vprintf` and `__assertfail`.
+//! Functions that PTX expects from the driver: `vprintf`, `malloc`, `free` and `__assertfail`.
+
+use std::io::Write;
 
 use super::ctx::Ctx;
 use super::inst::Flow;
 use super::memory::{host, space};
+use super::printf::{self, Arguments};
 use super::program::{Call, End};
 
 /// A parameter's value, for one lane of the running frame.
@@ -49,81 +52,86 @@ fn text_at(x: &Ctx<'_>, address: u64, lane: u32) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The buffer that a `vprintf` was given, read by one lane.
+struct Buffer<'x, 'a> {
+    x: &'x Ctx<'a>,
+    at: u64,
+    lane: u32,
+}
+
+impl Arguments for Buffer<'_, '_> {
+    fn number(&mut self, bytes: u64) -> u64 {
+        // Each is aligned to its size, as the CUDA ABI packs them.
+        let at = self.at.next_multiple_of(bytes);
+        self.at = at + bytes;
+        number_at(self.x, at, bytes, self.lane)
+    }
+
+    fn text(&mut self, address: u64) -> String {
+        text_at(self.x, address, self.lane)
+    }
+}
+
 /// `vprintf(format, arguments)`: lane by lane to the standard output; answers the number of arguments.
 pub(super) fn print(x: &mut Ctx<'_>, call: &Call) -> Flow {
+    let (mut all, mut counts) = (String::new(), [0u64; 32]);
     for lane in (0..32u32).filter(|l| x.active >> l & 1 != 0) {
-        let format = text_at(x, argument(x, call, 0, lane), lane);
-        let text = formatted(x, &format, argument(x, call, 1, lane), lane);
-        print!("{text}");
+        let pattern = text_at(x, argument(x, call, 0, lane), lane);
+        let at = argument(x, call, 1, lane);
+        let (text, count) = printf::format(&pattern, &mut Buffer { x, at, lane });
+        all.push_str(&text);
+        counts[lane as usize] = u64::from(count);
+    }
+    // A process that runs a library of Rust does not flush Rust's buffer at its end.
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(all.as_bytes()).and_then(|()| out.flush());
+    answer(x, call, &counts);
+    Flow::Next
+}
+
+/// `malloc(bytes)`.
+pub(super) fn allocate(x: &mut Ctx<'_>, call: &Call) -> Flow {
+    let mut addresses = [0u64; 32];
+    for lane in (0..32u32).filter(|l| x.active >> l & 1 != 0) {
+        let bytes = argument(x, call, 0, lane);
+        addresses[lane as usize] = x.env.heap.as_ref().map_or(0, |heap| heap.take(bytes));
+    }
+    answer(x, call, &addresses);
+    Flow::Next
+}
+
+/// `free(address)`.
+pub(super) fn release(x: &mut Ctx<'_>, call: &Call) -> Flow {
+    for lane in (0..32u32).filter(|l| x.active >> l & 1 != 0) {
+        let address = argument(x, call, 0, lane);
+        if address != 0 && !x.env.heap.as_ref().is_some_and(|heap| heap.give(address)) {
+            let text = format!("frees 0x{address:x}, expected an address that malloc gave and that is not free yet");
+            return x.trap(Some(lane), text);
+        }
     }
     Flow::Next
 }
 
-/// C's conversions with flags, width and precision; arguments are aligned to their size, as the CUDA ABI packs them.
-fn formatted(x: &Ctx<'_>, format: &str, mut at: u64, lane: u32) -> String {
-    let mut out = String::new();
-    let mut rest = format.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut spec = String::new();
-        while let Some(c) = rest.next_if(|c| "-+ #0123456789.".contains(*c)) {
-            spec.push(c);
-        }
-        let mut long = false;
-        while rest.next_if(|c| "hlzjt".contains(*c)).is_some_and(|c| c != 'h') {
-            long = true;
-        }
-        let Some(kind) = rest.next() else { break };
-        if kind == '%' {
-            out.push('%');
-            continue;
-        }
-        let bytes = if long || "fFeEgGaAsp".contains(kind) { 8 } else { 4 };
-        at = at.next_multiple_of(bytes);
-        let value = number_at(x, at, bytes, lane);
-        at += bytes;
-        out.push_str(&pad(&spec, &convert(x, kind, &spec, value, bytes, lane)));
-    }
-    out
-}
-
-fn convert(x: &Ctx<'_>, kind: char, spec: &str, value: u64, bytes: u64, lane: u32) -> String {
-    let signed = if bytes == 4 {
-        i64::from(value as u32 as i32)
-    } else {
-        value as i64
+/// Writes the result of a call for the running lanes.
+fn answer(x: &mut Ctx<'_>, call: &Call, values: &[u64; 32]) {
+    let mask = x.active;
+    let Some(step) = call.results.first() else {
+        return;
     };
-    let precision = spec.split_once('.').and_then(|(_, p)| p.parse::<usize>().ok());
-    let real = f64::from_bits(value);
-    match kind {
-        'd' | 'i' => signed.to_string(),
-        'x' => format!("{value:x}"),
-        'X' => format!("{value:X}"),
-        'o' => format!("{value:o}"),
-        'p' => format!("0x{value:x}"),
-        'c' => char::from(value as u8).to_string(),
-        's' => text_at(x, value, lane),
-        'f' | 'F' => format!("{real:.*}", precision.unwrap_or(6).min(400)),
-        'e' | 'E' => format!("{real:.*e}", precision.unwrap_or(6).min(400)),
-        'g' | 'G' | 'a' | 'A' => real.to_string(),
-        _ => value.to_string(),
-    }
-}
-
-fn pad(spec: &str, text: &str) -> String {
-    let left = spec.contains('-');
-    let digits = spec.trim_start_matches(['-', '+', ' ', '#']);
-    let zero = digits.starts_with('0') && !left;
-    let width: usize = digits.split('.').next().and_then(|w| w.parse().ok()).unwrap_or(0);
-    let width = width.min(4096);
-    match (left, zero) {
-        (true, _) => format!("{text:<width$}"),
-        (_, true) if text.starts_with('-') => format!("-{:0>1$}", &text[1..], width.saturating_sub(1)),
-        (_, true) => format!("{text:0>width$}"),
-        _ => format!("{text:>width$}"),
+    match step.to {
+        End::Register(slot, 8) => x.put(slot, values, mask),
+        End::Register(slot, _) => x.put(slot, &values.map(|v| v as u32), mask),
+        End::Local(offset) => {
+            let at = u64::from(x.warp().splits[x.split].local) + u64::from(offset);
+            for lane in (0..32u32).filter(|l| mask >> l & 1 != 0) {
+                let Ok(place) = host(x, space::LOCAL, at, step.bytes.min(8), true, lane) else {
+                    return;
+                };
+                let bytes = values[lane as usize].to_le_bytes();
+                // SAFETY: `host` found these bytes in the frame's local memory; at most eight are copied.
+                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place as *mut u8, step.bytes.min(8) as usize) };
+            }
+        }
     }
 }
 

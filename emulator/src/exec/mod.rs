@@ -11,6 +11,7 @@ pub(crate) mod convert;
 pub(crate) mod copies;
 pub(crate) mod ctx;
 mod env;
+mod heap;
 mod host_calls;
 pub(crate) mod inst;
 pub(crate) mod judge;
@@ -20,6 +21,7 @@ pub(crate) mod matrix;
 pub(crate) mod mbarrier;
 pub(crate) mod memory;
 pub(crate) mod place;
+mod printf;
 pub(crate) mod program;
 mod ranges;
 pub(crate) mod rank;
@@ -136,6 +138,14 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         host_writes: false,
         name: name.clone(),
     }));
+    let allocates = |call: &program::Call| matches!(call.callee, program::Callee::Allocate);
+    let heap = module.program().calls.iter().any(allocates).then(heap::Heap::new);
+    ranges.extend(heap.iter().map(|heap| HostRange {
+        start: heap.range().0,
+        end: heap.range().1,
+        writable: true,
+        name: "the heap of malloc".to_owned(),
+    }));
     Ok(Env {
         program: module.program(),
         launch,
@@ -149,6 +159,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         started: Instant::now(),
         wide: lanes::wide(),
         global: launch.settings.global_races.then(judge::global::Global::default),
+        heap,
         trace: None,
     })
 }

@@ -53,6 +53,10 @@ pub(crate) enum Callee {
     /// A 64-bit register with the function's address.
     Register(u32),
     Print,
+    /// `malloc`.
+    Allocate,
+    /// `free`.
+    Release,
     AssertFail,
 }
 
@@ -87,6 +91,8 @@ pub(crate) struct Program {
     /// `.const` variables.
     pub constants: Block,
     pub constant_bytes: u32,
+    /// Compiled without optimisation (`.target sm_90, debug`).
+    pub is_debug: bool,
 }
 
 impl Program {

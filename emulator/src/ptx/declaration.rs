@@ -46,7 +46,7 @@ impl<'t> Parser<'t> {
                 self.next();
                 file.target = self.name("an architecture such as sm_90")?.text;
                 while self.take(b',') {
-                    self.name("a target option")?;
+                    file.is_debug |= self.name("a target option")?.text == "debug";
                 }
             }
             "address_size" => {

@@ -163,6 +163,8 @@ pub(crate) struct Function<'t> {
 pub(crate) struct File<'t> {
     pub version: (u32, u32),
     pub target: &'t str,
+    /// `.target sm_90, debug`.
+    pub is_debug: bool,
     pub variables: Vec<Variable<'t>>,
     pub functions: Vec<Function<'t>>,
     /// `.file`: number and name.

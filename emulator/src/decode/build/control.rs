@@ -173,6 +173,8 @@ fn target<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>, parts: &Parts<'_, 't>)
     }
     let callee = match name {
         "vprintf" => Callee::Print,
+        "malloc" if !l.layout.has_body(name) => Callee::Allocate,
+        "free" if !l.layout.has_body(name) => Callee::Release,
         "__assertfail" => Callee::AssertFail,
         _ => match l.layout.symbol(name) {
             Some(Symbol::At(address, _)) if address & window::TAG == window::FUNCTION => {

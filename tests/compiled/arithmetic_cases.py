@@ -1,4 +1,4 @@
-"""The cases of functions.cu, mathematics.cu and narrow.cu: calls, library functions, integers, types below 32 bits."""
+"""The cases of functions.cu, unoptimised.cu, mathematics.cu and narrow.cu: calls, library functions, narrow types."""
 
 from __future__ import annotations
 
@@ -191,3 +191,20 @@ def byte_quads(rng: Generator) -> Work:
     rows = [quad.astype(np.uint8).view(np.uint32)[:, 0] for quad in quads]
     rows.insert(4, (np.sum(p * q, axis=1) + 7).astype(np.uint32))
     return Work([a, b, np.zeros((6, 100), np.uint32), np.int32(100)], {2: np.array(rows)})
+
+
+@case("unoptimised", "scan_groups", 2, 64, 0)
+def scan_groups(rng: Generator) -> Work:
+    values = rng.integers(-1000, 1000, 128, dtype=np.int32)
+    lanes = np.arange(128) % 64
+    scaled = np.where(lanes % 8 == 0, 3 * values, values)
+    expected = scaled.reshape(-1, 8).cumsum(1).reshape(-1)
+    return Work([values, np.zeros_like(values)], {1: (expected + lanes).astype(np.int32)})
+
+
+@case("unoptimised", "walk_lists", 2, 32, 0)
+def walk_lists(rng: Generator) -> Work:
+    values = rng.integers(0, 50, (64, 6), dtype=np.int32)
+    weights = np.where(values % 2 == 1, 2 * values, values)
+    expected = (weights * 3 ** np.arange(6)).sum(1)
+    return Work([values, np.zeros(64, np.int32), np.int32(6)], {1: expected.astype(np.int32)})

@@ -60,6 +60,7 @@ JOBS = (
     Job("functions", "functions.cu", "sm_80"),
     Job("mathematics", "mathematics.cu", "sm_80"),
     Job("narrow", "narrow.cu", "sm_90"),
+    Job("unoptimised", "unoptimised.cu", "sm_90", ("-Xcicc", "-O0")),
     Job("async_pipeline", "async_pipeline.cu", "sm_80"),
     Job("gemm_mma", "gemm_mma.cu", "sm_80"),
     Job("gemm_wmma", "gemm_wmma.cu", "sm_80"),

@@ -144,6 +144,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         start: heap.range().0,
         end: heap.range().1,
         writable: true,
+        host_writes: false,
         name: "the heap of malloc".to_owned(),
     }));
     Ok(Env {

@@ -69,6 +69,10 @@ def _rebuild(kind: type[WarpbridgeError], message: str, fields: dict[str, Any]) 
     return kind(message, **fields)
 
 
+_LAUNCH = ("kernel", "device", "arguments", "stream", "device_usable")
+"""What is known of a launch at fault."""
+
+
 class ArgumentError(WarpbridgeError, TypeError, ValueError):
     """An argument does not fit: missing, of a wrong type, dtype, rank, size, device, alignment or range.
 
@@ -141,11 +145,20 @@ class LaunchError(WarpbridgeError):
         Name of the kernel or entry.
     device : str or None
         Where it was to run.
+    arguments : str or None
+        Name, dtype and shape of each argument.
+    stream : int or None
+        Handle of the stream.
+    device_usable : bool or None
+        Whether this process can go on using the device.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "device")
+    _known: ClassVar[tuple[str, ...]] = _LAUNCH
     kernel: str | None
     device: str | None
+    arguments: str | None
+    stream: int | None
+    device_usable: bool | None
 
 
 class LaunchTimeout(WarpbridgeError, TimeoutError):
@@ -190,9 +203,17 @@ class KernelFault(WarpbridgeError):
         The instruction at fault, as written.
     role : str or None
         The role of the warp at fault.
+    device, arguments, stream : str, str, int or None
+        Where it ran; name, dtype and shape of each argument; handle of the stream.
+    device_usable : bool or None
+        Whether this process can go on using the device: always on the CPU device, never a GPU whose context is lost.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role")
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "entry", "line", "instruction", "role")
+    device: str | None
+    arguments: str | None
+    stream: int | None
+    device_usable: bool | None
     kernel: str | None
     entry: str | None
     line: int | None
@@ -215,7 +236,7 @@ class DeadlockError(KernelFault):
         Who waits for what.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "waits")
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "entry", "line", "instruction", "role", "waits")
     waits: Any
 
 
@@ -232,7 +253,7 @@ class RaceError(KernelFault):
         Offset in shared memory, in bytes.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "what", "accesses", "offset")
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "entry", "line", "instruction", "role", "what", "accesses", "offset")
     what: str | None
     accesses: Any
     offset: int | None
@@ -251,7 +272,7 @@ class MemoryFault(KernelFault):
         Offset of the access in it, in bytes.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "entry", "line", "instruction", "role", "address", "array", "offset")
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "entry", "line", "instruction", "role", "address", "array", "offset")
     address: int | None
     array: str | None
     offset: int | None
@@ -266,8 +287,11 @@ class DeviceError(WarpbridgeError):
         The one asked for.
     available : list of str or None
         Those that there are.
+    device_usable : bool or None
+        False when this process can use the device no more, because its context is lost.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("device", "available")
+    _known: ClassVar[tuple[str, ...]] = ("device", "available", "device_usable")
     device: str | None
+    device_usable: bool | None
     available: list[str] | None

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::StreamHandle;
+use crate::backend::{faults_at_once, StreamHandle};
 use crate::error::Result;
 use crate::pending::Pending;
 use crate::process::PerProcess;
@@ -44,6 +44,9 @@ struct Dispatcher {
 
 /// Reports the end of a launch to `report`.
 pub fn watch(pending: Arc<Pending>, report: Report) {
+    if faults_at_once() {
+        pending.wait(Duration::MAX);
+    }
     static DISPATCHER: PerProcess<Arc<Dispatcher>> = PerProcess::new();
     let dispatcher = DISPATCHER.get(|_| Arc::default());
     let waker = Arc::clone(dispatcher);

@@ -7,7 +7,7 @@ mod control_block;
 pub mod cpu;
 pub mod cuda;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
@@ -78,6 +78,14 @@ pub struct ArrayRange {
     pub writable: bool,
 }
 
+/// Whether `WARPBRIDGE_SYNC=1` asks that a launch be over when its call returns, so that a fault is reported by the call that
+/// caused it. Read once.
+pub(crate) fn faults_at_once() -> bool {
+    static ASKED: OnceLock<bool> = OnceLock::new();
+    let is_yes = |value: std::ffi::OsString| !(value.is_empty() || value == "0");
+    *ASKED.get_or_init(|| std::env::var_os("WARPBRIDGE_SYNC").is_some_and(is_yes))
+}
+
 /// Execution settings that only the CPU device reads.
 pub type CpuSettings = emulator::Settings;
 
@@ -87,6 +95,8 @@ pub struct LaunchPlan {
     pub label: String,
     /// What the arguments were, one line, for errors.
     pub arguments: String,
+    /// Both, as `scale(x=float32[8])`; shared, so that noting it down costs nothing.
+    pub text: Arc<str>,
     /// The entry to run.
     pub function: Arc<dyn Function>,
     /// Thread blocks per axis; never zero (the caller drops empty launches).

@@ -75,6 +75,7 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
         bound.plan = Some(Arc::new(LaunchPlan {
             label: bound.label.clone(),
             arguments: bound.arguments.clone(),
+            text: format!("{}({})", bound.label, bound.arguments).into(),
             function: image.on(device)?.function(name, checked.shared_bytes)?,
             grid: checked.grid,
             block: checked.block,

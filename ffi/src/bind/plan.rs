@@ -47,6 +47,7 @@ impl Call<'_> {
         bound.plan = Some(Arc::new(LaunchPlan {
             label: bound.label.clone(),
             arguments: bound.arguments.clone(),
+            text: format!("{}({})", bound.label, bound.arguments).into(),
             function: image.on(device)?.function(&entry.name, checked.shared_bytes)?,
             grid: checked.grid,
             block: checked.block,

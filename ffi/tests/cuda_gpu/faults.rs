@@ -64,7 +64,7 @@ fn test_illegal_address_is_attributed_to_its_launch() {
         );
         assert_eq!(error.kind, Kind::Memory);
         assert_eq!(ticket.progress(), 1.0);
-        assert_lost(gpu, &good, "slow_store");
+        assert_lost(gpu, &good, "slow_store(out=uint32[1])");
     });
 }
 
@@ -101,6 +101,7 @@ fn test_illegal_address_with_company_names_every_launch_in_flight() {
         let values = [Value::U64(word), Value::U32(1), Value::U64(300_000_000)];
         let mut slow = plan("bystander", gpu.function("slow_store"), &values);
         slow.arguments = "nothing".into();
+        slow.text = "bystander(nothing)".into();
         // Both plans first: loading a module may wait for the kernel that runs.
         let (slow, wild) = (Arc::new(slow), wild_store(gpu, 50_000_000));
         let bystander = gpu.submit(&slow, slow_stream);
@@ -116,8 +117,8 @@ fn test_illegal_address_with_company_names_every_launch_in_flight() {
         }
         let others = failure_of(queued.ending()).fields["also_in_flight"].clone();
         let expected = [
-            format!("bystander on stream {:#x}", slow_stream.0),
-            format!("slow_store on stream {:#x}", bad_stream.0),
+            format!("bystander(nothing) on stream {:#x}", slow_stream.0),
+            format!("slow_store(out=uint32[1]) on stream {:#x}", bad_stream.0),
         ];
         assert_eq!(others, serde_json::json!(expected));
     });
@@ -134,10 +135,11 @@ fn test_illegal_address_of_an_untracked_launch_comes_out_of_its_stream() {
         assert_eq!(
             error.message,
             format!(
-                "stream {:#x}: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on cuda:0; no \
-                 tracked launch was in flight, so a stream-ordered launch or another library's kernel is to blame; the \
-                 CUDA context is lost, expected a new process: no CUDA call works in this one any more",
-                stream.0
+                "stream {:#x}: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on cuda:0; \
+                 stream-ordered launches queued last, so one of them may be to blame: slow_store(out=uint32[1]) on stream \
+                 {:#x}; WARPBRIDGE_SYNC=1 tells which; the CUDA context is lost, expected a new process: no CUDA call works \
+                 in this one any more",
+                stream.0, stream.0
             )
         );
         assert_eq!(error.kind, Kind::Memory);

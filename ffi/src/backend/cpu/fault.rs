@@ -6,7 +6,7 @@ use emulator::{
 };
 use serde_json::{json, Value};
 
-use crate::backend::LaunchPlan;
+use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind};
 
 /// What a panic inside the emulator is reported as.
@@ -14,8 +14,16 @@ pub const PANICKED: &str = "the CPU device failed internally; please report this
 
 /// The error for a fault of a launch.
 #[must_use]
-pub fn error(plan: &LaunchPlan, fault: &Fault) -> Error {
-    let text = |kind| Error::new(kind, format!("{}: {fault}", plan.label));
+pub fn error(plan: &LaunchPlan, stream: StreamHandle, fault: &Fault) -> Error {
+    let text = |kind| {
+        Error::new(kind, format!("{}: {fault}", plan.label))
+            .with("kernel", plan.label.as_str())
+            .with("arguments", plan.arguments.as_str())
+            .with("stream", stream.0)
+            .with("device", "cpu")
+            // A fault ends its launch and nothing else.
+            .with("device_usable", true)
+    };
     match fault {
         Fault::Deadlock(report) => deadlock(text(Kind::Deadlock), report),
         Fault::Memory(fault) => memory(text(Kind::Memory), fault),

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{load_error, Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
+use super::{
+    faults_at_once, load_error, Backend, DeviceInfo, Function, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle,
+    Ticket,
+};
 use crate::error::{Error, Kind, Result};
 use crate::process::PerProcess;
 use stream::{Job, Stream};
@@ -122,7 +125,10 @@ impl Backend for Cpu {
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
         let stream = self.stream(mode.stream)?;
         if !mode.tracked {
-            stream.push(Job::Untracked(Arc::clone(plan), mode.cpu))?;
+            stream.push(Job::Untracked(Arc::clone(plan), mode.stream, mode.cpu))?;
+            if faults_at_once() {
+                stream.wait(Duration::MAX)?;
+            }
             return Ok(None);
         }
         let tracked = Arc::new(Tracked::new(Arc::clone(plan), mode));

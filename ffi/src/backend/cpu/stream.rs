@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::fault;
 use super::ticket::{self, Tracked};
-use crate::backend::{CpuSettings, LaunchPlan};
+use crate::backend::{CpuSettings, LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind, Result};
 
 /// Something to do in order.
@@ -14,7 +14,7 @@ pub enum Job {
     /// A launch that somebody watches.
     Tracked(Arc<Tracked>),
     /// A stream-ordered launch; its error is kept for the next wait.
-    Untracked(Arc<LaunchPlan>, CpuSettings),
+    Untracked(Arc<LaunchPlan>, StreamHandle, CpuSettings),
     /// Go on when another stream has done so many jobs.
     WaitFor(Mark),
     /// The stream was freed.
@@ -135,10 +135,10 @@ fn run(job: Job) -> Option<Error> {
             tracked.run();
             None
         }
-        Job::Untracked(plan, settings) => {
+        Job::Untracked(plan, stream, settings) => {
             let stop = emulator::Stop::new(None);
             let end = ticket::execute(&plan, &plan.params, None, settings, &stop, None);
-            end.err().map(|fault| fault::error(&plan, &fault))
+            end.err().map(|fault| fault::error(&plan, stream, &fault))
         }
         Job::WaitFor(Mark { stream, jobs }) => {
             let mut state = stream.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::{fault, CpuFunction};
 use crate::backend::control_block::ControlBlock;
-use crate::backend::{CpuSettings, Ending, LaunchMode, LaunchPlan, Ticket};
+use crate::backend::{CpuSettings, Ending, LaunchMode, LaunchPlan, StreamHandle, Ticket};
 
 /// How long a kernel with a control block may take to leave by itself before the emulator ends it.
 const GRACE: Duration = Duration::from_millis(100);
@@ -27,6 +27,7 @@ enum State {
 /// See the module.
 pub struct Tracked {
     plan: Arc<LaunchPlan>,
+    stream: StreamHandle,
     settings: CpuSettings,
     deadline: Option<Instant>,
     stop: Arc<emulator::Stop>,
@@ -42,6 +43,7 @@ impl Tracked {
         let grace = if control.is_some() { GRACE } else { Duration::ZERO };
         Self {
             plan,
+            stream: mode.stream,
             settings: mode.cpu,
             deadline: mode.deadline,
             // Ends the launch even if nobody looks at the deadline.
@@ -83,7 +85,7 @@ impl Tracked {
         match execute(&self.plan, &params, control, self.settings, &self.stop, sink) {
             Ok(()) => self.verdict(),
             Err(emulator::Fault::Stopped) => Ending::Stopped,
-            Err(fault) => Ending::Failed(fault::error(&self.plan, &fault)),
+            Err(fault) => Ending::Failed(fault::error(&self.plan, self.stream, &fault)),
         }
     }
 

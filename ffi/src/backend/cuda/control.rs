@@ -63,11 +63,12 @@ impl<L> Flights<L> {
         serial
     }
 
-    /// The launch was seen to be done: its slot is free again.
-    pub(super) fn land(&mut self, serial: u64) {
-        if let Some(flight) = self.flying.remove(&serial) {
-            self.free.push(flight.slot);
-        }
+    /// The launch was seen to be done: its slot is free again. What lived with it comes back, to be dropped outside of any
+    /// lock: it may be the last user of a module.
+    pub(super) fn land(&mut self, serial: u64) -> Option<L> {
+        let flight = self.flying.remove(&serial)?;
+        self.free.push(flight.slot);
+        Some(flight.launch)
     }
 
     /// The ticket was dropped while the launch runs: keep everything until [`Flights::reap`] finds it done.
@@ -78,16 +79,18 @@ impl<L> Flights<L> {
     }
 
     /// Lands those of the `limit` oldest orphans whose launch is done.
-    pub(super) fn reap(&mut self, limit: usize, mut is_done: impl FnMut(Event) -> bool) {
+    pub(super) fn reap(&mut self, limit: usize, mut is_done: impl FnMut(Event) -> bool) -> Vec<L> {
+        let mut landed = Vec::new();
         for _ in 0..limit.min(self.orphans.len()) {
-            let Some(serial) = self.orphans.pop_front() else { return };
+            let Some(serial) = self.orphans.pop_front() else { break };
             let flight = self.flying.get(&serial);
             if flight.is_none_or(|flight| is_done(flight.slot.event)) {
-                self.land(serial);
+                landed.extend(self.land(serial));
             } else {
                 self.orphans.push_back(serial);
             }
         }
+        landed
     }
 
     /// Everything in flight, oldest first.

@@ -23,6 +23,9 @@ fn fault_kind(code: Code) -> Kind {
     }
 }
 
+/// Ends the text of an error that lost the context.
+const LOST: &str = "the CUDA context is lost, expected a new process: no CUDA call works in this one any more";
+
 pub(super) fn stream_text(stream: StreamHandle) -> String {
     match stream.0 {
         0 | 1 => "the legacy default stream".into(),
@@ -39,6 +42,44 @@ pub(super) struct LaunchName {
     pub(super) stream: StreamHandle,
 }
 
+/// A launch, its arguments and its stream, in a list of several.
+pub(super) fn launch_text(text: &str, stream: StreamHandle) -> String {
+    format!("{text} on {}", stream_text(stream))
+}
+
+/// Who else may have lost the context.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Suspects {
+    /// Tracked launches that had not ended.
+    pub(super) in_flight: Vec<String>,
+    /// The last stream-ordered launches, whether they have ended or not.
+    pub(super) queued: Vec<String>,
+}
+
+impl Suspects {
+    /// Ends with what to do about the doubt; `None` without suspects.
+    fn text(&self, in_flight: &str, queued: &str) -> Option<String> {
+        let list = |title: &str, of: &[String]| (!of.is_empty()).then(|| format!("{title}: {}", of.join(", ")));
+        let lists: Vec<_> = [list(in_flight, &self.in_flight), list(queued, &self.queued)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let doubt = if self.queued.is_empty() {
+            ""
+        } else {
+            "; WARPBRIDGE_SYNC=1 tells which"
+        };
+        (!lists.is_empty()).then(|| lists.join("; ") + doubt)
+    }
+
+    fn add_to(&self, error: Error) -> Error {
+        let error = error.with("also_in_flight", self.in_flight.clone());
+        error
+            .with("stream_ordered", self.queued.clone())
+            .with("context_lost", true)
+    }
+}
+
 /// The fields that every error of the driver has.
 fn with_code(error: Error, device: &str, failure: &Failure) -> Error {
     error
@@ -46,60 +87,55 @@ fn with_code(error: Error, device: &str, failure: &Failure) -> Error {
         .with("cuda_error", failure.name.as_str())
         .with("cuda_code", failure.code)
         .with("cuda_call", failure.call)
+        .with("device_usable", !loses_context(failure.code))
 }
 
-/// A launch ended because the GPU stopped. `others` were in flight too.
-pub(super) fn kernel_fault(device: &str, failure: &Failure, launch: &LaunchName, others: &[String]) -> Error {
-    let company = if others.is_empty() {
-        "no other tracked launch was in flight".to_owned()
-    } else {
-        format!("also in flight, so one of them may be to blame: {}", others.join(", "))
-    };
+/// A launch ended because the GPU stopped. `others` may be to blame too.
+pub(super) fn kernel_fault(device: &str, failure: &Failure, launch: &LaunchName, others: &Suspects) -> Error {
+    let company = others.text(
+        "also in flight, so one of them may be to blame",
+        "stream-ordered launches before it, so one of them may be to blame",
+    );
     let text = format!(
-        "{}: {failure} on {device}, {}; arguments: {}; {company}; the CUDA context is lost, expected a new process: no \
-         CUDA call works in this one any more. The same launch on the CPU device names the faulty instruction",
+        "{}: {failure} on {device}, {}; arguments: {}; {}; {LOST}. The same launch on the CPU device names the faulty \
+         instruction",
         launch.label,
         stream_text(launch.stream),
         launch.arguments,
+        company.unwrap_or_else(|| "no other tracked launch was in flight".into()),
     );
-    with_code(Error::new(fault_kind(failure.code), text), device, failure)
+    let error = with_code(Error::new(fault_kind(failure.code), text), device, failure)
         .with("kernel", launch.label.as_str())
         .with("arguments", launch.arguments.as_str())
-        .with("stream", launch.stream.0)
-        .with("also_in_flight", others.to_vec())
-        .with("context_lost", true)
+        .with("stream", launch.stream.0);
+    others.add_to(error)
 }
 
 /// Work that no ticket stands for (stream-ordered launches, other libraries) stopped the GPU.
-pub(super) fn stream_fault(device: &str, failure: &Failure, stream: StreamHandle, suspects: &[String]) -> Error {
-    let company = if suspects.is_empty() {
-        "no tracked launch was in flight, so a stream-ordered launch or another library's kernel is to blame".to_owned()
-    } else {
-        format!("in flight, so one of them may be to blame: {}", suspects.join(", "))
-    };
-    let text = format!(
-        "{}: {failure} on {device}; {company}; the CUDA context is lost, expected a new process: no CUDA call works in \
-         this one any more",
-        stream_text(stream)
+pub(super) fn stream_fault(device: &str, failure: &Failure, stream: StreamHandle, suspects: &Suspects) -> Error {
+    let company = suspects.text(
+        "in flight, so one of them may be to blame",
+        "stream-ordered launches queued last, so one of them may be to blame",
     );
-    with_code(Error::new(fault_kind(failure.code), text), device, failure)
-        .with("stream", stream.0)
-        .with("also_in_flight", suspects.to_vec())
-        .with("context_lost", true)
+    let nobody = || "no tracked launch was in flight, so another library's kernel is to blame".to_owned();
+    let text = format!(
+        "{}: {failure} on {device}; {}; {LOST}",
+        stream_text(stream),
+        company.unwrap_or_else(nobody)
+    );
+    let error = with_code(Error::new(fault_kind(failure.code), text), device, failure).with("stream", stream.0);
+    suspects.add_to(error)
 }
 
 /// A call on a device whose context was lost before.
-pub(super) fn lost(device: &str, doing: &str, failure: &Failure, suspects: &[String]) -> Error {
-    let company = if suspects.is_empty() {
-        "no tracked launch was in flight".to_owned()
-    } else {
-        format!("in flight: {}", suspects.join(", "))
-    };
+pub(super) fn lost(device: &str, doing: &str, failure: &Failure, suspects: &Suspects) -> Error {
+    let company = suspects.text("in flight", "stream-ordered launches queued last");
     let text = format!(
-        "{doing}: the CUDA context of {device} is lost since {failure}; {company}; expected a new process: no CUDA call \
-         works in this one any more"
+        "{doing}: the CUDA context of {device} is lost since {failure}; {}; expected a new process: no CUDA call works in \
+         this one any more",
+        company.unwrap_or_else(|| "no tracked launch was in flight".into())
     );
-    with_code(Error::new(Kind::Device, text), device, failure).with("context_lost", true)
+    suspects.add_to(with_code(Error::new(Kind::Device, text), device, failure))
 }
 
 /// The process was forked after the driver was initialised.
@@ -126,15 +162,23 @@ pub(super) fn refused_launch(
     let limit = threads_allowed.map_or(String::new(), |threads| {
         format!(" (this entry: at most {threads} threads per block)")
     });
+    let expected = if failure.code == sys::ERROR_OUT_OF_MEMORY {
+        format!(
+            "free memory on {device} for the launch itself; free arrays, also those that libraries keep for reuse \
+             (cupy.get_default_memory_pool().free_all_blocks(), torch.cuda.empty_cache())"
+        )
+    } else {
+        format!("a geometry that {device} offers{limit} and a stream of {device}")
+    };
     let text = format!(
-        "{}: the driver refused the launch on {device}, {}: {failure}; found {geometry}, expected a geometry that {device} \
-         offers{limit} and a stream of {device}; arguments: {}",
+        "{}: the driver refused the launch on {device}, {}: {failure}; found {geometry}, expected {expected}; arguments: {}",
         launch.label,
         stream_text(launch.stream),
         launch.arguments
     );
     with_code(Error::new(Kind::Launch, text), device, failure)
         .with("kernel", launch.label.as_str())
+        .with("arguments", launch.arguments.as_str())
         .with("stream", launch.stream.0)
 }
 
@@ -167,7 +211,7 @@ mod tests {
 
     #[test]
     fn test_kernel_fault_names_kernel_stream_arguments_and_the_lost_context() {
-        let error = kernel_fault("cuda:0", &illegal_address(), &scale(), &[]);
+        let error = kernel_fault("cuda:0", &illegal_address(), &scale(), &Suspects::default());
         assert_eq!(
             error.message,
             "scale: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on cuda:0, stream 0x7f20; \
@@ -179,6 +223,7 @@ mod tests {
         assert_eq!(error.fields["stream"], 0x7f20);
         assert_eq!(error.fields["context_lost"], true);
         assert_eq!(error.fields["cuda_code"], 700);
+        assert_eq!(error.fields["device_usable"], false);
     }
 
     #[test]
@@ -187,11 +232,38 @@ mod tests {
             "cuda:0",
             &illegal_address(),
             &scale(),
-            &["a on stream 0x1f".into(), "b on stream 0x2f".into()],
+            &Suspects {
+                in_flight: vec!["a(x) on stream 0x1f".into(), "b(y) on stream 0x2f".into()],
+                queued: vec!["c(z) on stream 0x3f".into()],
+            },
         );
         assert!(error.message.contains(
-            "; also in flight, so one of them may be to blame: a on stream 0x1f, b on stream 0x2f; the CUDA context"
+            "; also in flight, so one of them may be to blame: a(x) on stream 0x1f, b(y) on stream 0x2f; stream-ordered \
+             launches before it, so one of them may be to blame: c(z) on stream 0x3f; WARPBRIDGE_SYNC=1 tells which; the \
+             CUDA context"
         ));
+    }
+
+    #[test]
+    fn test_stream_fault_names_the_stream_ordered_launches() {
+        let suspects = Suspects {
+            in_flight: Vec::new(),
+            queued: vec!["c(z) on stream 0x3f".into()],
+        };
+        let error = stream_fault("cuda:0", &illegal_address(), StreamHandle(0x3f), &suspects);
+        assert_eq!(
+            error.message,
+            "stream 0x3f: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on cuda:0; stream-ordered \
+             launches queued last, so one of them may be to blame: c(z) on stream 0x3f; WARPBRIDGE_SYNC=1 tells which; the \
+             CUDA context is lost, expected a new process: no CUDA call works in this one any more"
+        );
+        let later = lost("cuda:0", "making a stream", &illegal_address(), &suspects);
+        assert_eq!(
+            later.message,
+            "making a stream: the CUDA context of cuda:0 is lost since CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access \
+             was encountered); stream-ordered launches queued last: c(z) on stream 0x3f; WARPBRIDGE_SYNC=1 tells which; \
+             expected a new process: no CUDA call works in this one any more"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::context::Current;
 use super::failure::{self, LaunchName};
@@ -15,6 +16,8 @@ use super::result::{Checked, Failure};
 use super::state::{DeviceState, InFlight};
 use super::sys::{self, LaunchAttribute, LaunchConfig, Stream};
 use super::ticket::CudaTicket;
+use super::wait::poll_until;
+use crate::backend::faults_at_once;
 use crate::backend::{LaunchMode, LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind, Result};
 
@@ -38,7 +41,30 @@ pub(super) fn untracked(state: &DeviceState, plan: &LaunchPlan, mode: &LaunchMod
     let context = state.context()?;
     // Not relaxed: a launch is legal under capture as it is, and this is the path that must cost nothing.
     let _current = Current::enter(state.api(), context).map_err(|f| state.error(&plan.label, f))?;
-    queue(state, function, plan, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))
+    function.keep_for_ever();
+    queue(state, function, plan, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))?;
+    state.recent.note(&plan.text, mode.stream);
+    if faults_at_once() {
+        return synchronise(state, plan, mode.stream);
+    }
+    Ok(())
+}
+
+/// `WARPBRIDGE_SYNC=1`: waits for a stream-ordered launch, so that its fault is its own. A stream under capture runs nothing.
+#[cold]
+fn synchronise(state: &DeviceState, plan: &LaunchPlan, stream: StreamHandle) -> Result<()> {
+    let (api, raw) = (state.api(), Stream(stream.0 as usize));
+    let failed = |f| state.sync_error(&LaunchName::of(plan, stream), f);
+    if api.is_capturing(raw).map_err(failed)? {
+        return Ok(());
+    }
+    let _current = state.enter(&plan.label)?;
+    let ended = poll_until(Duration::MAX, || match api.stream_done(raw) {
+        Ok(false) => None,
+        Ok(true) => Some(Ok(())),
+        Err(failure) => Some(Err(failed(failure))),
+    });
+    ended.unwrap_or(Ok(()))
 }
 
 /// Queues a launch with a control block and an event behind it.
@@ -51,25 +77,26 @@ pub(super) fn tracked(state: &Arc<DeviceState>, plan: &Arc<LaunchPlan>, mode: &L
     if api.is_capturing(stream).map_err(broken)? {
         return Err(capturing(&state.name, plan, mode.stream));
     }
-    let slot = state.take_slot().map_err(broken)?;
+    let slot = state
+        .take_slot()
+        .map_err(|f| refused(state, function, plan, mode.stream, f))?;
     slot.block.clear();
     if let Err(failure) = queue(state, function, plan, mode.stream, slot.address) {
         state.flights().give(slot);
         return Err(refused(state, function, plan, mode.stream, failure));
     }
-    // If this fails the slot is left out for good: the kernel may be writing its control block.
-    api.record(slot.event, stream).map_err(broken)?;
     let flight = InFlight {
         plan: plan.clone(),
         stream: mode.stream,
     };
     let serial = state.flights().depart(slot, flight);
-    Ok(Arc::new(CudaTicket::new(
-        state.clone(),
-        serial,
-        slot,
-        LaunchName::of(plan, mode.stream),
-    )))
+    let name = LaunchName::of(plan, mode.stream);
+    // If this fails the slot is left out for good: the kernel may be writing its control block. A kernel that has faulted
+    // already is what makes it fail as a rule.
+    if let Err(failure) = api.record(slot.event, stream) {
+        return Err(state.launch_error(serial, &name, failure));
+    }
+    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name)))
 }
 
 fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {
@@ -186,6 +213,7 @@ mod tests {
         LaunchPlan {
             label: "scale".into(),
             arguments: String::new(),
+            text: "".into(),
             function: Arc::new(NoFunction),
             grid: [1; 3],
             block: [1; 3],

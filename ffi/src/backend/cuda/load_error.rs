@@ -42,6 +42,11 @@ pub(super) fn refused(source: &PtxSource<'_>, compiler: &Compiler<'_>, failure: 
             "{origin}: PTX .version {found}, expected at most {greatest}, the greatest that the driver (CUDA {driver}) \
              accepts on {device} ({arch}); update the driver, or build the PTX for {greatest} or lower: {failure}"
         )
+    } else if failure.code == sys::ERROR_OUT_OF_MEMORY {
+        format!(
+            "{origin}: the driver has no memory to load the PTX on {device} ({arch}): {failure}; expected free memory there; \
+             free arrays, also those that libraries keep for reuse"
+        )
     } else if failure.code == sys::ERROR_NO_BINARY_FOR_GPU {
         format!(
             "{origin}: PTX .target {target}, expected one that {device} ({arch}) runs: {arch} or lower, or exactly its \

@@ -13,6 +13,7 @@ mod library;
 mod load_error;
 mod memory;
 mod module;
+mod recent;
 mod result;
 mod state;
 mod stream;

@@ -1,12 +1,15 @@
 //! Loads PTX through the driver's compiler and finds entries in it.
 //!
-//! Modules are never unloaded: a stream-ordered launch or a captured graph may use their code at any later time, and the
-//! driver does not count users. Texts of failed loads stand in `load_error.rs`.
+//! A module is unloaded with its last user: the handle of `module.rs`'s callers, functions, and the launches that hold a
+//! function until they have ended. Not so when it was ever launched in stream order: a captured graph may hold its code at
+//! any later time, and the driver does not count users. Texts of failed loads stand in `load_error.rs`.
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::context::Current;
 use super::load_error::{self, Compiler, PtxSource};
 use super::state::{lock, DeviceState};
 use super::sys::{self, FunctionHandle, ModuleHandle};
@@ -16,10 +19,34 @@ use crate::error::{Error, Kind, Result};
 /// Static and dynamic shared memory that every entry may use without asking.
 const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
 
+/// The driver's module, for as long as anything uses it.
+pub(super) struct Code {
+    state: Arc<DeviceState>,
+    handle: ModuleHandle,
+    /// Whether it must stay: see the top of this file.
+    stays: AtomicBool,
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        // In a fork the driver cannot be used, and a lost context has taken its modules along.
+        if *self.stays.get_mut() || self.state.check_process().is_err() || self.state.is_lost() {
+            return;
+        }
+        let (api, Ok(context)) = (self.state.api(), self.state.context()) else {
+            return;
+        };
+        // A failure has nobody to go to: at the interpreter's exit the driver may be gone already.
+        if let Ok(_current) = Current::enter_relaxed(api, context) {
+            let _ = api.unload_module(self.handle);
+        }
+    }
+}
+
 /// A module on one device.
 pub(super) struct CudaModule {
     state: Arc<DeviceState>,
-    handle: ModuleHandle,
+    code: Arc<Code>,
     origin: String,
     max_shared_bytes: u32,
     entries: Mutex<HashMap<String, Entry>>,
@@ -37,7 +64,7 @@ struct Entry {
 /// An entry on one device.
 pub(super) struct CudaFunction {
     handle: FunctionHandle,
-    state: Arc<DeviceState>,
+    code: Arc<Code>,
 }
 
 impl CudaFunction {
@@ -45,7 +72,13 @@ impl CudaFunction {
         self.handle
     }
     pub(super) fn device(&self) -> &str {
-        &self.state.name
+        &self.code.state.name
+    }
+    /// It is launched in stream order: nobody will say when its code is no longer needed.
+    pub(super) fn keep_for_ever(&self) {
+        if !self.code.stays.load(Ordering::Relaxed) {
+            self.code.stays.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -74,9 +107,14 @@ impl CudaModule {
             };
             load_error::refused(source, &compiler, &failure, &log)
         })?;
-        Ok(Self {
+        let code = Arc::new(Code {
             state: state.clone(),
             handle,
+            stays: AtomicBool::new(false),
+        });
+        Ok(Self {
+            state: state.clone(),
+            code,
             origin: source.origin.to_owned(),
             max_shared_bytes,
             entries: Mutex::default(),
@@ -88,10 +126,12 @@ impl CudaModule {
         let api = self.state.api();
         let missing = || load_error::no_entry(&self.origin, name);
         let c_name = CString::new(name).map_err(|_| missing())?;
-        let handle = api.module_function(self.handle, &c_name).map_err(|f| match f.code {
-            sys::ERROR_NOT_FOUND => missing(),
-            _ => self.state.error(&format!("finding {name} in {}", self.origin), f),
-        })?;
+        let handle = api
+            .module_function(self.code.handle, &c_name)
+            .map_err(|f| match f.code {
+                sys::ERROR_NOT_FOUND => missing(),
+                _ => self.state.error(&format!("finding {name} in {}", self.origin), f),
+            })?;
         let static_shared_bytes = api
             .function_attribute(handle, sys::FUNCTION_STATIC_SHARED)
             .map_err(|f| self.state.error(name, f))?;
@@ -138,7 +178,7 @@ impl Loaded for CudaModule {
         entries.insert(entry.to_owned(), known);
         Ok(Arc::new(CudaFunction {
             handle: known.handle,
-            state: self.state.clone(),
+            code: self.code.clone(),
         }))
     }
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::context::Current;
 use super::control::{Flights, Slot};
-use super::failure::{self, LaunchName};
+use super::failure::{self, LaunchName, Suspects};
 use super::library::Driver;
+use super::recent::Recent;
 use super::result::{Checked, Failure};
 use super::sys::{Api, Context, DeviceNumber, Event};
 use crate::backend::control_block::ControlBlock;
@@ -30,7 +31,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     fn text(&self) -> String {
-        format!("{} on {}", self.plan.label, failure::stream_text(self.stream))
+        failure::launch_text(&self.plan.text, self.stream)
     }
 }
 
@@ -38,7 +39,9 @@ impl InFlight {
 struct Lost {
     failure: Failure,
     /// Serial number and name of what was in flight, oldest first.
-    suspects: Vec<(u64, String)>,
+    in_flight: Vec<(u64, String)>,
+    /// The stream-ordered launches that were queued last, oldest first; some may have ended well before.
+    queued: Vec<String>,
 }
 
 pub(super) struct DeviceState {
@@ -56,6 +59,8 @@ pub(super) struct DeviceState {
     /// Made by `stream_new` and not freed yet.
     pub(super) streams: Mutex<Vec<StreamHandle>>,
     lost: OnceLock<Lost>,
+    /// Stream-ordered launches, which nobody tracks.
+    pub(super) recent: Recent,
 }
 
 /// Nothing here is left half-changed by a panic, so a poisoned lock is as good as any.
@@ -76,6 +81,7 @@ impl DeviceState {
             order_events: Mutex::default(),
             streams: Mutex::default(),
             lost: OnceLock::new(),
+            recent: Recent::default(),
         }
     }
 
@@ -122,10 +128,14 @@ impl DeviceState {
         Err(failure::forked(&self.name, parent, here))
     }
 
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
     pub(super) fn check_alive(&self, doing: &str) -> Result<()> {
         match self.lost.get() {
             None => Ok(()),
-            Some(lost) => Err(failure::lost(&self.name, doing, &lost.failure, &lost.labels_but(None))),
+            Some(lost) => Err(failure::lost(&self.name, doing, &lost.failure, &lost.suspects(None))),
         }
     }
 
@@ -136,7 +146,7 @@ impl DeviceState {
         }
         if failure::loses_context(failure.code) {
             let lost = self.lose(failure);
-            return failure::lost(&self.name, doing, &lost.failure, &lost.labels_but(None));
+            return failure::lost(&self.name, doing, &lost.failure, &lost.suspects(None));
         }
         failure::other(&self.name, doing, &failure)
     }
@@ -148,16 +158,27 @@ impl DeviceState {
         }
         if failure::loses_context(failure.code) {
             let lost = self.lose(failure);
-            return failure::kernel_fault(&self.name, &lost.failure, launch, &lost.labels_but(Some(serial)));
+            return failure::kernel_fault(&self.name, &lost.failure, launch, &lost.suspects(Some(serial)));
         }
         failure::other(&self.name, &launch.label, &failure)
+    }
+
+    /// The error of a stream-ordered launch that was waited for at once.
+    pub(super) fn sync_error(&self, launch: &LaunchName, failure: Failure) -> Error {
+        if self.check_process().is_ok() && failure::loses_context(failure.code) {
+            let lost = self.lose(failure);
+            let mut suspects = lost.suspects(None);
+            suspects.queued.clear(); // those before it were waited for, too
+            return failure::kernel_fault(&self.name, &lost.failure, launch, &suspects);
+        }
+        self.error(&launch.label, failure)
     }
 
     /// The error that came out of waiting for a stream.
     pub(super) fn stream_error(&self, stream: StreamHandle, failure: Failure) -> Error {
         if self.check_process().is_ok() && failure::loses_context(failure.code) {
             let lost = self.lose(failure);
-            return failure::stream_fault(&self.name, &lost.failure, stream, &lost.labels_but(None));
+            return failure::stream_fault(&self.name, &lost.failure, stream, &lost.suspects(None));
         }
         self.error("waiting for a stream", failure)
     }
@@ -166,49 +187,67 @@ impl DeviceState {
     fn lose(&self, failure: Failure) -> &Lost {
         self.lost.get_or_init(|| Lost {
             failure,
-            suspects: self
+            in_flight: self
                 .flights()
                 .launches()
                 .map(|(serial, launch)| (serial, launch.text()))
                 .collect(),
+            queued: self.recent.texts(),
         })
     }
 
     /// A free slot. The context is current.
     pub(super) fn take_slot(&self) -> Checked<Slot> {
-        let mut flights = self.flights();
         // An event that cannot be queried any more belongs to a lost context: its slot stays taken.
         let mut is_done = |event| self.api().event_done(event).unwrap_or(false);
-        flights.reap(REAPED_PER_LAUNCH, &mut is_done);
-        if let Some(slot) = flights.take() {
-            return Ok(slot);
+        let mut flights = self.flights();
+        let mut landed = flights.reap(REAPED_PER_LAUNCH, &mut is_done);
+        let mut slot = flights.take();
+        if slot.is_none() {
+            landed.extend(flights.reap(usize::MAX, &mut is_done));
+            slot = flights.take();
         }
-        flights.reap(usize::MAX, &mut is_done);
-        if let Some(slot) = flights.take() {
-            return Ok(slot);
+        if slot.is_none() {
+            self.add_slots(&mut flights)?;
+            slot = flights.take();
         }
+        drop(flights);
+        drop(landed); // may unload modules
+        Ok(slot.expect("a slab was added"))
+    }
+
+    /// Adds a slab of slots: all of it, or as many as the driver makes events for, but at least one.
+    fn add_slots(&self, flights: &mut Flights<InFlight>) -> Checked<()> {
         let (host, address) = self.api().alloc_mapped(SLAB_BLOCKS * size_of::<ControlBlock>())?;
         let blocks = host.cast::<ControlBlock>();
         for index in 0..SLAB_BLOCKS {
+            let event = match self.api().new_event() {
+                Ok(event) => event,
+                Err(_) if index > 0 => return Ok(()),
+                Err(failure) => {
+                    self.api().free_mapped(host);
+                    return Err(failure);
+                }
+            };
             // SAFETY: the slab has room for `SLAB_BLOCKS` blocks.
             let block = unsafe { blocks.add(index) };
-            // SAFETY: pinned memory is page-aligned, readable and writable, and is never freed; any bytes are a valid
-            // `ControlBlock`, and its fields are atomics, so the device may change them.
+            // SAFETY: pinned memory is page-aligned, readable and writable, and is not freed once a slot refers to it; any
+            // bytes are a valid `ControlBlock`, and its fields are atomics, so the device may change them.
             let block = unsafe { &*block };
-            let slot = Slot {
-                block,
-                address: address + (index * size_of::<ControlBlock>()) as u64,
-                event: self.api().new_event()?,
-            };
-            flights.give(slot);
+            let address = address + (index * size_of::<ControlBlock>()) as u64;
+            flights.give(Slot { block, address, event });
         }
-        Ok(flights.take().expect("a slab was added"))
+        Ok(())
     }
 }
 
 impl Lost {
-    fn labels_but(&self, serial: Option<u64>) -> Vec<String> {
-        let others = self.suspects.iter().filter(|(s, _)| Some(*s) != serial);
-        others.map(|(_, label)| label.clone()).collect()
+    /// Who may be to blame, but for the launch with this serial number.
+    fn suspects(&self, but: Option<u64>) -> Suspects {
+        let others = self.in_flight.iter().filter(|(serial, _)| Some(*serial) != but);
+        Suspects {
+            in_flight: others.map(|(_, text)| text.clone()).collect(),
+            queued: self.queued.clone(),
+        }
     }
 }

@@ -25,6 +25,7 @@ handles! { Context Stream Event ModuleHandle FunctionHandle }
 
 pub(super) const SUCCESS: Code = 0;
 pub(super) const ERROR_INVALID_VALUE: Code = 1;
+pub(super) const ERROR_OUT_OF_MEMORY: Code = 2;
 pub(super) const ERROR_NO_BINARY_FOR_GPU: Code = 209;
 pub(super) const ERROR_UNSUPPORTED_PTX_VERSION: Code = 222;
 pub(super) const ERROR_NOT_FOUND: Code = 500;
@@ -148,6 +149,7 @@ api! {
     "cuCtxPopCurrent_v2" ctx_pop_current(*mut Context);
     "cuThreadExchangeStreamCaptureMode" thread_exchange_capture_mode(*mut c_int);
     "cuModuleLoadDataEx" module_load_data_ex(*mut ModuleHandle, *const c_void, c_uint, *mut c_int, *mut *mut c_void);
+    "cuModuleUnload" module_unload(ModuleHandle);
     "cuModuleGetFunction" module_get_function(*mut FunctionHandle, ModuleHandle, *const c_char);
     "cuFuncGetAttribute" func_get_attribute(*mut c_int, c_int, FunctionHandle);
     "cuFuncSetAttribute" func_set_attribute(FunctionHandle, c_int, c_int);

@@ -44,7 +44,8 @@ impl CudaTicket {
             Ok(false) => {}
             Ok(true) => {
                 *ending = Some(self.slot.block.ending());
-                self.state.flights().land(self.serial);
+                let landed = self.state.flights().land(self.serial);
+                drop(landed); // the lock is free again
             }
             // The flight stays in the books: the device may still write to its control block.
             Err(failure) => {

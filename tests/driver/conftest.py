@@ -1,0 +1,70 @@
+"""Programs on a stand-in for the CUDA driver, compiled here from `driver.c`, each in an interpreter of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+OPENING = """
+import ctypes, gc, os, sys, threading, numpy as np, warpbridge as wb
+sys.path.insert(0, TESTS)
+from producer import Producer
+driver = ctypes.CDLL(os.environ["WARPBRIDGE_LIBCUDA"])
+driver.driver_count.argtypes = [ctypes.c_char_p]
+count = lambda what: driver.driver_count(what.encode())
+entries = lambda names: "".join(f".visible .entry {name}(.param .u64 x) {{ ret; }}\\n" for name in names.split())
+ptx = lambda names: ".version 8.0\\n.target sm_80\\n.address_size 64\\n" + entries(names)
+host = np.ones(8, np.float32)
+x = Producer(host, device=(2, 0))
+
+def caught(work):
+    try:
+        work()
+    except wb.WarpbridgeError as error:
+        return error
+    sys.exit("no error")
+"""
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared library."""
+    compiler = shutil.which("cc")
+    assert compiler, "a C compiler is needed, as for building warpbridge"
+    path = tmp_path_factory.mktemp("driver") / "libdriver.so"
+    subprocess.run(
+        [
+            compiler,
+            "-std=c11",
+            "-D_GNU_SOURCE",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            "-o",
+            path,
+            HERE / "driver.c",
+        ],
+        check=True,
+    )
+    return path
+
+
+@pytest.fixture
+def on_driver(library: Path, run_python) -> Callable[..., str]:
+    """Run a program on the stand-in; keywords go into its environment. Returns what it prints."""
+
+    def run(program: str, **environment: str) -> str:
+        opening = OPENING.replace("TESTS", repr(str(HERE.parent)))
+        process = run_python(opening + program, WARPBRIDGE_LIBCUDA=str(library), **environment)
+        assert (process.returncode, process.stderr) == (0, "")
+        return process.stdout
+
+    return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_child_runs_where_the_parent_never_did(run_python) -> None:
     assert run(run_python, "fork(check); print('child')") == "child\n"
 
 
-def test_parents_stream_is_an_idle_stream_in_the_child(run_python) -> None:
+def test_parents_stream_is_an_idle_stream_in_the_child(run_python, data: Path) -> None:
     program = """
 s = wb.device("cpu").stream()
 steps = wb.load(STEPS).kernels["steps"]
@@ -69,9 +70,7 @@ s.synchronize()
 assert (long == np.arange(300)).all()
 print("done")
 """
-    from conftest import DATA
-
-    assert run(run_python, program.replace("STEPS", repr(str(DATA / "steps.ptx")))) == "done\n"
+    assert run(run_python, program.replace("STEPS", repr(str(data / "steps.ptx")))) == "done\n"
 
 
 def test_pending_of_the_parent_ends_in_the_child_with_the_reason(run_python) -> None:

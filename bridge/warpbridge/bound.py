@@ -135,7 +135,8 @@ class Bound:
         stream's next synchronisation.
         """
         handle = self._stream(stream)
-        if self._ordered and not _ffi.stream_is_capturing(self._device.index, handle):
+        is_over = settings.faults_at_once()  # when `launch` returns, so that nothing needs to be held
+        if self._ordered and not is_over and not _ffi.stream_is_capturing(self._device.index, handle):
             self._launch_held(stream, handle)
             return self._result
         others = self._order_before(handle, stream)

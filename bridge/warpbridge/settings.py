@@ -6,6 +6,7 @@ The setting belongs to the thread (a context variable), and is read when a launc
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -42,6 +43,12 @@ def current() -> Settings:
     """Return the settings of this thread."""
     found = _current.get(None)
     return found if found is not None else _from_environment()
+
+
+@functools.cache
+def faults_at_once() -> bool:
+    """Whether ``WARPBRIDGE_SYNC=1`` asks that every launch be over when its call returns; the native core waits."""
+    return os.environ.get("WARPBRIDGE_SYNC", "") not in ("", "0")
 
 
 @contextlib.contextmanager

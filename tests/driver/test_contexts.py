@@ -59,6 +59,7 @@ stream = gpu.stream()
 works = [
     lambda: fine(1, 1, [x]),
     lambda: fine.launch(1, 1, [x]),
+    lambda: fine.launch(1, 1, [plain]),
     lambda: fine.launch(1, 1, [x], stream=stream),
     lambda: fine.submit(1, 1, [x]).result(10),
     lambda: stream.synchronize(),
@@ -115,7 +116,7 @@ print(count("modules"), count("depth"))
 
 def test_module_that_was_launched_in_stream_order_stays(on_driver) -> None:
     program = """
-wb.load(ptx("fine")).entries["fine"].launch(1, 1, [x])
+wb.load(ptx("fine")).entries["fine"].launch(1, 1, [plain])
 gc.collect()
 print(count("modules"))
 """

@@ -55,7 +55,7 @@ def test_fault_of_a_blocking_call_names_it_and_so_do_later_calls(on_driver, name
 
 def test_fault_in_stream_order_names_the_suspects(on_driver) -> None:
     how = (
-        '(module.entries["fine"].launch(1, 1, [x]), module.entries["illegal_store"].launch(1, 1, [x]), '
+        '(module.entries["fine"].launch(1, 1, [plain]), module.entries["illegal_store"].launch(1, 1, [plain]), '
         'wb.device("cuda:0").synchronize())'
     )
     first = on_driver(faults("illegal_store", how).replace("first.arguments, first.stream, ", "")).splitlines()[0]
@@ -67,8 +67,9 @@ def test_fault_in_stream_order_names_the_suspects(on_driver) -> None:
     )
 
 
-def test_sync_mode_attributes_a_fault_in_stream_order_at_once(on_driver) -> None:
-    how = '(module.entries["fine"].launch(1, 1, [x]), module.entries["illegal_store"].launch(1, 1, [x]))'
+@pytest.mark.parametrize("array", ["x", "plain"])
+def test_sync_mode_attributes_a_fault_in_stream_order_at_once(on_driver, array: str) -> None:
+    how = f'(module.entries["fine"].launch(1, 1, [{array}]), module.entries["illegal_store"].launch(1, 1, [{array}]))'
     lines = on_driver(faults("illegal_store", how), WARPBRIDGE_SYNC="1").splitlines()
     assert lines[0] == (
         "MemoryFault|False|illegal_store: CUDA_ERROR_ILLEGAL_ADDRESS (as the driver says) on cuda:0, the legacy "
@@ -83,7 +84,7 @@ def test_sync_mode_lets_a_capture_be(on_driver) -> None:
 module = wb.load(ptx("illegal_store"))
 module.entries["illegal_store"]  # runs only when the graph does
 driver.driver_capture(1)
-module.entries["illegal_store"].launch(1, 1, [x])
+module.entries["illegal_store"].launch(1, 1, [plain])
 print(count("launches"), count("depth"))
 """
     assert on_driver(program, WARPBRIDGE_SYNC="1") == "1 0\n"
@@ -99,7 +100,7 @@ print(type(error).__name__, error.kernel, error.device_usable)
     assert on_driver(program) == "MemoryFault illegal_store False\n"
 
 
-@pytest.mark.parametrize("how", ["e(1, 1, [x])", "e.launch(1, 1, [x])", "e.submit(1, 1, [x])"])
+@pytest.mark.parametrize("how", ["e(1, 1, [x])", "e.launch(1, 1, [plain])", "e.submit(1, 1, [x])"])
 def test_launch_out_of_resources_harms_nothing(on_driver, how: str) -> None:
     program = f"""
 module = wb.load(ptx("fine hungry_kernel"))
@@ -187,7 +188,7 @@ entry(1, 1, [x])
 parent = os.getpid()
 child = os.fork()
 if child == 0:
-    for work in (lambda: entry(1, 1, [x]), lambda: entry.launch(1, 1, [x]), wb.device("cuda:0").stream):
+    for work in (lambda: entry(1, 1, [x]), lambda: entry.launch(1, 1, [plain]), wb.device("cuda:0").stream):
         print(str(caught(work)).replace(str(parent), "P").replace(str(os.getpid()), "C"))
     assert (wb.kernels.scale(host, 2.0) == 2).all()
     del entry, module, work

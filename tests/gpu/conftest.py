@@ -7,6 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warpbridge as wb
+
+
+@pytest.hookimpl(trylast=True)  # after `-m` has chosen: without `-m gpu` nobody asks for devices
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, in plain sight, what needs more GPUs than there are."""
+    wanted = {item: marker.args[0] for item in items if (marker := item.get_closest_marker("gpus"))}
+    if wanted:
+        count = sum(device.kind == "cuda" for device in wb.devices())
+        left_out = [item for item, gpus in wanted.items() if gpus > count]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 class CuPy:

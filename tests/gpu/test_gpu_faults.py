@@ -23,7 +23,8 @@ def caught(work):
     try:
         work()
     except wb.WarpbridgeError as error:
-        print(type(error).__name__, error.device_usable, error.fields.get("kernel"), error.fields.get("arguments"), sep="|")
+        fields = error.fields
+        print(type(error).__name__, error.device_usable, fields.get("kernel"), fields.get("arguments"), sep="|")
         return str(error)
     sys.exit("no error")
 

@@ -14,7 +14,14 @@ from pathlib import Path
 
 FUZZ = Path(__file__).resolve().parent
 ROOT = FUZZ.parent
-LIMITS = ["-timeout=25", "-rss_limit_mb=3072", "-malloc_limit_mb=2048", "-close_fd_mask=1", "-print_final_stats=1"]
+LIMITS = [
+    "-timeout=25",
+    "-rss_limit_mb=3072",
+    "-malloc_limit_mb=2048",
+    "-close_fd_mask=1",
+    "-print_final_stats=1",
+    "-len_control=0",
+]
 TEXT = [f"-dict={FUZZ / 'ptx.dict'}", "-max_len=65536"]
 TARGETS = {
     "load": TEXT,

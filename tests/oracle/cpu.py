@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import warpbridge as wb
 
-from .form import Form, TensorMap, module_text
+from .form import Form, TensorMap, Value, module_text
 
 ALIGN = 1024
 """The recorder aligns its arrays so; alignment-dependent forms must see the same."""
@@ -45,6 +45,14 @@ def tensor_map(spec: TensorMap, words: np.ndarray) -> wb.TensorMap:
     )
 
 
+def by_value(value: Value) -> object:
+    """Return a scalar as NumPy's of its type (bits as unsigned), a structure as bytes."""
+    if not value.type:
+        return value.raw
+    letter = {"b": "u", "s": "i"}.get(value.type[0], value.type[0])
+    return np.frombuffer(value.raw, f"{letter}{int(value.type[1:]) // 8}")[0]
+
+
 def load(form: Form) -> wb.Entry:
     """Load the form's entry."""
     try:
@@ -59,5 +67,6 @@ def run(form: Form) -> list[np.ndarray]:
     inputs = [aligned(array) for array in form.arrays()]
     outputs = [aligned(np.zeros(output.count, output.dtype)) for output in form.outputs]
     maps = [tensor_map(spec, (inputs + outputs)[spec.source]) for spec in form.maps]
-    entry(form.grid, form.block, [*maps, *inputs, *outputs], timeout=TIMEOUT_S)
+    values = [by_value(value) for value in form.values]
+    entry(form.grid, form.block, [*maps, *inputs, *outputs, *values], timeout=TIMEOUT_S)
     return outputs

@@ -65,8 +65,18 @@ class TensorMap:
 
 
 @dataclass(frozen=True)
+class Value:
+    """A parameter by value: what stands in front of its name, its bytes, its type (scalars) or size (structures)."""
+
+    declaration: str
+    raw: bytes
+    type: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class Form:
-    """One entry: its parameters are the tensor maps by value, then the addresses of inputs and outputs, in order."""
+    """One entry: its parameters are the tensor maps by value, addresses of inputs and outputs, then other values."""
 
     name: str
     instruction: str
@@ -80,6 +90,7 @@ class Form:
     target: str = "sm_90"
     prelude: str = ""
     maps: tuple[TensorMap, ...] = ()
+    values: tuple[Value, ...] = ()
 
     def arrays(self) -> list[np.ndarray]:
         """Return the input arrays; crossed inputs are sampled as tuples."""
@@ -90,8 +101,8 @@ class Form:
     def fingerprint(self) -> int:
         """Return a checksum of the program and its inputs: an answer counts only for the question it was given to."""
         crc = zlib.crc32(f"{self.prelude}{self.text}{self.grid}/{self.block}{self.maps}".encode())
-        for array in self.arrays():
-            crc = zlib.crc32(array.tobytes(), crc)
+        for raw in [*(array.tobytes() for array in self.arrays()), *(value.raw for value in self.values)]:
+            crc = zlib.crc32(raw, crc)
         return crc
 
 
@@ -106,10 +117,12 @@ def module_text(forms: list[Form]) -> str:
     return HEADER.format(target=forms[0].target) + "\n".join([*preludes, *(form.text for form in forms)])
 
 
-def parameter_list(name: str, pointers: int, maps: int = 0) -> str:
-    """Return the parameters of an entry: tensor maps `name_m0...`, then addresses `name_0...`."""
+def parameter_list(name: str, pointers: int, maps: int = 0, values: tuple[Value, ...] = ()) -> str:
+    """Return the parameters of an entry: tensor maps `name_m0...`, addresses `name_0...`, then values `name_v0...`."""
     lines = [f"    .param .align 64 .b8 {name}_m{i}[128]" for i in range(maps)]
     lines += [f"    .param .u64 {name}_{i}" for i in range(pointers)]
+    for i, value in enumerate(values):
+        lines.append(f"    {value.declaration} {name}_v{i}" + (f"[{value.size}]" if value.size else ""))
     return ",\n".join(lines)
 
 

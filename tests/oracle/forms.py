@@ -15,6 +15,8 @@ from . import (
     logic,
     matrix,
     memory,
+    parameters,
+    remaining,
     tensor,
     warp,
     wgmma,
@@ -41,6 +43,8 @@ def _collect() -> dict[str, Form]:
         copies,
         cluster,
         tensor,
+        parameters,
+        remaining,
     ):
         for form in family.rows():
             if form.name in found:

@@ -1,8 +1,8 @@
 """Asks a GPU: `PYTHONPATH=tests python -m oracle.record FOLDER` writes FOLDER/answers.npz and FOLDER/record.txt.
 
 Needs an sm_90 GPU, its driver, Python 3.11 or later and NumPy. Batches run in worker processes, several at a time; a
-form that faults or hangs costs its own answer only. Copy answers.npz to tests/oracle/ and commit it with the tables
-that it was made from.
+form that faults or hangs costs its own answer only. Copy answers.npz to tests/oracle/, with unanswered.txt (empty when
+all went well), and commit them with the tables that they were made from.
 """
 
 from __future__ import annotations
@@ -129,6 +129,8 @@ def main() -> int:
             records |= more
             complaints += [complaint] if complaint else []
     save(folder / "answers.npz", meta, records, FORMS)
+    missing = [name for name in FORMS if name not in records]
+    (folder / "unanswered.txt").write_text("".join(f"{name}\n" for name in missing))
     text = report(records, meta, complaints, folder / "answers.npz")
     text += f"{time.monotonic() - start:.1f} s\n"
     (folder / "record.txt").write_text(text)

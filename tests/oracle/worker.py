@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from ctypes import c_uint64, c_void_p
+from ctypes import c_char, c_uint64, c_void_p
 from pathlib import Path
 from typing import IO
 
@@ -55,6 +55,7 @@ def run(driver: Driver, arena: int, form: Form, module: c_void_p) -> list[bytes]
         offset += output.nbytes + ALIGN
     arguments: list[object] = [driver.encode(spec, (addresses + starts)[spec.source]) for spec in form.maps]
     arguments += [c_uint64(address) for address in addresses + starts]
+    arguments += [(c_char * len(value.raw)).from_buffer_copy(value.raw) for value in form.values]
     driver.launch(driver.function(module, form.name), form.grid, form.block, arguments)
     for output, start in zip(outputs, starts, strict=True):
         driver.call("cuMemcpyDtoH_v2", pointer_of(output), start, output.nbytes)

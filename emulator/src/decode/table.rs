@@ -245,7 +245,6 @@ pub(crate) const FORMS: &[Form] = &[
     form("barrier.cluster.wait{.acquire}{.aligned}", sync::cluster_barrier),
     form("membar.(cta|gl|sys)", control::plain),
     form("membar.proxy.alias", control::plain),
-    form("membar.proxy.async{.(global|shared::cta|shared::cluster)}", control::plain),
     form("fence/<fence>", control::plain),
     form("atom/<atom>", atomics::atom),
     form("red/<atom>", atomics::atom),

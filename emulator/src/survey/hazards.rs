@@ -232,7 +232,7 @@ fn pairs(code: &Code<'_, '_>, found: &mut Vec<Hazard>) {
     );
     add(store, bulk_commits && !bulk_waits, "nothing waits for it, expected cp.async.bulk.wait_group before its shared memory is used again or the thread exits");
     let writes_shared = code.has(|i| i.opcode == "st" && i.modifiers.iter().any(|m| m.starts_with("shared")));
-    let proxy = code.has(|i| matches!(i.opcode, "fence" | "membar") && i.modifiers.starts_with(&["proxy", "async"]));
+    let proxy = code.has(|i| i.opcode == "fence" && i.modifiers.starts_with(&["proxy", "async"]));
     add(
         store,
         writes_shared && !proxy,

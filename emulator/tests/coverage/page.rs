@@ -13,7 +13,7 @@ const INTRODUCTION: &str = "\
 
 Which instructions of PTX ISA 8.x for `sm_80` to `sm_90a` the CPU device executes. Written by a test that asks the decoder about every spelling; to
 write it again after a change: `WARPBRIDGE_WRITE_COVERAGE=1 cargo test -p warpbridge-emulator --test coverage`. What is refused is a `LoadError` that names
-the instruction and its line. Instructions that only `sm_100` and later have (`tcgen05`, `clusterlaunchcontrol`, `st.bulk`, three-input `min` and `max`,
+the instruction and its line. Forms were held against `ptxas` for `sm_90a`. Instructions that only `sm_100` and later have (`tcgen05`, `clusterlaunchcontrol`, `st.bulk`, three-input `min` and `max`,
 `add.f32x2` ...) are no part of the list and are refused by name too.
 
 `{.x}` is optional, `.(a|b)` one of several, `<class>` one of a class below. Operands stand in brackets where one spelling has several kinds. A form with very

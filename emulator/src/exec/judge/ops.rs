@@ -143,7 +143,7 @@ fn by_kind(word: &str, parts: &[&str], extra: u32, global: bool) -> Op {
     let has = |name: &str| parts.contains(&name);
     match parts[0] {
         "ld" | "ldu" | "st" | "atom" | "red" => access(parts, extra, global),
-        "fence" | "membar" if has("proxy") && has("async") => Op {
+        "fence" if has("proxy") && has("async") => Op {
             kind: Kind::ProxyFence,
             ..OTHER
         },

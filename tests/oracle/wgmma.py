@@ -168,6 +168,7 @@ def types() -> list[Product]:
     for t, meta in metas:
         d = "s32" if t == "s8" else "f32"
         rows += [Product(d, t, t, 8, meta=meta), Product(d, t, t, 8, meta=meta, registers_a=True)]
+    rows += [Product("f16", "f16", "f16", 8, meta=0x44444444), Product("f16", "e5m2", "e4m3", 8, meta=0x44EE44EE)]
     return rows
 
 

@@ -42,8 +42,7 @@ class Bound:
         by_name = {b.library.name: b for b in self._here if b.order is None} if on_gpu else {}
         self._libraries = tuple(by_name.values()) if len(by_name) + len(self._ordered) > 1 else ()
         self._own = tuple(b.owner for b in self._buffers if b.library.name == "warpbridge")
-        self._mode_key: tuple[Any, ...] = ()
-        self._mode_cache: _ffi.Handle = None
+        self._last_mode: tuple[tuple[Any, ...], _ffi.Handle] = ((), None)
 
     def __repr__(self) -> str:
         return f"<Bound {self._name} on {self._device}>"
@@ -196,11 +195,12 @@ class Bound:
             )
         now = settings.current()
         key = (stream, timeout, now)
-        if key != self._mode_key:
+        last = self._last_mode  # read and written whole: threads may share this object
+        if key != last[0]:
             timeout_s = 0.0 if timeout is None else float(timeout)
-            self._mode_cache = _ffi.mode(stream, timeout_s, now.schedule, now.checks, now.seed, now.threads)
-            self._mode_key = key
-        return self._mode_cache
+            last = key, _ffi.mode(stream, timeout_s, now.schedule, now.checks, now.seed, now.threads)
+            self._last_mode = last
+        return last[1]
 
     def _order_before(self, handle: int, stream: Any) -> list[int]:
         """Make the launch wait for the streams that other arrays come from, by event; return those streams.

@@ -5,7 +5,10 @@ The CPU device is always the first. A device's index in the list is its number i
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -97,12 +100,14 @@ class Device:
         """
         from .stream import Stream
 
-        while _discarded:
-            _ffi.stream_free(*_discarded.pop())
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while _discarded:
+                _ffi.stream_free(*_discarded.pop())
         handle = _ffi.stream_new(self.index)
         stream = Stream(self, handle)
         weakref.finalize(stream, _discarded.append, (self.index, handle))
-        _streams(self.index).add(stream)
+        with _streams_lock:
+            _streams.setdefault(self.index, weakref.WeakSet()).add(stream)
         return stream
 
     def synchronize(self) -> None:
@@ -115,14 +120,25 @@ class Device:
         """
         from .stream import Stream
 
-        for stream in (Stream(self, 0), *_streams(self.index)):
+        with _streams_lock:
+            made = tuple(_streams.get(self.index, ()))
+        for stream in (Stream(self, 0), *made):
             stream.synchronize()
 
 
-@functools.cache
-def _streams(index: int) -> weakref.WeakSet[Stream]:
-    del index  # the cache's key
-    return weakref.WeakSet()
+# By device index: what `Device.synchronize` waits for.
+_streams: dict[int, weakref.WeakSet[Stream]] = {}
+_streams_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Give a child of `fork` a lock that nobody holds."""
+    global _streams_lock  # noqa: PLW0603 - one per process
+    _streams_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @functools.cache

@@ -70,40 +70,32 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
     }
 }
 
-/// Adds up the squares of each column; four neighbouring columns per thread.
+/// Adds up the squares of each column; neighbouring threads have neighbouring columns, each thread two at a time.
 async fn add_up<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
     for tile in job.tiles {
         let (rows, first) = job.tile(tile);
         let stage = ring.filled().await.address;
         let columns = rows.bytes / NUMBER;
-        let mut column = share.thread * 4;
+        let mut column = share.thread;
         while column < columns {
-            let to = job.y + (first + u64::from(column)) * u64::from(T::BYTES);
-            if column + 4 <= columns {
-                let (mut a, mut b, mut c, mut d) = (0.0, 0.0, 0.0, 0.0);
-                for row in 0..rows.count {
-                    let from = stage + rows.slot(row) + rows.skew(row) + column * NUMBER;
-                    a = add_square(a, from);
-                    b = add_square(b, from + NUMBER);
-                    c = add_square(c, from + 2 * NUMBER);
-                    d = add_square(d, from + 3 * NUMBER);
-                }
-                let bits = |squares| T::bits_of_single(job.result(squares));
-                // SAFETY: four elements of y.
-                unsafe { T::store4(to, [bits(a), bits(b), bits(c), bits(d)]) };
-            } else {
-                for column in column..columns {
-                    let mut squares = 0.0;
-                    for row in 0..rows.count {
-                        squares = add_square(squares, stage + rows.slot(row) + rows.skew(row) + column * NUMBER);
-                    }
-                    let to = job.y + (first + u64::from(column)) * u64::from(T::BYTES);
-                    // SAFETY: an element of y.
-                    unsafe { T::store_global(to, job.result(squares)) };
+            let other = column + share.threads;
+            let (mut a, mut b) = (0.0, 0.0);
+            for row in 0..rows.count {
+                let from = stage + rows.slot(row) + rows.skew(row);
+                a = add_square(a, from + column * NUMBER);
+                if other < columns {
+                    b = add_square(b, from + other * NUMBER);
                 }
             }
-            column += share.threads * 4;
+            let to = |column: u32| job.y + (first + u64::from(column)) * u64::from(T::BYTES);
+            // SAFETY: an element of y.
+            unsafe { T::store_global(to(column), job.result(a)) };
+            if other < columns {
+                // SAFETY: an element of y.
+                unsafe { T::store_global(to(other), job.result(b)) };
+            }
+            column = other + share.threads;
         }
         ring.release();
     }

@@ -47,11 +47,14 @@ impl Scale {
 trait Field {
     const BYTES: u32;
 
-    /// Writes the colours of the numbers packed into 16 bytes.
+    /// Neighbours whose colours are stored together: four colours, or as many as 16 bytes of x hold.
+    const GROUP: u32;
+
+    /// Writes the colours of a group.
     ///
     /// # Safety
-    /// As [`global::store_v4`], for as many colours, at a multiple of 16, or of 8 where there are two.
-    unsafe fn store_v4(packed: [u32; 4], to: u64, scale: &Scale);
+    /// `from` is a multiple of the group's size in a filled stage, `to` one of that of its colours in y.
+    unsafe fn store_group(from: u32, to: u64, scale: &Scale);
 
     /// The colour of the number at `from`.
     ///
@@ -62,9 +65,12 @@ trait Field {
 
 impl Field for f32 {
     const BYTES: u32 = 4;
+    const GROUP: u32 = 4;
 
     #[inline(always)]
-    unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+    unsafe fn store_group(from: u32, to: u64, scale: &Scale) {
+        // SAFETY: the caller's promise.
+        let [a, b, c, d] = unsafe { shared::load_v4(from) };
         let g = |bits: u32| scale.single(f32::from_bits(bits));
         // SAFETY: the caller's promise.
         unsafe { global::store_v4(to, [g(a), g(b), g(c), g(d)]) }
@@ -79,9 +85,12 @@ impl Field for f32 {
 
 impl Field for f64 {
     const BYTES: u32 = 8;
+    const GROUP: u32 = 2;
 
     #[inline(always)]
-    unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+    unsafe fn store_group(from: u32, to: u64, scale: &Scale) {
+        // SAFETY: the caller's promise.
+        let [a, b, c, d] = unsafe { shared::load_v4(from) };
         // SAFETY: the caller's promise.
         unsafe { global::store_v2(to, [double(a, b, scale), double(c, d, scale)]) }
     }
@@ -105,14 +114,15 @@ macro_rules! short_field {
     ($field:ty, $widen:expr) => {
         impl Field for $field {
             const BYTES: u32 = 2;
+            const GROUP: u32 = 4;
 
             #[inline(always)]
-            unsafe fn store_v4([a, b, c, d]: [u32; 4], to: u64, scale: &Scale) {
+            unsafe fn store_group(from: u32, to: u64, scale: &Scale) {
+                // SAFETY: the caller's promise.
+                let [a, b] = unsafe { shared::load_v2(from) };
                 let g = |bits: u32| scale.single($widen(bits as u16));
                 // SAFETY: the caller's promise.
                 unsafe { global::store_v4(to, [g(a), g(a >> 16), g(b), g(b >> 16)]) };
-                // SAFETY: the caller's promise.
-                unsafe { global::store_v4(to + 16, [g(c), g(c >> 16), g(d), g(d >> 16)]) };
             }
 
             #[inline(always)]
@@ -144,17 +154,16 @@ async fn colour<T: Field>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, sca
         let from = ring.filled().await.address + part.skew(0);
         let to = y + part.offset() / u64::from(T::BYTES) * u64::from(COLOUR);
         let aligned = (u64::from(from) | to) % 16 == 0;
-        let vectors = if aligned { part.bytes / 16 } else { 0 };
-        let colours = 16 / T::BYTES * COLOUR;
-        let mut vector = share.thread;
-        while vector < vectors {
-            // SAFETY: inside the tile, which has landed.
-            let packed = unsafe { shared::load_v4(from + vector * 16) };
-            // SAFETY: the same elements of y.
-            unsafe { T::store_v4(packed, to + u64::from(vector * colours), &scale) };
-            vector += share.threads;
+        let size = T::GROUP * T::BYTES;
+        let groups = if aligned { part.bytes / size } else { 0 };
+        let mut group = share.thread;
+        while group < groups {
+            let to = to + u64::from(group * T::GROUP * COLOUR);
+            // SAFETY: inside the tile, which has landed, and the same elements of y.
+            unsafe { T::store_group(from + group * size, to, &scale) };
+            group += share.threads;
         }
-        let mut index = vectors * 16 / T::BYTES + share.thread;
+        let mut index = groups * T::GROUP + share.thread;
         while index * T::BYTES < part.bytes {
             // SAFETY: inside the tile, which has landed.
             let bits = unsafe { T::colour(from + index * T::BYTES, &scale) };

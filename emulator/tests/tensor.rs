@@ -141,6 +141,18 @@ fn a_row_that_ends_inside_16_bytes_is_filled_from_there() {
 }
 
 #[test]
+fn a_box_outside_a_tensor_of_any_size_is_filled() {
+    let huge = |map: &mut TensorMap, _: &mut Data| {
+        (map.rank, map.nan_fill, map.element) = (3, true, MapElement::F32);
+        (map.sizes[1], map.sizes[2]) = (1 << 32, 1);
+        (map.strides[0], map.strides[1]) = ((1 << 40) - 16, 16);
+        (map.box_sizes[2], map.element_strides[2]) = (1, 1);
+    };
+    let copy = LOAD.replace("2d", "3d").replace("{4, 2}", "{4, 2147483640, -1}");
+    check(&load(128, &copy), huge, 8, &[0x7ff7_7ff7; 8]);
+}
+
+#[test]
 fn cache_hints_and_both_spellings_of_the_target_are_accepted() {
     let hinted = "createpolicy.fractional.L2::evict_first.b64 at, 1.0;
         cp.async.bulk.tensor.2d.shared::cta.global.mbarrier::complete_tx::bytes.L2::cache_hint [tile], [tm, {4, 2}], [bar], at;

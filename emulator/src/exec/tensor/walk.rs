@@ -104,7 +104,8 @@ impl TensorBox {
         for d in 1..map.rank as usize {
             let at = self.start[d] + i64::from(index[d] * map.element_strides[d]);
             let at = u64::try_from(at).ok().filter(|at| *at < map.sizes[d])?;
-            address += at * map.strides[d - 1];
+            // Only a row inside the tensor was found to have an address: what others add up to is not looked at.
+            address = address.wrapping_add(at.wrapping_mul(map.strides[d - 1]));
         }
         let size = i64::try_from(map.sizes[0]).unwrap_or(i64::MAX);
         let first = self.start[0].max(0);

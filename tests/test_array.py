@@ -260,3 +260,16 @@ def test_pickling_says_what_to_pickle() -> None:
         "<Array float32 (3,) on cpu> cannot be pickled, because it belongs to this process; pickle numpy.asarray(x) of "
         "its copy on the CPU, x.copy('cpu')"
     )
+
+
+def test_bytes_of_an_array_are_read_and_overwritten() -> None:
+    x = wb.empty((2, 2), "bfloat16")
+    x.frombytes(bytes(range(8)))
+    assert x.tobytes() == bytes(range(8))
+
+
+def test_frombytes_rejects_another_number_of_bytes() -> None:
+    x = wb.empty(3, "int16")
+    with pytest.raises(wb.ArgumentError) as caught:
+        x.frombytes(b"12345")
+    assert str(caught.value) == "<Array int16 (3,) on cpu>: 5 bytes are given, expected 6"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import warpbridge as wb
 from warpbridge.cli import main
@@ -130,3 +132,74 @@ def test_check_help_exits_with_0(capsys) -> None:
         main(["check", "--help"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("usage: warpbridge check")
+
+
+def test_check_says_on_a_terminal_which_schedule_runs(data: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["check", str(data / "wait.ptx")]) == 0
+    lines = [f"\r\x1b[Ktwice sm_90a: schedule {name} ...\r\x1b[K" for name in ("eager", "latest", "seeded")]
+    assert capsys.readouterr().err == "".join(lines)
+
+
+NARROW = """
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry negate(.param .u64 x, .param .u64 y, .param .u32 n)
+{
+    .reg .b64 %rd<5>; .reg .b32 %r<5>; .reg .b16 %h<3>; .reg .pred %p;
+    ld.param.u64 %rd0, [x]; ld.param.u64 %rd1, [y]; ld.param.u32 %r4, [n];
+    mov.u32 %r0, %ctaid.x; mov.u32 %r1, %tid.x; mad.lo.u32 %r2, %r0, 64, %r1;
+    setp.ge.u32 %p, %r2, %r4;
+    @%p bra DONE;
+    mul.wide.u32 %rd2, %r2, 2; add.u64 %rd3, %rd0, %rd2; add.u64 %rd4, %rd1, %rd2;
+    ld.global.b16 %h0, [%rd3]; neg.bf16 %h1, %h0; st.global.b16 [%rd4], %h1;
+DONE:
+    ret;
+}
+"""
+NARROW_MANIFEST = """
+manifest = 1
+name = "negate"
+summary = "y = -x"
+[[variants]]
+ptx = "negate.ptx"
+arch = "sm_80"
+entry = "negate"
+[launch]
+block = 64
+grid = "ceil_div(n, 64)"
+[[args]]
+name = "x"
+kind = "array"
+intent = "in"
+dtype = "bfloat16"
+shape = ["n"]
+summary = "numbers"
+[[args]]
+name = "y"
+kind = "array"
+intent = "out"
+dtype = "bfloat16"
+shape = ["n"]
+summary = "their negatives"
+[[args]]
+name = "n"
+kind = "size"
+dtype = "uint32"
+value = "n"
+"""
+
+
+def test_check_makes_up_bfloat16_arrays_without_another_library(tmp_path: Path, capsys) -> None:
+    (tmp_path / "negate.ptx").write_text(NARROW)
+    (tmp_path / "negate.toml").write_text(NARROW_MANIFEST)
+    assert main(["check", str(tmp_path / "negate.ptx")]) == 0, capsys.readouterr().out
+    assert "  sm_80: eager, latest, seeded: no fault, same results\n" in capsys.readouterr().out
+
+
+def test_made_up_bfloat16_numbers_are_rounded_to_nearest_even() -> None:
+    from warpbridge.tools.inputs import bfloat16
+
+    values = np.array([1.0, -2.5, 1.00390625, 1.01171875, 3.0e38], np.float32)
+    assert np.frombuffer(bfloat16(values).tobytes(), np.uint16).tolist() == [0x3F80, 0xC020, 0x3F80, 0x3F82, 0x7F62]

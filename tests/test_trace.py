@@ -132,7 +132,7 @@ def test_trace_command_ends_with_1_and_the_report_for_a_deadlock(tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["sacle"], "warpbridge has no kernel 'sacle', expected one of: image_prep, scale, or a PTX file"),
+        (["sacle"], f"warpbridge has no kernel 'sacle', expected one of: {', '.join(dir(wb.kernels))}, or a PTX file"),
         (["scale", "--size", "m=3"], "scale: size 'm' is given, expected one of: a, b, n"),
         (["scale", "--cta", "99"], "scale: thread block 99 did not run, expected one of its grid"),
     ],

@@ -226,6 +226,34 @@ class Array:
         address = self._address if self.nbytes else 0
         return Buffer(address, device_type, device_id, self._dtype, self.shape, None, False, LIBRARY, self)
 
+    def tobytes(self) -> bytes:
+        """Return a copy of the bytes of an array on the CPU, behind all launches that use it.
+
+        Raises
+        ------
+        ArgumentError
+            It is on another device.
+        """
+        if self.device.kind != "cpu":
+            raise ArgumentError(f"{self!r} is on {self.device}, expected the CPU; take x.copy('cpu') first")
+        self._wait()
+        return self._bytes()
+
+    def frombytes(self, data: bytes) -> None:
+        """Overwrite an array on the CPU, behind all launches that use it.
+
+        Raises
+        ------
+        ArgumentError
+            It is on another device, or the bytes are not as many.
+        """
+        if self.device.kind != "cpu":
+            raise ArgumentError(f"{self!r} is on {self.device}, expected the CPU; write x.copy('cpu') and copy it back")
+        if len(data) != self.nbytes:
+            raise ArgumentError(f"{self!r}: {len(data)} bytes are given, expected {self.nbytes}", found=len(data))
+        self._wait()
+        ctypes.memmove(self._address, data, len(data))
+
     def _bytes(self) -> bytes:
         return ctypes.string_at(self._address, self.nbytes)
 

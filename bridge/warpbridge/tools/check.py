@@ -6,6 +6,7 @@ a run of each variant under all schedules with all checks on made-up arguments. 
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from warpbridge.array import Array
 from warpbridge.errors import LoadError, ManifestError, WarpbridgeError
 from warpbridge.kernel import Kernel
 from warpbridge.module import Module, load
@@ -163,21 +165,30 @@ def _run(kernel: Kernel, arch: str, dtypes: Mapping[str, str], sizes: Mapping[st
     """Run one variant under each schedule; return a verdict, and lines about what is wrong."""
     results: dict[str, list[bytes]] = {}
     for schedule in SCHEDULES:
+        _progress(f"{kernel.__name__} {arch}: schedule {schedule} ...")
         arguments = inputs.make(kernel, sizes, elements=_ELEMENTS, dtypes=dtypes)
         try:
             with cpu(schedule=schedule, seed=_SEED, checks="all"):
                 result = kernel(**arguments, arch=arch, timeout=_TIMEOUT_S)
         except WarpbridgeError as error:
             return f"{type(error).__name__} under schedule {schedule}", str(error).splitlines()
+        finally:
+            _progress("")
         outputs = result if isinstance(result, tuple) else (result,)
         arrays = [*outputs, *arguments.values()]
-        results[schedule] = [a.tobytes() for a in arrays if isinstance(a, np.ndarray)]
+        results[schedule] = [a.tobytes() for a in arrays if isinstance(a, np.ndarray | Array)]
     first = results[SCHEDULES[0]]
     different = [name for name in SCHEDULES[1:] if results[name] != first]
     if different:
         text = f"schedule {SCHEDULES[0]} and schedule {' and '.join(different)} give different results"
         return text, ["expected the same: a race, a missing wait, or atomics on floating-point numbers"]
     return f"{', '.join(SCHEDULES)}: no fault, same results", ()
+
+
+def _progress(text: str) -> None:
+    """Replace the line on a terminal that says what runs now; nothing where stderr is a file."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _count(number: int, singular: str, plural: str | None = None) -> str:

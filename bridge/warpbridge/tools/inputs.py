@@ -1,7 +1,8 @@
 """Arguments made up from a kernel's manifest, for the tools that run a kernel nobody has called: `check` and `trace`.
 
-Arrays hold random numbers from a seed. Shape symbols get sizes that give each array about as many elements as asked
-for; ``sizes`` overrides them, and gives scalars their values. Outputs and optional arrays are left out.
+Arrays hold random numbers from a seed; those of bfloat16, which NumPy lacks, are arrays of our own. Shape symbols get
+sizes that give each array about as many elements as asked for; ``sizes`` overrides them, and gives scalars their
+values. Outputs and optional arrays are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from warpbridge.array import Array, empty
 from warpbridge.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.Constant,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
+_BFLOAT16 = "bfloat16"
 _FUNCTIONS: dict[str, Callable[..., int]] = {
     "min": min,
     "max": max,
@@ -50,7 +53,7 @@ def make(
     elements
         About how many each array has whose symbols are not in `sizes`.
     dtypes
-        Instance of each dtype variable; default: the first that NumPy has.
+        Instance of each dtype variable; default: the first that NumPy has, else bfloat16.
     seed
         For the numbers.
 
@@ -101,6 +104,8 @@ class _Maker:
 
     def _array(self, argument: Mapping[str, Any]) -> Any:
         shape = self._shape(argument)
+        if self._instance(str(argument["dtype"]), str(argument["name"])) == _BFLOAT16:
+            return bfloat16(self._random.standard_normal(shape))
         dtype = self._dtype(argument)
         if argument.get("inline"):
             return [0.5 + place / 8 for place in range(int(np.prod(shape)))]
@@ -147,17 +152,32 @@ class _Maker:
         return self._numpy(str(argument["dtype"]), str(argument["name"]))
 
     def _numpy(self, name: str, argument: str) -> np.dtype[Any]:
+        instance = self._instance(name, argument)
+        return np.dtype(np.uint16 if instance == _BFLOAT16 else instance)
+
+    def _instance(self, name: str, argument: str) -> str:
+        """Return the first instance that NumPy has, else bfloat16 if that is one."""
         instances = [self._dtypes[name]] if name in self._dtypes else self._variables.get(name, [name])
         for instance in instances:
             try:
-                return np.dtype(instance)
+                return str(np.dtype(instance))
             except TypeError:
                 continue
+        if _BFLOAT16 in instances:
+            return _BFLOAT16
         raise ArgumentError(
-            f"{self._name}: {argument} is {' or '.join(instances)}, expected a dtype that NumPy has",
+            f"{self._name}: {argument} is {' or '.join(instances)}, expected bfloat16 or a dtype that NumPy has",
             kernel=self._name,
             argument=argument,
         )
+
+
+def bfloat16(values: np.ndarray[Any, Any]) -> Array:
+    """Return the values, finite ones, rounded to bfloat16, in an array of our own: NumPy has no such type."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.uint64)
+    made = empty(values.shape, _BFLOAT16)
+    made.frombytes(((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).tobytes())
+    return made
 
 
 def _symbols(item: Any) -> Iterable[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
+import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -100,7 +101,9 @@ class Array:
         self._dtype = dtype
         self._place = _pinning_device() if pinned else device
         self._memory, self._address = _ffi.memory_new(self._place.index, self.nbytes, pinned)
-        self._uses: dict[int, Any] = {}  # streams that launches with this array went to, and who owns them
+        # Streams that launches with this array went to and that nobody has waited for since, with their owners.
+        self._uses: dict[int, tuple[Any]] = {}
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         pinned = ", pinned" if self.pinned else ""
@@ -259,7 +262,8 @@ class Array:
 
     def _used_on(self, handle: int, owner: Any) -> None:
         """Remember a launch's stream; `owner` keeps it alive, so that it can be waited for."""
-        self._uses[handle] = owner
+        with self._lock:
+            self._uses[handle] = (owner,)
 
     def _make_safe(self, stream: int | None) -> None:
         """Order the data for a consumer's stream."""
@@ -273,14 +277,16 @@ class Array:
         if stream == _NO_SYNC:
             return
         consumer = _LEGACY_STREAM if stream is None else int(stream)
-        for handle in self._uses:
+        for handle in list(self._uses):
             _ffi.stream_order(self.device.index, handle, consumer)
 
     def _wait(self) -> None:
         """Wait on the host for every launch that uses the array."""
-        for handle in list(self._uses):
+        for handle, use in list(self._uses.items()):
             wait_for_stream(self.device.index, handle)
-        self._uses.clear()
+            with self._lock:
+                if self._uses.get(handle) is use:  # else another thread has launched since
+                    del self._uses[handle]
 
 
 def empty(

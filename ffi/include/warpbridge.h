@@ -311,6 +311,19 @@ int32_t wb_pending_cancel(const wb_pending *pending);
 // Frees a tracked launch; NULL is allowed. The launch goes on, and its callback still comes.
 void wb_pending_free(wb_pending *pending);
 
+// 1 where this process exports CPython's C API, which `wb_python_caller` needs; else 0.
+int32_t wb_python_available(void);
+
+// A new `PyObject *`: a function that launches. Called with the GIL held, on `PyObject *`.
+//
+// Called with anything, it looks for a learned call that fits and launches that; blocking, if `blocking` is not 0. Where none
+// fits it returns `miss(arguments, number by place, names or None)[0]`; the second item is None or a recipe to learn from.
+// `finish(pending or 0, stream, owners)` raises this thread's last error when it gets 0; else it owns the `wb_pending`, waits
+// for it, and raises its error. NULL with an exception on failure, and without one where `wb_python_available` is 0.
+void *wb_python_caller(int32_t blocking,
+                       void *miss,
+                       void *finish);
+
 // An empty queue.
 int32_t wb_queue_new(wb_queue **out);
 

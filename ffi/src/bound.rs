@@ -55,8 +55,26 @@ impl Bound {
         };
         self.device.backend.launch(plan, &mode).map(drop)
     }
+    /// The same on other arrays, one address per range of the plan.
+    pub fn launch_at(&self, addresses: &[u64], mode: &Mode) -> Result<()> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        let mode = LaunchMode {
+            stream: mode.stream,
+            tracked: false,
+            deadline: None,
+            cpu: mode.cpu,
+        };
+        self.device.backend.launch_at(plan, addresses, &mode).map(drop)
+    }
     /// Queues a tracked launch.
     pub fn submit(self: &Arc<Self>, mode: &Mode) -> Result<Arc<Pending>> {
+        self.submit_on(mode, None)
+    }
+    /// The same on other arrays, one address per range of the plan.
+    pub fn submit_at(self: &Arc<Self>, addresses: &[u64], mode: &Mode) -> Result<Arc<Pending>> {
+        self.submit_on(mode, Some(addresses))
+    }
+    fn submit_on(self: &Arc<Self>, mode: &Mode, addresses: Option<&[u64]>) -> Result<Arc<Pending>> {
         let started = Instant::now();
         // A limit beyond what the clock can say is none.
         let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
@@ -66,9 +84,11 @@ impl Bound {
             deadline,
             cpu: mode.cpu,
         };
-        let ticket = match &self.plan {
-            None => None,
-            Some(plan) => self.device.backend.launch(plan, &launch)?,
+        let backend = &self.device.backend;
+        let ticket = match (&self.plan, addresses) {
+            (None, _) => None,
+            (Some(plan), None) => backend.launch(plan, &launch)?,
+            (Some(plan), Some(addresses)) => backend.launch_at(plan, addresses, &launch)?,
         };
         let bound = Arc::clone(self);
         Ok(Arc::new(Pending::new(bound, ticket, mode.stream, started, deadline)))

@@ -76,7 +76,7 @@ pub(super) fn guard(call: impl FnOnce() -> Result<()>) -> i32 {
 }
 
 /// Makes a result this thread's record.
-pub(super) fn record(result: &Result<()>) -> i32 {
+pub(crate) fn record(result: &Result<()>) -> i32 {
     RECORD.with_borrow_mut(|record| match result {
         Ok(()) => {
             if record.status != 0 {

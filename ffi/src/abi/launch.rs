@@ -104,7 +104,7 @@ fn call(callback: unsafe extern "C" fn(*mut c_void, *const wb_outcome), user: &U
     unsafe { callback(user.0, &outcome) };
 }
 
-pub(super) fn read_mode(mode: &wb_mode) -> Result<Mode> {
+pub(crate) fn read_mode(mode: &wb_mode) -> Result<Mode> {
     let refuse = |what: String| Error::new(Kind::Argument, what);
     let schedule = match mode.schedule {
         0 => Schedule::Eager,

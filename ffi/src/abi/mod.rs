@@ -15,6 +15,7 @@ mod launch;
 mod memory;
 mod module;
 mod pending;
+mod python;
 mod queue;
 mod stream;
 mod tensor_map;
@@ -28,8 +29,13 @@ pub use launch::{wb_bound_free, wb_bound_json, wb_bound_launch, wb_bound_submit}
 pub use memory::{wb_memory_address, wb_memory_copy, wb_memory_export, wb_memory_free, wb_memory_new};
 pub use module::{wb_bundled_json, wb_bundled_load, wb_module_free, wb_module_json, wb_module_load};
 pub use pending::{wb_pending_cancel, wb_pending_free, wb_pending_progress, wb_pending_result, wb_pending_wait};
+pub use python::{wb_python_available, wb_python_caller};
 pub use queue::{wb_queue_free, wb_queue_new, wb_queue_next, wb_queue_wake};
 pub use stream::{wb_stream_free, wb_stream_is_capturing, wb_stream_new, wb_stream_order, wb_stream_wait};
 pub use tensor_map::wb_tensor_map_encode;
 pub use tools::{wb_bound_trace, wb_module_survey};
 pub use types::*;
+
+pub(crate) use guard::record;
+pub(crate) use launch::read_mode;
+pub(crate) use python::{bound_at, give_pending};

@@ -76,6 +76,10 @@ pub struct ArrayRange {
     pub name: String,
     /// Whether the kernel may write.
     pub writable: bool,
+    /// What its address must be a multiple of.
+    pub align: u64,
+    /// Where in the parameters its address stands; `None` where that is not the address of the first byte.
+    pub param: Option<usize>,
 }
 
 /// Whether `WARPBRIDGE_SYNC=1` asks that a launch be over when its call returns, so that a fault is reported by the call that
@@ -90,6 +94,7 @@ pub(crate) fn faults_at_once() -> bool {
 pub type CpuSettings = emulator::Settings;
 
 /// A complete launch; immutable, reused by bound calls.
+#[derive(Clone)]
 pub struct LaunchPlan {
     /// Kernel or entry name, for errors.
     pub label: String,
@@ -117,6 +122,28 @@ pub struct LaunchPlan {
     pub ranges: Vec<ArrayRange>,
     /// Role names and warps, for reports.
     pub roles: Vec<emulator::Role>,
+}
+
+impl LaunchPlan {
+    /// The same launch on other arrays: one address per range. Whoever asks has checked that all else is equal.
+    #[must_use]
+    pub fn at(&self, addresses: &[u64]) -> Self {
+        let mut plan = self.clone();
+        for (range, address) in plan.ranges.iter_mut().zip(addresses) {
+            range.address = *address;
+        }
+        self.put_addresses(addresses, &mut plan.params);
+        plan
+    }
+
+    /// Writes the addresses of the ranges to where `params`, a copy of the plan's, has them.
+    pub fn put_addresses(&self, addresses: &[u64], params: &mut [u8]) {
+        for (range, address) in self.ranges.iter().zip(addresses) {
+            if let Some(slot) = range.param.and_then(|offset| params.get_mut(offset..offset + 8)) {
+                slot.copy_from_slice(&address.to_le_bytes());
+            }
+        }
+    }
 }
 
 /// How one launch of a plan is to be run.
@@ -194,6 +221,15 @@ pub trait Backend: Send + Sync {
     fn load(&self, image: &Arc<Image>) -> Result<Arc<dyn Loaded>>;
     /// Queues a launch.
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>>;
+    /// Queues a launch on other arrays, as [`LaunchPlan::at`] describes it.
+    fn launch_at(
+        &self,
+        plan: &Arc<LaunchPlan>,
+        addresses: &[u64],
+        mode: &LaunchMode,
+    ) -> Result<Option<Arc<dyn Ticket>>> {
+        self.launch(&Arc::new(plan.at(addresses)), mode)
+    }
     /// Runs a launch on this thread, after what is queued on its stream, with a record of what happens; returns once it
     /// has ended. Only the CPU device can.
     fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {

@@ -202,6 +202,8 @@ fn ranges(entry: &emulator::Entry, values: &[Value<'_>]) -> Result<Vec<ArrayRang
             bytes,
             name,
             writable: !tensor.read_only,
+            align: 1,
+            param: (offset == 0).then_some(entry.params[index].offset),
         });
     }
     Ok(ranges)

@@ -1,5 +1,6 @@
 //! The last step of a bind: which variant runs, what its parameter bytes are, how large the launch is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::call::{Call, Number};
@@ -13,6 +14,15 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::expr::Expr;
 use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, Intent, Variant};
 use crate::value::{tuple_text, Value};
+
+/// Parameters as the PTX lays them out.
+struct Laid<'a> {
+    bytes: Vec<u8>,
+    /// Where the control block's address goes.
+    control: Option<usize>,
+    /// Where the address of each array argument stands.
+    arrays: HashMap<&'a str, usize>,
+}
 
 impl Call<'_> {
     /// Lays out the launch.
@@ -43,7 +53,7 @@ impl Call<'_> {
         if checked.is_empty {
             return Ok(bound);
         }
-        let (params, control_offset) = self.params(entry)?;
+        let laid = self.params(entry)?;
         bound.plan = Some(Arc::new(LaunchPlan {
             label: bound.label.clone(),
             arguments: bound.arguments.clone(),
@@ -53,10 +63,10 @@ impl Call<'_> {
             block: checked.block,
             cluster: checked.cluster,
             shared_bytes: checked.shared_bytes,
-            params,
+            params: laid.bytes,
             layout: entry.params.iter().map(|p| (p.offset, p.bytes)).collect(),
-            control_offset,
-            ranges: self.ranges(),
+            control_offset: laid.control,
+            ranges: self.ranges(&laid.arrays),
             roles: self.roles(checked.block)?,
         }));
         Ok(bound)
@@ -143,12 +153,16 @@ impl Call<'_> {
 
     /// Parameter bytes, and where the control block's address goes. The manifest was checked against the PTX at load:
     /// parameters come in the order and sizes that the arguments make.
-    fn params(&self, entry: &emulator::Entry) -> Result<(Vec<u8>, Option<usize>)> {
+    fn params(&self, entry: &emulator::Entry) -> Result<Laid<'_>> {
         let mut pieces: Vec<Vec<u8>> = Vec::new();
         let mut control = None;
+        let mut arrays = HashMap::new();
         for arg in &self.manifest.args {
             match &arg.kind {
-                ArgKind::Array(array) => pieces.extend(self.array_params(arg, array)),
+                ArgKind::Array(array) => {
+                    arrays.extend(entry.params.get(pieces.len()).map(|p| (arg.name.as_str(), p.offset)));
+                    pieces.extend(self.array_params(arg, array));
+                }
                 ArgKind::Scalar(scalar) => {
                     let dtype = self
                         .dtype(&scalar.dtype)
@@ -171,7 +185,7 @@ impl Call<'_> {
         for (param, piece) in entry.params.iter().zip(&pieces) {
             bytes[param.offset..param.offset + param.bytes].copy_from_slice(piece);
         }
-        Ok((bytes, control))
+        Ok(Laid { bytes, control, arrays })
     }
 
     fn piece(&self, name: &str, number: Number, dtype: DType) -> Result<Vec<u8>> {
@@ -213,7 +227,7 @@ impl Call<'_> {
             .collect()
     }
 
-    fn ranges(&self) -> Vec<ArrayRange> {
+    fn ranges(&self, params: &HashMap<&str, usize>) -> Vec<ArrayRange> {
         let range = |(arg, value): &(&Arg, &Value<'_>)| {
             let (array, Value::Tensor(tensor)) = (arg.array()?, value) else {
                 return None;
@@ -223,6 +237,8 @@ impl Call<'_> {
                 bytes: tensor.contiguous_bytes()?,
                 name: arg.name.clone(),
                 writable: array.intent != Intent::In,
+                align: array.align.unwrap_or(DType::from_dlpack(tensor.dtype)?.bytes() as u64),
+                param: params.get(arg.name.as_str()).copied(),
             })
         };
         self.values.iter().filter_map(range).collect()

@@ -79,6 +79,15 @@ impl CudaDevice {
         })
     }
 
+    fn launch_with(&self, plan: &Arc<LaunchPlan>, params: &[u8], mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
+        if mode.tracked {
+            let ticket = launch::tracked(&self.state, plan, params, mode)?;
+            return Ok(Some(ticket));
+        }
+        launch::untracked(&self.state, plan, params, mode)?;
+        Ok(None)
+    }
+
     /// Loads PTX that the front end has not parsed, for callers who trust the driver's compiler with it.
     pub fn load_ptx(&self, source: &PtxSource<'_>) -> Result<Arc<dyn Loaded>> {
         let module = CudaModule::load(&self.state, source, self.info.max_shared_bytes)?;
@@ -101,12 +110,16 @@ impl Backend for CudaDevice {
     }
 
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
-        if mode.tracked {
-            let ticket = launch::tracked(&self.state, plan, mode)?;
-            return Ok(Some(ticket));
-        }
-        launch::untracked(&self.state, plan, mode)?;
-        Ok(None)
+        self.launch_with(plan, &plan.params, mode)
+    }
+
+    fn launch_at(
+        &self,
+        plan: &Arc<LaunchPlan>,
+        addresses: &[u64],
+        mode: &LaunchMode,
+    ) -> Result<Option<Arc<dyn Ticket>>> {
+        launch::with_addresses(plan, addresses, |params| self.launch_with(plan, params, mode))
     }
 
     fn stream_new(&self) -> Result<StreamHandle> {

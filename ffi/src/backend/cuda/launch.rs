@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 
 /// Pointers kept on the stack; entries with more parameters pay for a `Vec`.
 const STACK_PARAMETERS: usize = 32;
+const STACK_PARAMETER_BYTES: usize = 256;
 
 impl LaunchName {
     pub(super) fn of(plan: &LaunchPlan, stream: StreamHandle) -> Self {
@@ -34,15 +35,31 @@ impl LaunchName {
     }
 }
 
+/// Hands over the plan's parameter bytes with other addresses in them: on the stack, unless there are very many.
+pub(super) fn with_addresses<T>(plan: &LaunchPlan, addresses: &[u64], launch: impl FnOnce(&[u8]) -> T) -> T {
+    let mut on_stack = [0; STACK_PARAMETER_BYTES];
+    let mut on_heap = Vec::new();
+    let params = match on_stack.get_mut(..plan.params.len()) {
+        Some(params) => params,
+        None => {
+            on_heap.resize(plan.params.len(), 0);
+            &mut on_heap[..]
+        }
+    };
+    params.copy_from_slice(&plan.params);
+    plan.put_addresses(addresses, params);
+    launch(params)
+}
+
 /// Queues a stream-ordered launch. Legal while the stream is captured.
-pub(super) fn untracked(state: &DeviceState, plan: &LaunchPlan, mode: &LaunchMode) -> Result<()> {
+pub(super) fn untracked(state: &DeviceState, plan: &LaunchPlan, params: &[u8], mode: &LaunchMode) -> Result<()> {
     state.check_alive(&plan.label)?;
     let function = function_of(state, plan)?;
     let context = state.context()?;
     // Not relaxed: a launch is legal under capture as it is, and this is the path that must cost nothing.
     let _current = Current::enter(state.api(), context).map_err(|f| state.error(&plan.label, f))?;
     function.keep_for_ever();
-    queue(state, function, plan, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))?;
+    queue(state, function, plan, params, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))?;
     state.recent.note(&plan.text, mode.stream);
     if faults_at_once() {
         return synchronise(state, plan, mode.stream);
@@ -68,7 +85,12 @@ fn synchronise(state: &DeviceState, plan: &LaunchPlan, stream: StreamHandle) -> 
 }
 
 /// Queues a launch with a control block and an event behind it.
-pub(super) fn tracked(state: &Arc<DeviceState>, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Arc<CudaTicket>> {
+pub(super) fn tracked(
+    state: &Arc<DeviceState>,
+    plan: &Arc<LaunchPlan>,
+    params: &[u8],
+    mode: &LaunchMode,
+) -> Result<Arc<CudaTicket>> {
     let function = function_of(state, plan)?;
     let _current = state.enter(&plan.label)?;
     let api = state.api();
@@ -81,7 +103,7 @@ pub(super) fn tracked(state: &Arc<DeviceState>, plan: &Arc<LaunchPlan>, mode: &L
         .take_slot()
         .map_err(|f| refused(state, function, plan, mode.stream, f))?;
     slot.block.clear();
-    if let Err(failure) = queue(state, function, plan, mode.stream, slot.address) {
+    if let Err(failure) = queue(state, function, plan, params, mode.stream, slot.address) {
         state.flights().give(slot);
         return Err(refused(state, function, plan, mode.stream, failure));
     }
@@ -150,6 +172,7 @@ fn queue(
     state: &DeviceState,
     function: &CudaFunction,
     plan: &LaunchPlan,
+    params: &[u8],
     stream: StreamHandle,
     control: u64,
 ) -> Checked<()> {
@@ -162,7 +185,7 @@ fn queue(
             &mut on_heap[..]
         }
     };
-    point_at_parameters(pointers, plan, &control);
+    point_at_parameters(pointers, plan, params, &control);
     let cluster = cluster_attribute(plan.cluster);
     let config = LaunchConfig {
         grid: plan.grid,
@@ -177,13 +200,13 @@ fn queue(
     unsafe { state.api().launch(function.handle(), &config, pointers.as_ptr()) }
 }
 
-/// One pointer per parameter into the plan's bytes; the control parameter's points at `control`.
-fn point_at_parameters(pointers: &mut [*const c_void], plan: &LaunchPlan, control: &u64) {
+/// One pointer per parameter into the bytes; the control parameter's points at `control`.
+fn point_at_parameters(pointers: &mut [*const c_void], plan: &LaunchPlan, params: &[u8], control: &u64) {
     for (pointer, &(offset, bytes)) in pointers.iter_mut().zip(&plan.layout) {
         *pointer = if plan.control_offset == Some(offset) {
             ptr::from_ref(control).cast()
         } else {
-            plan.params[offset..offset + bytes].as_ptr().cast()
+            params[offset..offset + bytes].as_ptr().cast()
         };
     }
 }
@@ -232,7 +255,7 @@ mod tests {
         let plan = plan((0..20).collect(), vec![(0, 8), (8, 8), (16, 4)], Some(8));
         let control = 0xabcd_u64;
         let mut pointers = [ptr::null(); 3];
-        point_at_parameters(&mut pointers, &plan, &control);
+        point_at_parameters(&mut pointers, &plan, &plan.params, &control);
         let base: *const c_void = plan.params.as_ptr().cast();
         assert_eq!(pointers[0], base);
         assert_eq!(pointers[1], ptr::from_ref(&control).cast());

@@ -1,0 +1,41 @@
+//! Functions for CPython that repeat a checked call without Python code in between; `crate::python` says how.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::types::{wb_bound, wb_pending};
+use crate::bound::Bound;
+use crate::pending::Pending;
+use crate::python;
+
+/// 1 where this process exports CPython's C API, which `wb_python_caller` needs; else 0.
+#[no_mangle]
+pub extern "C" fn wb_python_available() -> i32 {
+    i32::from(python::available())
+}
+
+/// A new `PyObject *`: a function that launches. Called with the GIL held, on `PyObject *`.
+///
+/// Called with anything, it looks for a learned call that fits and launches that; blocking, if `blocking` is not 0. Where none
+/// fits it returns `miss(arguments, number by place, names or None)[0]`; the second item is None or a recipe to learn from.
+/// `finish(pending or 0, device, stream, owners)` raises this thread's last error when it gets 0; else it owns the `wb_pending`, waits
+/// for it, and raises its error. NULL with an exception on failure, and without one where `wb_python_available` is 0.
+#[no_mangle]
+pub unsafe extern "C" fn wb_python_caller(blocking: i32, miss: *mut c_void, finish: *mut c_void) -> *mut c_void {
+    // SAFETY: the module's contract, and the GIL is held.
+    unsafe { python::new(blocking != 0, miss, finish) }
+}
+
+/// The call that a handle's address stands for.
+///
+/// # Safety
+/// `address` is 0 or that of a `wb_bound` that is not being freed.
+pub(crate) unsafe fn bound_at(address: u64) -> Option<Arc<Bound>> {
+    // SAFETY: the caller's contract is this function's.
+    unsafe { (address as *const wb_bound).as_ref() }.map(|bound| Arc::clone(&bound.0))
+}
+
+/// A handle for the caller, who frees it.
+pub(crate) fn give_pending(pending: Arc<Pending>) -> *mut wb_pending {
+    Box::into_raw(Box::new(wb_pending(pending)))
+}

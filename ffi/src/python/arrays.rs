@@ -1,0 +1,297 @@
+//! Reads the arrays of a call: is it the array that a checked call had, but for its address, and what is that address.
+//!
+//! One reader per library, each by the cheapest public way that says everything a check depends on: NumPy through the
+//! buffer protocol, PyTorch through DLPack's C exchange API, CuPy through its attributes. Anything that differs, or cannot
+//! be read, is "no": then the call goes the long way, and is checked from the start.
+
+use std::ffi::{c_char, c_int, c_void, CStr};
+
+use super::api::{Buffer, Raw, CONTIGUOUS_WITH_FORMAT};
+use super::object::{Object, Python};
+use crate::abi::wb_tensor;
+use crate::dtype::DlDtype;
+
+/// What an array must be to fit a checked call.
+pub(super) struct Expected {
+    /// Its exact type: a subclass may mean anything by its attributes.
+    kind: Object,
+    reader: Reader,
+    shape: Vec<i64>,
+    dtype: DlDtype,
+    device: (i32, i32),
+    /// Whether the kernel writes to it.
+    writable: bool,
+    align: u64,
+}
+
+enum Reader {
+    NumPy,
+    CuPy(CuPy),
+    Torch(Torch),
+}
+
+struct CuPy {
+    data: Object,
+    ptr: Object,
+    device_id: Object,
+    c_contiguous: Object,
+    dtype: Object,
+    shape: Object,
+    /// The values that the checked call had.
+    expected_dtype: Object,
+    expected_shape: Object,
+}
+
+struct Torch {
+    exchange: Exchange,
+    requires_grad: Object,
+    is_neg: Object,
+}
+
+/// The part of `DLPackExchangeAPI` (DLPack 1.3) that is used.
+#[repr(C)]
+struct ExchangeTable {
+    major: u32,
+    minor: u32,
+    previous: usize,
+    allocate: usize,
+    to_managed: usize,
+    from_managed: usize,
+    borrow: Option<unsafe extern "C" fn(*mut c_void, *mut wb_tensor) -> c_int>,
+    current_stream: Option<unsafe extern "C" fn(c_int, i32, *mut *mut c_void) -> c_int>,
+}
+
+/// A library's exchange API. It is static: the library is never unloaded.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange(&'static ExchangeTable);
+
+impl Exchange {
+    /// Reads it from a type that has it.
+    pub(super) fn of(py: Python, kind: Raw) -> Option<Self> {
+        let capsule = py.attr(kind, &py.intern(c"__dlpack_c_exchange_api__")?)?;
+        let table = py
+            .capsule_pointer(capsule.raw(), c"dlpack_exchange_api")?
+            .cast::<ExchangeTable>();
+        // SAFETY: DLPack says that a capsule of this name points to a static table that starts with its version.
+        let table: &ExchangeTable = unsafe { table.as_ref() };
+        (table.major == 1 && table.minor >= 3).then_some(Self(table))
+    }
+    /// The library's current stream on a device.
+    pub(super) fn current_stream(self, device: (i32, i32)) -> Option<u64> {
+        let mut stream = std::ptr::null_mut();
+        // SAFETY: DLPack's contract: any thread, an out-pointer to a pointer.
+        let code = unsafe { self.0.current_stream?(device.0, device.1, &raw mut stream) };
+        (code == 0).then_some(stream as u64)
+    }
+    /// Describes an array of the library; what it points to lives until the GIL is released.
+    fn tensor(self, array: Raw) -> Option<wb_tensor> {
+        let mut tensor = std::mem::MaybeUninit::<wb_tensor>::zeroed();
+        // SAFETY: DLPack's contract: an object of the type whose table this is, an out-pointer, the GIL.
+        let code = unsafe { self.0.borrow?(array.cast(), tensor.as_mut_ptr()) };
+        // SAFETY: zeroes are a tensor, and the function has filled it.
+        (code == 0).then(|| unsafe { tensor.assume_init() })
+    }
+}
+
+/// What the checks were told about an array, from Python.
+pub(super) struct Facts {
+    pub(super) library: u64,
+    pub(super) shape: Vec<i64>,
+    pub(super) dtype: DlDtype,
+    pub(super) device: (i32, i32),
+}
+
+impl Expected {
+    /// Learns from an array whose call was checked; `None` where it cannot be read fast, or is not what was checked.
+    pub(super) fn learn(py: Python, array: Raw, facts: Facts, writable: bool, align: u64) -> Option<Self> {
+        let kind = py.type_of(array)?;
+        let reader = match facts.library {
+            1 => Reader::NumPy,
+            2 => Reader::CuPy(CuPy::learn(py, array)?),
+            3 => Reader::Torch(Torch {
+                exchange: Exchange::of(py, kind.raw())?,
+                requires_grad: py.intern(c"requires_grad")?,
+                is_neg: py.intern(c"is_neg")?,
+            }),
+            _ => return None,
+        };
+        let expected = Self {
+            kind,
+            reader,
+            shape: facts.shape,
+            dtype: facts.dtype,
+            device: facts.device,
+            writable,
+            align,
+        };
+        let same_shape = match &expected.reader {
+            Reader::CuPy(cupy) => cupy.shape_is(py, &expected.shape),
+            Reader::NumPy | Reader::Torch(_) => true,
+        };
+        (same_shape && expected.read(py, array).is_some()).then_some(expected)
+    }
+
+    /// The array's address, if everything else is as expected.
+    pub(super) fn read(&self, py: Python, array: Raw) -> Option<u64> {
+        if !py.is_exactly(array, self.kind.raw()) {
+            return None;
+        }
+        let address = match &self.reader {
+            Reader::NumPy => self.read_numpy(py, array),
+            Reader::CuPy(cupy) => cupy.read(py, array, self.device.1),
+            Reader::Torch(torch) => self.read_torch(py, array, torch),
+        };
+        address.filter(|address| *address != 0 && address.is_multiple_of(self.align))
+    }
+
+    /// The library's current stream, where its C API says it.
+    pub(super) fn exchange(&self) -> Option<(Exchange, (i32, i32))> {
+        match &self.reader {
+            Reader::Torch(torch) => Some((torch.exchange, self.device)),
+            Reader::NumPy | Reader::CuPy(_) => None,
+        }
+    }
+
+    fn read_numpy(&self, py: Python, array: Raw) -> Option<u64> {
+        py.with_buffer(array, CONTIGUOUS_WITH_FORMAT, |view: &Buffer| {
+            let ndim = usize::try_from(view.ndim).ok()?;
+            // SAFETY: the buffer protocol says that `shape` has `ndim` items, or is null when there are none.
+            let shape = (ndim != 0).then(|| unsafe { std::slice::from_raw_parts(view.shape, ndim) });
+            let same_shape = shape
+                .unwrap_or(&[])
+                .iter()
+                .map(|size| *size as i64)
+                .eq(self.shape.iter().copied());
+            let same_dtype = dtype_of(view.format, view.itemsize) == Some(self.dtype);
+            let may_write = !self.writable || view.readonly == 0;
+            (same_shape && same_dtype && may_write).then_some(view.data as u64)
+        })
+    }
+
+    fn read_torch(&self, py: Python, array: Raw, torch: &Torch) -> Option<u64> {
+        if py.is_true(py.attr(array, &torch.requires_grad)?.raw()) {
+            return None;
+        }
+        // A lazy negation is a flag beside the memory. Complex tensors, which may be lazily conjugate, go the long way.
+        if self.dtype.code == COMPLEX || py.is_true(py.ask(&py.attr(array, &torch.is_neg)?)?.raw()) {
+            return None;
+        }
+        let tensor = torch.exchange.tensor(array)?;
+        let dtype = DlDtype {
+            code: tensor.dtype.code,
+            bits: tensor.dtype.bits,
+            lanes: tensor.dtype.lanes,
+        };
+        let same = dtype == self.dtype
+            && (tensor.device.device_type, tensor.device.device_id) == self.device
+            && usize::try_from(tensor.ndim) == Ok(self.shape.len())
+            // SAFETY: DLPack says that both lists have `ndim` items; `strides` may be null.
+            && unsafe { is_contiguous(&self.shape, tensor.shape, tensor.strides) };
+        same.then(|| (tensor.data as u64).wrapping_add(tensor.byte_offset))
+    }
+}
+
+impl CuPy {
+    fn learn(py: Python, array: Raw) -> Option<Self> {
+        let (dtype, shape) = (py.intern(c"dtype")?, py.intern(c"shape")?);
+        Some(Self {
+            data: py.intern(c"data")?,
+            ptr: py.intern(c"ptr")?,
+            device_id: py.intern(c"device_id")?,
+            c_contiguous: py.intern(c"_c_contiguous")?,
+            expected_dtype: py.attr(array, &dtype)?,
+            expected_shape: py.attr(array, &shape)?,
+            dtype,
+            shape,
+        })
+    }
+
+    fn shape_is(&self, py: Python, shape: &[i64]) -> bool {
+        let tuple = self.expected_shape.raw();
+        let size = |index| py.item(tuple, index).and_then(|item| py.i64(item));
+        py.len(tuple) == shape.len() && shape.iter().enumerate().all(|(index, want)| size(index) == Some(*want))
+    }
+
+    fn read(&self, py: Python, array: Raw, device_id: i32) -> Option<u64> {
+        let same = |name, expected: &Object| Some(py.equal(py.attr(array, name)?.raw(), expected.raw()));
+        if !same(&self.shape, &self.expected_shape)? || !same(&self.dtype, &self.expected_dtype)? {
+            return None;
+        }
+        let data = py.attr(array, &self.data)?;
+        if !py.is_true(py.attr(array, &self.c_contiguous)?.raw())
+            || py.i64(py.attr(data.raw(), &self.device_id)?.raw())? != i64::from(device_id)
+        {
+            return None;
+        }
+        py.u64(py.attr(data.raw(), &self.ptr)?.raw())
+    }
+}
+
+const COMPLEX: u8 = 5;
+
+/// The element type of a buffer; `None` for byte orders and structs that no kernel takes.
+fn dtype_of(format: *const c_char, itemsize: isize) -> Option<DlDtype> {
+    if format.is_null() {
+        return None;
+    }
+    // SAFETY: the buffer protocol says that a format is a NUL-terminated string.
+    let code = match unsafe { CStr::from_ptr(format) }.to_bytes() {
+        b"b" | b"h" | b"i" | b"l" | b"q" => 0,
+        b"B" | b"H" | b"I" | b"L" | b"Q" => 1,
+        b"e" | b"f" | b"d" => 2,
+        b"Zf" | b"Zd" => COMPLEX,
+        b"?" => 6,
+        _ => return None,
+    };
+    let bits = u8::try_from(itemsize * 8).ok()?;
+    Some(DlDtype { code, bits, lanes: 1 })
+}
+
+/// Whether a tensor has this shape, C-contiguous.
+///
+/// # Safety
+/// `sizes` and, unless it is null, `strides` have as many items as `shape`.
+unsafe fn is_contiguous(shape: &[i64], sizes: *const i64, strides: *const i64) -> bool {
+    let mut expected = 1;
+    for (index, &size) in shape.iter().enumerate().rev() {
+        // SAFETY: the caller says how long the lists are.
+        if unsafe { *sizes.add(index) } != size {
+            return false;
+        }
+        // SAFETY: as above.
+        if size != 1 && !strides.is_null() && unsafe { *strides.add(index) } != expected {
+            return false;
+        }
+        expected *= size;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_formats_become_dtypes_and_foreign_byte_order_does_not() {
+        let of = |format: &CStr, bytes| dtype_of(format.as_ptr(), bytes).map(|d| (d.code, d.bits));
+        assert_eq!(of(c"f", 4), Some((2, 32)));
+        assert_eq!(of(c"l", 8), Some((0, 64)));
+        assert_eq!(of(c"?", 1), Some((6, 8)));
+        assert_eq!(of(c">f", 4), None);
+        assert_eq!(of(c"T{f:x:}", 4), None);
+        assert!(dtype_of(std::ptr::null(), 4).is_none());
+    }
+
+    #[test]
+    fn test_contiguity_ignores_strides_of_single_elements() {
+        let fits = |sizes: &[i64], strides: &[i64]| {
+            // SAFETY: all lists have three items.
+            unsafe { is_contiguous(&[2, 1, 3], sizes.as_ptr(), strides.as_ptr()) }
+        };
+        assert!(fits(&[2, 1, 3], &[3, 77, 1]));
+        assert!(!fits(&[2, 1, 4], &[3, 77, 1]));
+        assert!(!fits(&[2, 1, 3], &[3, 3, 2]));
+        // SAFETY: as above; null strides mean contiguous.
+        assert!(unsafe { is_contiguous(&[2, 1, 3], [2, 1, 3].as_ptr(), std::ptr::null()) });
+    }
+}

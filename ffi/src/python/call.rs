@@ -1,0 +1,264 @@
+//! The functions that Python calls: look for a learned call that fits and launch it, else go the long way and learn.
+//!
+//! Life of a call: 1. the arguments are compared with what was learned (GIL held); 2. the launch, and for a blocking call a
+//! first wait, without the GIL; 3. the result. Anything but success goes to the Python callee `finish`, which raises, or
+//! waits on in slices so that signals are seen.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::api::{self, FastCall, MethodDef, Raw, FAST_WITH_KEYWORDS};
+use super::learned::{Fit, Learned};
+use super::object::{Kept, Object, Python};
+use crate::abi;
+use crate::bound::{Bound, Mode};
+use crate::error::Result;
+use crate::pending::Pending;
+
+/// Calls kept per function: as many shapes as a loop is likely to go through.
+const MOST_LEARNED: usize = 16;
+/// Longest wait before Python looks at signals; `device.py` has the same.
+const WAIT_SLICE: Duration = Duration::from_millis(50);
+
+/// How long a launch may take to stop before its arrays are given up.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// A function's state.
+pub(super) struct Caller {
+    blocking: bool,
+    learned: Mutex<Arc<Vec<Arc<Learned>>>>,
+}
+
+impl Kept for Caller {
+    const NAME: &'static std::ffi::CStr = c"warpbridge.caller";
+}
+
+static DEFINITION: MethodDef = MethodDef {
+    name: c"launch".as_ptr(),
+    function: entered as FastCall,
+    flags: FAST_WITH_KEYWORDS,
+    doc: c"Launch; the class's method of this name has the documentation.".as_ptr(),
+};
+
+/// Makes a function; null where this process has no Python, or with an exception.
+///
+/// # Safety
+/// The GIL is held; `miss` and `finish` are objects.
+pub unsafe fn new(blocking: bool, miss: *mut std::ffi::c_void, finish: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
+    let Some(api) = api::api() else {
+        return std::ptr::null_mut();
+    };
+    let caller = Caller {
+        blocking,
+        learned: Mutex::default(),
+    };
+    let function = Python { api }.function(&DEFINITION, caller, [miss.cast(), finish.cast()]);
+    function.map_or(std::ptr::null_mut(), Object::into_raw).cast()
+}
+
+/// Whether this process exports what [`new`] needs.
+#[must_use]
+pub fn available() -> bool {
+    api::api().is_some()
+}
+
+/// What the interpreter calls.
+unsafe extern "C" fn entered(kept: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+    let Some(api) = api::api() else {
+        return std::ptr::null_mut();
+    };
+    let py = Python { api };
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the interpreter calls this function for `DEFINITION` only, whose objects `new` makes.
+        let (caller, [miss, finish]) = unsafe { py.kept::<Caller>(kept) }?;
+        let positional = positional.unsigned_abs();
+        let count = positional + if names.is_null() { 0 } else { py.len(names) };
+        let arguments = match count {
+            0 => &[][..],
+            // SAFETY: the calling convention: values by place, then those by name.
+            _ => unsafe { std::slice::from_raw_parts(arguments, count) },
+        };
+        let call = Call {
+            py,
+            caller,
+            arguments,
+            positional,
+            names,
+        };
+        call.run(&miss, &finish)
+    }));
+    match called {
+        Ok(result) => result.map_or(std::ptr::null_mut(), Object::into_raw),
+        Err(_) => {
+            py.raise(c"warpbridge failed internally while launching; please report this");
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// One call.
+struct Call<'a> {
+    py: Python,
+    caller: &'a Caller,
+    arguments: &'a [Raw],
+    positional: usize,
+    names: Raw,
+}
+
+impl Call<'_> {
+    fn run(&self, miss: &Object, finish: &Object) -> Option<Object> {
+        let known = Arc::clone(&self.caller.learned.lock().unwrap_or_else(PoisonError::into_inner));
+        for learned in known.iter() {
+            let Some(fit) = learned.fits(self.py, self.arguments, self.positional, self.names) else {
+                continue;
+            };
+            let Some(mode) = self.mode(learned, &fit) else { break };
+            return if self.caller.blocking {
+                self.wait(learned, fit, &mode, finish)
+            } else {
+                self.launch(learned, fit, &mode, finish)
+            };
+        }
+        self.long_way(miss)
+    }
+
+    /// Checks everything, launches, and learns from it: `miss` returns the result and a recipe, or None for no recipe.
+    fn long_way(&self, miss: &Object) -> Option<Object> {
+        let py = self.py;
+        let all: Vec<_> = self.arguments.iter().map(|argument| py.borrow(*argument)).collect();
+        let arguments = py.tuple(all.into_iter())?;
+        let names = if self.names.is_null() {
+            py.none()
+        } else {
+            py.borrow(self.names)
+        };
+        let positional = py.int(self.positional as u64)?;
+        let answer = py.call(miss, [arguments, positional, names].into_iter())?;
+        let (result, recipe) = (py.item(answer.raw(), 0), py.item(answer.raw(), 1));
+        if let Some(recipe) = recipe.filter(|recipe| !py.is_none(*recipe)) {
+            self.learn(recipe);
+        }
+        if result.is_none() {
+            py.raise(c"warpbridge failed internally: a launch without a result; please report this");
+        }
+        Some(py.borrow(result?))
+    }
+
+    fn learn(&self, recipe: Raw) {
+        let py = self.py;
+        let address = py.item(recipe, 0).and_then(|address| py.u64(address));
+        // SAFETY: the recipe's first item is the address of a `wb_bound` that the recipe's maker keeps alive.
+        let Some(bound) = address.and_then(|address| unsafe { abi::bound_at(address) }) else {
+            return;
+        };
+        let Some(learned) = Learned::read(py, recipe, bound, self.arguments, self.positional, self.names) else {
+            return;
+        };
+        let mut known = self.caller.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = known.iter().take(MOST_LEARNED - 1).cloned();
+        let new = Arc::new(std::iter::once(Arc::new(learned)).chain(kept).collect());
+        let old = std::mem::replace(&mut *known, new);
+        drop(known);
+        drop(old); // its objects may run any code when they go, so not under the lock
+    }
+
+    /// How to launch; `None` goes the long way.
+    fn mode(&self, learned: &Learned, fit: &Fit) -> Option<Mode> {
+        let mut mode = abi::wb_mode {
+            stream: fit.stream,
+            timeout_s: fit.timeout_s,
+            schedule: 0,
+            checks: 0,
+            seed: 0,
+            threads: 0,
+            reserved: 0,
+        };
+        if let Some(settings) = &learned.settings {
+            let settings = self.py.ask(settings)?;
+            let number = |index| self.py.u64(self.py.item(settings.raw(), index)?);
+            let narrow = |index| u32::try_from(number(index)?).ok();
+            (mode.schedule, mode.checks, mode.seed, mode.threads) = (narrow(0)?, narrow(1)?, number(2)?, narrow(3)?);
+        }
+        abi::read_mode(&mode).ok()
+    }
+
+    fn launch(&self, learned: &Learned, fit: Fit, mode: &Mode, finish: &Object) -> Option<Object> {
+        let (py, bound) = (self.py, &learned.bound);
+        let queued = py.without_gil(|| match ranges_of(bound, &fit) {
+            Some(addresses) => bound.launch_at(addresses, mode),
+            None => bound.launch(mode),
+        });
+        if queued.is_err() {
+            return self.failed(&queued, learned, &fit, finish);
+        }
+        if let Some(hold) = &learned.hold {
+            let owners = learned.owners(py, self.arguments, &fit)?;
+            py.call(hold, [py.int(fit.stream)?, owners].into_iter())?;
+        }
+        learned.returned(py, self.arguments, fit)
+    }
+
+    fn wait(&self, learned: &Learned, fit: Fit, mode: &Mode, finish: &Object) -> Option<Object> {
+        let (py, bound) = (self.py, &learned.bound);
+        let queued = py.without_gil(|| {
+            let pending = match ranges_of(bound, &fit) {
+                Some(addresses) => bound.submit_at(addresses, mode),
+                None => bound.submit(mode),
+            }?;
+            pending.wait(WAIT_SLICE);
+            Ok(pending)
+        });
+        match queued {
+            Ok(pending) if matches!(pending.outcome(), Some(Ok(()))) => {}
+            Ok(pending) => self.wait_on(&pending, learned, &fit, finish)?,
+            Err(error) => return self.failed(&Err(error), learned, &fit, finish),
+        }
+        learned.returned(py, self.arguments, fit)
+    }
+
+    /// Leaves the rest of a wait to Python; `None` is its exception.
+    fn wait_on(&self, pending: &Arc<Pending>, learned: &Learned, fit: &Fit, finish: &Object) -> Option<()> {
+        let py = self.py;
+        let owners = learned.owners(py, self.arguments, fit)?;
+        let handle = abi::give_pending(Arc::clone(pending));
+        let device = py.int(u64::from(learned.bound.device.index))?;
+        let arguments = [
+            py.int(handle as u64)?,
+            device,
+            py.int(fit.stream)?,
+            py.borrow(owners.raw()),
+        ];
+        if py.call(finish, arguments.into_iter()).is_some() {
+            return Some(());
+        }
+        // A signal may come before `finish` can do anything about the launch. What does not stop keeps its arrays for ever.
+        if !pending.poll() {
+            py.with_error_aside(|| {
+                let ended = py.without_gil(|| {
+                    pending.cancel();
+                    pending.wait(STOP_LIMIT)
+                });
+                if !ended {
+                    owners.into_raw();
+                }
+            });
+        }
+        None
+    }
+
+    /// Leaves the error with this thread and lets Python raise it.
+    fn failed(&self, error: &Result<()>, learned: &Learned, fit: &Fit, finish: &Object) -> Option<Object> {
+        let py = self.py;
+        let owners = learned.owners(py, self.arguments, fit)?;
+        let device = py.int(u64::from(learned.bound.device.index))?;
+        let arguments = [py.int(0)?, device, py.int(fit.stream)?, owners];
+        abi::record(error);
+        py.call(finish, arguments.into_iter())
+    }
+}
+
+fn ranges_of<'f>(bound: &Bound, fit: &'f Fit) -> Option<&'f [u64]> {
+    let count = bound.plan.as_ref()?.ranges.len();
+    fit.addresses.as_ref()?.get(..count)
+}

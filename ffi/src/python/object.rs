@@ -1,0 +1,239 @@
+//! Python objects with counted references, and the few operations that calls need.
+//!
+//! Safety contract of this file. A [`Python`] exists only while the thread holds the GIL: it is made where the interpreter
+//! calls us, and [`Python::without_gil`] takes it away for a while. Pointers that the interpreter hands over are valid
+//! objects for the length of the call. An [`Object`] owns one reference and is dropped only under the GIL: what keeps one
+//! lives in a capsule, which the interpreter destroys, or on the stack of a call. Every function of the API that can fail
+//! is followed by a look at its result; errors of a question ("is it the same?") are cleared, and the answer is no.
+
+use std::ffi::{c_void, CStr};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use super::api::{Api, Buffer, MethodDef, Raw, EQUAL};
+
+/// The GIL is held.
+#[derive(Clone, Copy)]
+pub(super) struct Python {
+    pub(super) api: &'static Api,
+}
+
+/// An owned reference.
+pub(super) struct Object {
+    api: &'static Api,
+    raw: Raw,
+}
+
+// SAFETY: a reference may be moved; that it is used and dropped under the GIL is the contract above.
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+/// One unsafe call under the contract at the top of this file.
+macro_rules! py {
+    ($api:expr, $function:ident ( $($argument:expr),* )) => {{
+        // SAFETY: see the contract at the top of this file.
+        unsafe { ($api.$function)($($argument),*) }
+    }};
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        py!(self.api, decref(self.raw));
+    }
+}
+
+impl Object {
+    pub(super) fn raw(&self) -> Raw {
+        self.raw
+    }
+    /// Gives the reference away.
+    pub(super) fn into_raw(self) -> Raw {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw
+    }
+    pub(super) fn is(&self, other: Raw) -> bool {
+        self.raw == other
+    }
+}
+
+impl Python {
+    /// Takes over a new reference; null is an error that is pending.
+    fn owned(self, raw: Raw) -> Option<Object> {
+        (!raw.is_null()).then_some(Object { api: self.api, raw })
+    }
+    /// Another reference to an object that somebody else holds.
+    pub(super) fn borrow(self, raw: Raw) -> Object {
+        py!(self.api, incref(raw));
+        Object { api: self.api, raw }
+    }
+    pub(super) fn none(self) -> Object {
+        self.borrow(self.api.none)
+    }
+    pub(super) fn is_none(self, raw: Raw) -> bool {
+        raw == self.api.none
+    }
+    /// `None` for a question that failed.
+    fn answer<T>(self, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            py!(self.api, error_clear());
+        }
+        value
+    }
+    pub(super) fn intern(self, text: &'static CStr) -> Option<Object> {
+        self.owned(py!(self.api, intern(text.as_ptr())))
+    }
+    pub(super) fn type_of(self, raw: Raw) -> Option<Object> {
+        self.owned(py!(self.api, type_of(raw)))
+    }
+    /// Whether the object's type is exactly this one.
+    pub(super) fn is_exactly(self, raw: Raw, kind: Raw) -> bool {
+        self.type_of(raw).is_some_and(|found| found.is(kind))
+    }
+    /// `None` where there is no such attribute.
+    pub(super) fn attr(self, raw: Raw, name: &Object) -> Option<Object> {
+        self.answer(self.owned(py!(self.api, getattr(raw, name.raw))))
+    }
+    pub(super) fn equal(self, left: Raw, right: Raw) -> bool {
+        left == right || self.answer(Some(py!(self.api, compare(left, right, EQUAL))).filter(|r| *r >= 0)) == Some(1)
+    }
+    pub(super) fn is_true(self, raw: Raw) -> bool {
+        self.answer(Some(py!(self.api, is_true(raw))).filter(|r| *r >= 0)) == Some(1)
+    }
+    pub(super) fn u64(self, raw: Raw) -> Option<u64> {
+        let value = py!(self.api, as_u64(raw));
+        self.answer((value != u64::MAX || py!(self.api, error_occurred()).is_null()).then_some(value))
+    }
+    pub(super) fn i64(self, raw: Raw) -> Option<i64> {
+        let value = py!(self.api, as_i64(raw));
+        self.answer((value != -1 || py!(self.api, error_occurred()).is_null()).then_some(value))
+    }
+    pub(super) fn f64(self, raw: Raw) -> Option<f64> {
+        let value = py!(self.api, as_f64(raw));
+        self.answer((value != -1.0 || py!(self.api, error_occurred()).is_null()).then_some(value))
+    }
+    pub(super) fn int(self, value: u64) -> Option<Object> {
+        self.owned(py!(self.api, from_u64(value)))
+    }
+    /// Number of items; 0 for what is no tuple.
+    pub(super) fn len(self, tuple: Raw) -> usize {
+        let size = self.answer(Some(py!(self.api, tuple_size(tuple))).filter(|size| *size >= 0));
+        size.unwrap_or(0).unsigned_abs()
+    }
+    /// An item, borrowed from its tuple.
+    pub(super) fn item(self, tuple: Raw, index: usize) -> Option<Raw> {
+        let item = py!(self.api, tuple_item(tuple, index.cast_signed()));
+        self.answer((!item.is_null()).then_some(item))
+    }
+    pub(super) fn tuple(self, items: impl ExactSizeIterator<Item = Object>) -> Option<Object> {
+        let tuple = self.owned(py!(self.api, tuple_new(items.len().cast_signed())))?;
+        for (index, item) in items.enumerate() {
+            // Takes the reference, also on failure.
+            py!(self.api, tuple_set(tuple.raw, index.cast_signed(), item.into_raw()));
+        }
+        Some(tuple)
+    }
+    /// Calls; `None` is an exception that is pending.
+    pub(super) fn call(self, callable: &Object, arguments: impl ExactSizeIterator<Item = Object>) -> Option<Object> {
+        let arguments = self.tuple(arguments)?;
+        self.owned(py!(self.api, call(callable.raw, arguments.raw)))
+    }
+    /// A call's result, as a question.
+    pub(super) fn answered(self, result: Option<Object>) -> Option<Object> {
+        self.answer(result)
+    }
+    /// Calls, as a question.
+    pub(super) fn ask(self, callable: &Object) -> Option<Object> {
+        self.answer(self.owned(py!(self.api, call(callable.raw, ptr::null_mut()))))
+    }
+    /// What a capsule of that name points to.
+    pub(super) fn capsule_pointer(self, capsule: Raw, name: &CStr) -> Option<NonNull<c_void>> {
+        self.answer(NonNull::new(py!(self.api, capsule_pointer(capsule, name.as_ptr()))))
+    }
+    /// Looks at an object's memory through the buffer protocol.
+    pub(super) fn with_buffer<T>(self, raw: Raw, flags: i32, look: impl FnOnce(&Buffer) -> Option<T>) -> Option<T> {
+        let mut view = MaybeUninit::<Buffer>::uninit();
+        self.answer((py!(self.api, get_buffer(raw, view.as_mut_ptr(), flags)) == 0).then_some(()))?;
+        // SAFETY: the call succeeded, so it filled the view.
+        let found = look(unsafe { view.assume_init_ref() });
+        py!(self.api, release_buffer(view.as_mut_ptr()));
+        found
+    }
+    /// A function whose first argument is `state`, kept with what it calls: the interpreter sees both, and can find cycles.
+    pub(super) fn function<T: Kept>(self, def: &'static MethodDef, state: T, callees: [Raw; 2]) -> Option<Object> {
+        let boxed = Box::into_raw(Box::new(state));
+        let capsule = self.owned(py!(
+            self.api,
+            capsule_new(boxed.cast(), T::NAME.as_ptr(), Some(destroy::<T>))
+        ));
+        let Some(capsule) = capsule else {
+            // SAFETY: made two lines above, and nobody else has it.
+            drop(unsafe { Box::from_raw(boxed) });
+            return None;
+        };
+        let callees = callees.map(|callee| self.borrow(callee));
+        let kept = self.tuple(std::iter::once(capsule).chain(callees).collect::<Vec<_>>().into_iter())?;
+        self.owned(py!(self.api, function_new(def, kept.raw, ptr::null_mut())))
+    }
+    /// What a function made by [`Python::function`] keeps: its state, and its two callees.
+    ///
+    /// # Safety
+    /// `kept` is the first argument of such a function, made for the same `T`, during a call of it.
+    pub(super) unsafe fn kept<'a, T: Kept>(self, kept: Raw) -> Option<(&'a T, [Object; 2])> {
+        let capsule = self.item(kept, 0)?;
+        let state: *const T = py!(self.api, capsule_pointer(capsule, T::NAME.as_ptr())).cast();
+        let callees = [self.borrow(self.item(kept, 1)?), self.borrow(self.item(kept, 2)?)];
+        // SAFETY: the capsule owns a `T`, per the caller, and lives as long as the function that is being called.
+        Some((unsafe { state.as_ref() }?, callees))
+    }
+    /// Puts a pending exception aside while `work` runs.
+    pub(super) fn with_error_aside(self, work: impl FnOnce()) {
+        let mut error = [ptr::null_mut(); 3];
+        let [kind, value, traceback] = &mut error;
+        py!(self.api, error_fetch(kind, value, traceback));
+        work();
+        py!(self.api, error_restore(error[0], error[1], error[2]));
+    }
+    /// Raises `SystemError`.
+    pub(super) fn raise(self, text: &'static CStr) {
+        // SAFETY: the symbol is a variable that holds the exception's type.
+        let kind = unsafe { *self.api.system_error.cast::<Raw>() };
+        py!(self.api, error_set(kind, text.as_ptr()));
+    }
+    /// Runs without the GIL.
+    pub(super) fn without_gil<T>(self, work: impl FnOnce() -> T) -> T {
+        let _released = Released {
+            api: self.api,
+            thread: py!(self.api, save_thread()),
+        };
+        work()
+    }
+}
+
+/// The GIL is not held; taken again at the end, also of a panic.
+struct Released {
+    api: &'static Api,
+    thread: *mut c_void,
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        py!(self.api, restore_thread(self.thread));
+    }
+}
+
+/// What a capsule can own.
+pub(super) trait Kept: Send + Sync + 'static {
+    /// Names the type to the interpreter.
+    const NAME: &'static CStr;
+}
+
+unsafe extern "C" fn destroy<T: Kept>(capsule: Raw) {
+    let Some(api) = super::api::api() else { return };
+    let pointer = py!(api, capsule_pointer(capsule, T::NAME.as_ptr()));
+    if !pointer.is_null() {
+        // SAFETY: made by `Box::into_raw` in `function`; the interpreter destroys a capsule once, under the GIL.
+        drop(unsafe { Box::from_raw(pointer.cast::<T>()) });
+    }
+}

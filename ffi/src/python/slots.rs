@@ -1,0 +1,173 @@
+//! One argument of a learned call: what it must be for the checks of that call to hold, and what it contributes.
+
+use std::ffi::CStr;
+
+use super::api::Raw;
+use super::arrays::{Expected, Facts};
+use super::object::{Object, Python};
+use crate::dtype::DlDtype;
+
+/// An argument, by what is allowed to change.
+pub(super) enum Slot {
+    /// This very object.
+    Same(Object),
+    /// A float of these bits.
+    Float(u64),
+    /// An int of this value.
+    Int(i64),
+    /// A number of seconds.
+    Timeout,
+    /// A stream; its handle may change.
+    Stream(StreamKind),
+    /// An array; its address may change. The index counts the plan's ranges.
+    Array(usize, Expected),
+}
+
+/// How the handle of one type of stream is read.
+pub(super) struct StreamKind {
+    kind: Object,
+    /// `None`: it is an int.
+    attribute: Option<Object>,
+    /// Whether the attribute is a method that returns (0, handle): `__cuda_stream__`.
+    is_method: bool,
+    /// The attribute `device` and what it must be.
+    device: Option<(Object, Object)>,
+    /// Greatest handle to accept: the CPU device takes foreign handles of default streams only.
+    greatest: u64,
+}
+
+/// What the arguments of a call contribute.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) addresses: [u64; MOST_RANGES],
+    pub(super) stream: Option<u64>,
+    pub(super) timeout_s: f64,
+}
+
+/// More arrays than any kernel that needs to be called fast.
+pub(super) const MOST_RANGES: usize = 16;
+
+// The first item of a slot's recipe; `calls.py` has the same numbers.
+const CONSTANT: u64 = 0;
+const TIMEOUT: u64 = 1;
+const STREAM: u64 = 2;
+const ARRAY: u64 = 3;
+
+impl Slot {
+    /// Reads a slot's recipe; `range` says what the plan asks of a range: whether it is written, and its alignment.
+    pub(super) fn learn(
+        py: Python,
+        recipe: Raw,
+        argument: Raw,
+        range: impl Fn(usize) -> Option<(bool, u64)>,
+    ) -> Option<Self> {
+        match py.u64(py.item(recipe, 0)?)? {
+            CONSTANT => Self::constant(py, argument),
+            TIMEOUT => Some(Self::Timeout),
+            STREAM => StreamKind::learn(py, recipe, argument).map(Self::Stream),
+            ARRAY => learn_array(py, recipe, argument, range).map(|(index, array)| Self::Array(index, array)),
+            _ => None,
+        }
+    }
+
+    fn constant(py: Python, argument: Raw) -> Option<Self> {
+        if py.is_exactly(argument, py.api.float_type) {
+            return py.f64(argument).map(|value| Self::Float(value.to_bits()));
+        }
+        if py.is_exactly(argument, py.api.int_type) {
+            return py.i64(argument).map(Self::Int);
+        }
+        Some(Self::Same(py.borrow(argument)))
+    }
+
+    /// Whether an argument fits; what it contributes goes to `found`.
+    pub(super) fn fits(&self, py: Python, argument: Raw, found: &mut Found) -> Option<()> {
+        let fits = match self {
+            Self::Same(object) => object.is(argument),
+            Self::Float(bits) => {
+                py.is_exactly(argument, py.api.float_type) && py.f64(argument).map(f64::to_bits) == Some(*bits)
+            }
+            Self::Int(value) => py.is_exactly(argument, py.api.int_type) && py.i64(argument) == Some(*value),
+            Self::Timeout => {
+                found.timeout_s = if py.is_none(argument) { 0.0 } else { py.f64(argument)? };
+                py.is_none(argument) || found.timeout_s > 0.0
+            }
+            Self::Stream(kind) => {
+                found.stream = Some(kind.handle(py, argument)?);
+                true
+            }
+            Self::Array(index, expected) => {
+                *found.addresses.get_mut(*index)? = expected.read(py, argument)?;
+                true
+            }
+        };
+        fits.then_some(())
+    }
+}
+
+/// Reads (3, range, library, shape, dtype code, bits, device type, device id).
+pub(super) fn learn_array(
+    py: Python,
+    recipe: Raw,
+    array: Raw,
+    range: impl Fn(usize) -> Option<(bool, u64)>,
+) -> Option<(usize, Expected)> {
+    let number = |index| py.i64(py.item(recipe, index)?);
+    let shape = py.item(recipe, 3)?;
+    let facts = Facts {
+        library: number(2)?.cast_unsigned(),
+        shape: (0..py.len(shape))
+            .map(|axis| py.i64(py.item(shape, axis)?))
+            .collect::<Option<_>>()?,
+        dtype: DlDtype {
+            code: u8::try_from(number(4)?).ok()?,
+            bits: u8::try_from(number(5)?).ok()?,
+            lanes: 1,
+        },
+        device: (i32::try_from(number(6)?).ok()?, i32::try_from(number(7)?).ok()?),
+    };
+    let index = usize::try_from(number(1)?).ok()?;
+    let (writable, align) = range(index)?;
+    Some((index, Expected::learn(py, array, facts, writable, align)?))
+}
+
+impl StreamKind {
+    /// Reads (2, attribute or None, device or None, greatest handle).
+    fn learn(py: Python, recipe: Raw, stream: Raw) -> Option<Self> {
+        const DEVICE: &CStr = c"device";
+        let (attribute, device) = (py.item(recipe, 1)?, py.item(recipe, 2)?);
+        let is_method = py.equal(attribute, py.intern(c"__cuda_stream__")?.raw());
+        Some(Self {
+            kind: py.type_of(stream)?,
+            attribute: (!py.is_none(attribute)).then(|| py.borrow(attribute)),
+            is_method,
+            device: match py.is_none(device) {
+                true => None,
+                false => Some((py.intern(DEVICE)?, py.borrow(device))),
+            },
+            greatest: py.u64(py.item(recipe, 3)?)?,
+        })
+    }
+
+    fn handle(&self, py: Python, stream: Raw) -> Option<u64> {
+        if !py.is_exactly(stream, self.kind.raw()) {
+            return None;
+        }
+        if let Some((name, expected)) = &self.device {
+            if !py.attr(stream, name)?.is(expected.raw()) {
+                return None;
+            }
+        }
+        let handle = match &self.attribute {
+            None => py.u64(stream),
+            Some(name) if self.is_method => {
+                let answer = py.ask(&py.attr(stream, name)?)?;
+                (py.u64(py.item(answer.raw(), 0)?)? == 0)
+                    .then(|| py.u64(py.item(answer.raw(), 1)?))
+                    .flatten()
+            }
+            Some(name) => py.u64(py.attr(stream, name)?.raw()),
+        };
+        handle.filter(|handle| *handle <= self.greatest)
+    }
+}

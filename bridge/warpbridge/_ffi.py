@@ -10,6 +10,7 @@ outlive their launch; their owners are kept by `bound.py` (while it waits), `pen
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import struct
@@ -50,6 +51,7 @@ class _Ffi(Protocol):
     def string(self, cdata: Any) -> bytes: ...
     def from_buffer(self, cdecl: str, source: Any) -> Any: ...
     def gc(self, cdata: Any, destructor: Any) -> Any: ...
+    def addressof(self, lib: Any, name: str) -> Any: ...
 
 
 _REMEDY = (
@@ -91,7 +93,7 @@ _KINDS: dict[int, type[errors.WarpbridgeError]] = {
 # ---- status, text ----------------------------------------------------------------------------------------------------
 
 
-def _error() -> errors.WarpbridgeError:
+def last_error() -> errors.WarpbridgeError:
     """Return this thread's last error as an exception."""
     message, fields = _ffi.new("char const *[1]"), _ffi.new("char const *[1]")
     kind = _lib.wb_last_error(message, fields)
@@ -101,7 +103,7 @@ def _error() -> errors.WarpbridgeError:
 
 def _check(status: int) -> None:
     if status != 0:
-        raise _error()
+        raise last_error()
 
 
 def _text(pointer: Any) -> str:
@@ -368,7 +370,7 @@ def wait(pending: Handle, limit_s: float) -> bool:
 
 def outcome(pending: Handle) -> errors.WarpbridgeError | None:
     """Return how an ended launch failed, None when it did not."""
-    return None if _lib.wb_pending_result(pending) == 0 else _error()
+    return None if _lib.wb_pending_result(pending) == 0 else last_error()
 
 
 def progress(pending: Handle) -> float:
@@ -400,6 +402,39 @@ def queue_next(queue: Handle, limit_s: float) -> int | None:
 def queue_wake(queue: Handle) -> None:
     """Make a waiting `queue_next` return."""
     _check(_lib.wb_queue_wake(queue))
+
+
+# ---- learned calls ---------------------------------------------------------------------------------------------------
+
+
+def can_learn() -> bool:
+    """Whether this interpreter exports what `caller` needs."""
+    return bool(_lib.wb_python_available())
+
+
+def _caller_function() -> Any:
+    """Return `wb_python_caller` for calls that keep the GIL, which cffi's do not."""
+    address = int(_ffi.cast("uintptr_t", _ffi.addressof(_lib, "wb_python_caller")))
+    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.py_object)(address)
+
+
+_caller = _caller_function()
+
+
+def caller(blocking: bool, owner: object) -> tuple[Any, Any]:
+    """Return a function that repeats checked launches, and the state that the owner must keep for it."""
+    function, state = _caller(int(blocking), owner)
+    return function, state
+
+
+def address_of(handle: Handle) -> int:
+    """Return a handle's address."""
+    return int(_ffi.cast("uintptr_t", handle))
+
+
+def adopt_pending(address: int) -> Handle:
+    """Take over a tracked launch that the native core began."""
+    return _ffi.gc(_ffi.cast("wb_pending *", address), _lib.wb_pending_free)
 
 
 # ---- streams ---------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from .errors import DeviceError
 if TYPE_CHECKING:
     from .stream import Stream
 
-WAIT_SLICE_S = 0.05
+WAIT_SLICE_S = 0.02
 """Longest wait without looking at signals."""
 
 # Streams whose last reference went, freed by the next `Device.stream`: a finalizer may run at any point, also between a

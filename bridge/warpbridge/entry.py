@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from . import _ffi
 from .arguments import as_any
 from .bound import Bound
+from .checked import Checked
 from .buffer import Buffer, TensorMap
 from .errors import ArgumentError
 from .pending import Pending
@@ -89,7 +90,7 @@ class Entry:
         LaunchTimeout, KernelFault, LaunchError
             The launch failed.
         """
-        self.bind(grid, block, args, shared_bytes, cluster)(timeout=timeout, stream=stream)
+        self._check(grid, block, args, shared_bytes, cluster).run(timeout, stream)
 
     def submit(
         self,
@@ -104,8 +105,7 @@ class Entry:
         on_done: Callable[[Future[Any]], object] | None = None,
     ) -> Pending:
         """Launch and return at once; parameters as for a blocking call, `on_done` is called with the Pending."""
-        bound = self.bind(grid, block, args, shared_bytes, cluster)
-        return bound.submit(on_done=on_done, timeout=timeout, stream=stream)
+        return self._check(grid, block, args, shared_bytes, cluster).submit(on_done, timeout, stream)
 
     def launch(
         self,
@@ -118,7 +118,7 @@ class Entry:
         stream: Any = None,
     ) -> None:
         """Queue on a stream and return at once; parameters as for a blocking call."""
-        self.bind(grid, block, args, shared_bytes, cluster).launch(stream)
+        self._check(grid, block, args, shared_bytes, cluster).launch(stream)
 
     def trace(
         self,
@@ -140,6 +140,11 @@ class Entry:
         cluster: Extent | None = None,
     ) -> Bound:
         """Check geometry and arguments once, for many launches."""
+        return Bound(self._check(grid, block, args, shared_bytes, cluster))
+
+    def _check(
+        self, grid: Extent, block: Extent, args: Sequence[Any], shared_bytes: int, cluster: Extent | None
+    ) -> Checked:
         name = self.__name__
         if not isinstance(args, list | tuple):
             raise ArgumentError(
@@ -159,7 +164,7 @@ class Entry:
         ]
         handle = _ffi.entry_bind(self._module, name, geometry, values)
         buffers = [v.buffer if isinstance(v, TensorMap) else v for v in values]
-        return Bound(name, handle, [b for b in buffers if isinstance(b, Buffer)], None)
+        return Checked(name, handle, [b for b in buffers if isinstance(b, Buffer)], None)
 
     def _label(self, place: int) -> str:
         return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"

@@ -10,10 +10,11 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _ffi
+from . import _ffi, calls, waiting
 from .arguments import aligned, as_array, as_inline, as_scalar
 from .bound import Bound
 from .buffer import CPU, CUDA, Buffer
+from .checked import Checked
 from .errors import ArgumentError
 from .pending import Pending
 from .pickling import Origin, Source, Travels, reduce_kernel
@@ -58,6 +59,8 @@ class Kernel(Travels):
         self.__name__ = self.__qualname__ = name
         self.__signature__ = self._shape.signature
         self.__doc__ = _documentation(self._shape, self._manifest)
+        if calls.is_available():
+            calls.install(self, self)  # `launch` and `_run` again, without Python code for calls seen before
 
     def __repr__(self) -> str:
         return f"<Kernel {self._shape}>"
@@ -92,8 +95,11 @@ class Kernel(Travels):
         KernelFault, LaunchError
             It failed.
         """
+        return self._run(*args, **keywords)
+
+    def _run(self, *args: Any, **keywords: Any) -> Any:
         call = self._shape.parse(args, keywords, _CALL_OPTIONS)
-        return self._bind(call)(timeout=call.timeout, stream=call.stream)
+        return self._check(call).run(call.timeout, call.stream)
 
     def submit(self, *args: Any, **keywords: Any) -> Pending:
         """Run and return at once; ``on_done=f`` is called with the Pending at the end.
@@ -109,7 +115,7 @@ class Kernel(Travels):
             An argument does not fit.
         """
         call = self._shape.parse(args, keywords, _SUBMIT_OPTIONS)
-        return self._bind(call).submit(on_done=call.on_done, timeout=call.timeout, stream=call.stream)
+        return self._check(call).submit(call.on_done, call.timeout, call.stream)
 
     def launch(self, *args: Any, **keywords: Any) -> Any:
         """Queue on a stream and return the outputs at once.
@@ -120,7 +126,7 @@ class Kernel(Travels):
             An argument does not fit.
         """
         call = self._shape.parse(args, keywords, _LAUNCH_OPTIONS)
-        return self._bind(call).launch(call.stream)
+        return self._check(call).launch(call.stream)
 
     def trace(self, *args: Any, **keywords: Any) -> Trace:
         """Run on the CPU device and return a record of what each role did; `Bound.trace` has its options.
@@ -140,9 +146,31 @@ class Kernel(Travels):
         ArgumentError
             An argument does not fit.
         """
-        return self._bind(self._shape.parse(args, keywords, _BIND_OPTIONS))
+        return Bound(self._check(self._shape.parse(args, keywords, _BIND_OPTIONS)))
 
-    def _bind(self, call: Call) -> Bound:
+    _finish = staticmethod(waiting.finish)
+
+    def _missed_launch(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
+        """Take the long way for `launch`; return the result, and how to repeat the call."""
+        call, called = self._sort(values, positional, names or (), _LAUNCH_OPTIONS)
+        checked = self._check(call)
+        return checked.launch(call.stream), checked.recipe(values, called, call.stream, True)
+
+    def _missed_run(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
+        """Take the long way for a blocking call."""
+        call, called = self._sort(values, positional, names or (), _CALL_OPTIONS)
+        checked = self._check(call)
+        return checked.run(call.timeout, call.stream), checked.recipe(values, called, call.stream, False)
+
+    def _sort(
+        self, values: tuple[Any, ...], positional: int, names: Sequence[str], options: Sequence[str]
+    ) -> tuple[Call, Sequence[str]]:
+        """Return the call, and what each value is called."""
+        keywords = dict(zip(names, values[positional:], strict=True))
+        call = self._shape.parse(values[:positional], keywords, options)
+        return call, (*(a.name for a in self._shape.inputs[:positional]), *names)
+
+    def _check(self, call: Call) -> Checked:
         given = self._outputs_given(call.out)
         values = self._values(call)
         buffers = [value for value in values.values() if isinstance(value, Buffer)]
@@ -152,9 +180,11 @@ class Kernel(Travels):
         if any(obj is None for obj in given):
             given = self._allocate(values, buffers, choices, given, call.stream)
         outputs = [value for a in self._shape.outputs if isinstance(value := values[a.name], Buffer)]
-        handle = _ffi.kernel_bind(self._handle, [values[a.name] for a in self._shape.visible], choices)
+        ordered = [values[a.name] for a in self._shape.visible]
+        handle = _ffi.kernel_bind(self._handle, ordered, choices)
         result = None if not given else given[0] if len(given) == 1 else tuple(given)
-        return Bound(self.__name__, handle, (*buffers, *outputs), result)
+        arrays = [value for value in ordered if isinstance(value, Buffer)]
+        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays)
 
     def _values(self, call: Call) -> dict[str, _ffi.Value]:
         """Convert the inputs; inline arrays last, because the others say where the launch runs."""

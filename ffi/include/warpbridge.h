@@ -314,15 +314,16 @@ void wb_pending_free(wb_pending *pending);
 // 1 where this process exports CPython's C API, which `wb_python_caller` needs; else 0.
 int32_t wb_python_available(void);
 
-// A new `PyObject *`: a function that launches. Called with the GIL held, on `PyObject *`.
+// A new `PyObject *`: a pair of a function that launches, `launch` or if `blocking` is not 0 `_run`, and its state, which goes
+// into the owner's attribute `_launch_state` or `_run_state`. Called with the GIL held, on a `PyObject *`.
 //
-// Called with anything, it looks for a learned call that fits and launches that; blocking, if `blocking` is not 0. Where none
-// fits it returns `miss(arguments, number by place, names or None)[0]`; the second item is None or a recipe to learn from.
-// `finish(pending or 0, stream, owners)` raises this thread's last error when it gets 0; else it owns the `wb_pending`, waits
-// for it, and raises its error. NULL with an exception on failure, and without one where `wb_python_available` is 0.
+// The function looks for a learned call that fits and launches that. Where none fits it returns the first item of
+// `owner._missed_launch(arguments, number by place, names or None)` (`_missed_run`); the second is None or a recipe to learn
+// from. `owner._finish(pending or 0, device, stream, owners)` raises this thread's last error when it gets 0; else it owns the
+// `wb_pending`, waits for it and raises its error. NULL with an exception on failure, without one where
+// `wb_python_available` is 0.
 void *wb_python_caller(int32_t blocking,
-                       void *miss,
-                       void *finish);
+                       void *owner);
 
 // An empty queue.
 int32_t wb_queue_new(wb_queue **out);

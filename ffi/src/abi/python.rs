@@ -14,16 +14,18 @@ pub extern "C" fn wb_python_available() -> i32 {
     i32::from(python::available())
 }
 
-/// A new `PyObject *`: a function that launches. Called with the GIL held, on `PyObject *`.
+/// A new `PyObject *`: a pair of a function that launches, `launch` or if `blocking` is not 0 `_run`, and its state, which goes
+/// into the owner's attribute `_launch_state` or `_run_state`. Called with the GIL held, on a `PyObject *`.
 ///
-/// Called with anything, it looks for a learned call that fits and launches that; blocking, if `blocking` is not 0. Where none
-/// fits it returns `miss(arguments, number by place, names or None)[0]`; the second item is None or a recipe to learn from.
-/// `finish(pending or 0, device, stream, owners)` raises this thread's last error when it gets 0; else it owns the `wb_pending`, waits
-/// for it, and raises its error. NULL with an exception on failure, and without one where `wb_python_available` is 0.
+/// The function looks for a learned call that fits and launches that. Where none fits it returns the first item of
+/// `owner._missed_launch(arguments, number by place, names or None)` (`_missed_run`); the second is None or a recipe to learn
+/// from. `owner._finish(pending or 0, device, stream, owners)` raises this thread's last error when it gets 0; else it owns the
+/// `wb_pending`, waits for it and raises its error. NULL with an exception on failure, without one where
+/// `wb_python_available` is 0.
 #[no_mangle]
-pub unsafe extern "C" fn wb_python_caller(blocking: i32, miss: *mut c_void, finish: *mut c_void) -> *mut c_void {
+pub unsafe extern "C" fn wb_python_caller(blocking: i32, owner: *mut c_void) -> *mut c_void {
     // SAFETY: the module's contract, and the GIL is held.
-    unsafe { python::new(blocking != 0, miss, finish) }
+    unsafe { python::new(blocking != 0, owner) }
 }
 
 /// The call that a handle's address stands for.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is linked and nothing is compiled against a version of Python: all names are in the stable ABI of Python 3.11 or
 //! exported by every version since, with types that have not changed. A process without them (PyPy, a hidden libpython) has
-//! no [`Api`], and callers go the long way. `object.rs` is the only caller of the pointers, but for the buffer's layout.
+//! no [`Api`], and callers go the long way. The functions are declared `C-unwind`: `object.rs` says what may unwind. `object.rs` is the only caller of the pointers, but for the buffer's layout.
 
 use std::ffi::{c_char, c_int, c_longlong, c_ulonglong, c_void};
 use std::sync::OnceLock;
@@ -61,7 +61,7 @@ macro_rules! api {
         $( $object:literal $field:ident; )*
     ) => {
         pub(super) struct Api {
-            $( pub(super) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?, )*
+            $( pub(super) $name: unsafe extern "C-unwind" fn($($argument),*) $(-> $result)?, )*
             $( pub(super) $field: Raw, )*
         }
 

@@ -1,11 +1,11 @@
 //! The functions that Python calls: look for a learned call that fits and launch it, else go the long way and learn.
 //!
 //! Life of a call: 1. the arguments are compared with what was learned (GIL held); 2. the launch, and for a blocking call a
-//! first wait, without the GIL; 3. the result. Anything but success goes to the Python callee `finish`, which raises, or
+//! first wait, without the GIL; 3. the result. Anything but success goes to the Python callee `_finish`, which raises, or
 //! waits on in slices so that signals are seen.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::api::{self, FastCall, MethodDef, Raw, FAST_WITH_KEYWORDS};
@@ -19,14 +19,13 @@ use crate::pending::Pending;
 /// Calls kept per function: as many shapes as a loop is likely to go through.
 const MOST_LEARNED: usize = 16;
 /// Longest wait before Python looks at signals; `device.py` has the same.
-const WAIT_SLICE: Duration = Duration::from_millis(50);
+const WAIT_SLICE: Duration = Duration::from_millis(20);
 
 /// How long a launch may take to stop before its arrays are given up.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A function's state.
 pub(super) struct Caller {
-    blocking: bool,
     learned: Mutex<Arc<Vec<Arc<Learned>>>>,
 }
 
@@ -34,27 +33,56 @@ impl Kept for Caller {
     const NAME: &'static std::ffi::CStr = c"warpbridge.caller";
 }
 
-static DEFINITION: MethodDef = MethodDef {
+static LAUNCH: MethodDef = MethodDef {
     name: c"launch".as_ptr(),
-    function: entered as FastCall,
+    function: entered_launch as FastCall,
     flags: FAST_WITH_KEYWORDS,
-    doc: c"Launch; the class's method of this name has the documentation.".as_ptr(),
+    doc: c"Queue on a stream and return at once; the class's method has the documentation.".as_ptr(),
+};
+static RUN: MethodDef = MethodDef {
+    name: c"_run".as_ptr(),
+    function: entered_run as FastCall,
+    flags: FAST_WITH_KEYWORDS,
+    doc: c"Run and wait; the class's __call__ has the documentation.".as_ptr(),
 };
 
-/// Makes a function; null where this process has no Python, or with an exception.
+/// Names of the owner's attributes: the state of each function, what goes the long way, and what ends a wait.
+struct Names {
+    state: [Object; 2],
+    missed: [Object; 2],
+    finish: Object,
+}
+
+/// Made once: the interpreter keeps interned strings as long as we do.
+fn names(py: Python) -> Option<&'static Names> {
+    static NAMES: OnceLock<Option<Names>> = OnceLock::new();
+    let made = || {
+        Some(Names {
+            state: [py.intern(c"_launch_state")?, py.intern(c"_run_state")?],
+            missed: [py.intern(c"_missed_launch")?, py.intern(c"_missed_run")?],
+            finish: py.intern(c"_finish")?,
+        })
+    };
+    NAMES.get_or_init(made).as_ref()
+}
+
+/// Makes (function, state); null where this process has no Python, or with an exception.
 ///
 /// # Safety
-/// The GIL is held; `miss` and `finish` are objects.
-pub unsafe fn new(blocking: bool, miss: *mut std::ffi::c_void, finish: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
+/// The GIL is held; `owner` is an object.
+pub unsafe fn new(blocking: bool, owner: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
     let Some(api) = api::api() else {
         return std::ptr::null_mut();
     };
+    let py = Python { api };
     let caller = Caller {
-        blocking,
         learned: Mutex::default(),
     };
-    let function = Python { api }.function(&DEFINITION, caller, [miss.cast(), finish.cast()]);
-    function.map_or(std::ptr::null_mut(), Object::into_raw).cast()
+    let made = || {
+        let function = py.function(if blocking { &RUN } else { &LAUNCH }, owner.cast())?;
+        py.tuple([function, py.capsule(caller)?].into_iter())
+    };
+    made().map_or(std::ptr::null_mut(), Object::into_raw).cast()
 }
 
 /// Whether this process exports what [`new`] needs.
@@ -63,15 +91,26 @@ pub fn available() -> bool {
     api::api().is_some()
 }
 
+unsafe extern "C" fn entered_launch(owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+    // SAFETY: called by the interpreter, as `entered` asks.
+    unsafe { entered(false, owner, arguments, positional, names) }
+}
+
+unsafe extern "C" fn entered_run(owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+    // SAFETY: as above.
+    unsafe { entered(true, owner, arguments, positional, names) }
+}
+
 /// What the interpreter calls.
-unsafe extern "C" fn entered(kept: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+///
+/// # Safety
+/// The calling convention of `LAUNCH` and `RUN`.
+unsafe fn entered(blocking: bool, owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
     let Some(api) = api::api() else {
         return std::ptr::null_mut();
     };
     let py = Python { api };
     let called = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the interpreter calls this function for `DEFINITION` only, whose objects `new` makes.
-        let (caller, [miss, finish]) = unsafe { py.kept::<Caller>(kept) }?;
         let positional = positional.unsigned_abs();
         let count = positional + if names.is_null() { 0 } else { py.len(names) };
         let arguments = match count {
@@ -81,12 +120,13 @@ unsafe extern "C" fn entered(kept: Raw, arguments: *const Raw, positional: isize
         };
         let call = Call {
             py,
-            caller,
+            blocking,
+            owner,
             arguments,
             positional,
             names,
         };
-        call.run(&miss, &finish)
+        call.run()
     }));
     match called {
         Ok(result) => result.map_or(std::ptr::null_mut(), Object::into_raw),
@@ -100,32 +140,42 @@ unsafe extern "C" fn entered(kept: Raw, arguments: *const Raw, positional: isize
 /// One call.
 struct Call<'a> {
     py: Python,
-    caller: &'a Caller,
+    blocking: bool,
+    /// Whose launches these are: a Kernel, or a checked call.
+    owner: Raw,
     arguments: &'a [Raw],
     positional: usize,
     names: Raw,
 }
 
 impl Call<'_> {
-    fn run(&self, miss: &Object, finish: &Object) -> Option<Object> {
-        let known = Arc::clone(&self.caller.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    fn run(&self) -> Option<Object> {
+        let py = self.py;
+        let own = names(py)?;
+        let state = py.attr(self.owner, &own.state[usize::from(self.blocking)]);
+        let caller = state.as_ref().and_then(|state| py.in_capsule::<Caller>(state));
+        let Some(caller) = caller else {
+            return self.long_way(None);
+        };
+        let known = Arc::clone(&caller.learned.lock().unwrap_or_else(PoisonError::into_inner));
         for learned in known.iter() {
             let Some(fit) = learned.fits(self.py, self.arguments, self.positional, self.names) else {
                 continue;
             };
             let Some(mode) = self.mode(learned, &fit) else { break };
-            return if self.caller.blocking {
-                self.wait(learned, fit, &mode, finish)
+            return if self.blocking {
+                self.wait(learned, fit, &mode)
             } else {
-                self.launch(learned, fit, &mode, finish)
+                self.launch(learned, fit, &mode)
             };
         }
-        self.long_way(miss)
+        self.long_way(Some(caller))
     }
 
     /// Checks everything, launches, and learns from it: `miss` returns the result and a recipe, or None for no recipe.
-    fn long_way(&self, miss: &Object) -> Option<Object> {
+    fn long_way(&self, caller: Option<&Caller>) -> Option<Object> {
         let py = self.py;
+        let missed = self.method(&names(py)?.missed[usize::from(self.blocking)])?;
         let all: Vec<_> = self.arguments.iter().map(|argument| py.borrow(*argument)).collect();
         let arguments = py.tuple(all.into_iter())?;
         let names = if self.names.is_null() {
@@ -134,10 +184,10 @@ impl Call<'_> {
             py.borrow(self.names)
         };
         let positional = py.int(self.positional as u64)?;
-        let answer = py.call(miss, [arguments, positional, names].into_iter())?;
+        let answer = py.call(&missed, [arguments, positional, names].into_iter())?;
         let (result, recipe) = (py.item(answer.raw(), 0), py.item(answer.raw(), 1));
-        if let Some(recipe) = recipe.filter(|recipe| !py.is_none(*recipe)) {
-            self.learn(recipe);
+        if let (Some(caller), Some(recipe)) = (caller, recipe.filter(|recipe| !py.is_none(*recipe))) {
+            self.learn(caller, recipe);
         }
         if result.is_none() {
             py.raise(c"warpbridge failed internally: a launch without a result; please report this");
@@ -145,7 +195,17 @@ impl Call<'_> {
         Some(py.borrow(result?))
     }
 
-    fn learn(&self, recipe: Raw) {
+    /// A method of the owner; `None` with an exception.
+    fn method(&self, name: &Object) -> Option<Object> {
+        let found = self.py.attr(self.owner, name);
+        if found.is_none() {
+            self.py
+                .raise(c"warpbridge failed internally: a launch without its long way; please report this");
+        }
+        found
+    }
+
+    fn learn(&self, caller: &Caller, recipe: Raw) {
         let py = self.py;
         let address = py.item(recipe, 0).and_then(|address| py.u64(address));
         // SAFETY: the recipe's first item is the address of a `wb_bound` that the recipe's maker keeps alive.
@@ -155,7 +215,7 @@ impl Call<'_> {
         let Some(learned) = Learned::read(py, recipe, bound, self.arguments, self.positional, self.names) else {
             return;
         };
-        let mut known = self.caller.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = caller.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = known.iter().take(MOST_LEARNED - 1).cloned();
         let new = Arc::new(std::iter::once(Arc::new(learned)).chain(kept).collect());
         let old = std::mem::replace(&mut *known, new);
@@ -183,14 +243,14 @@ impl Call<'_> {
         abi::read_mode(&mode).ok()
     }
 
-    fn launch(&self, learned: &Learned, fit: Fit, mode: &Mode, finish: &Object) -> Option<Object> {
+    fn launch(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| match ranges_of(bound, &fit) {
             Some(addresses) => bound.launch_at(addresses, mode),
             None => bound.launch(mode),
         });
         if queued.is_err() {
-            return self.failed(&queued, learned, &fit, finish);
+            return self.failed(&queued, learned, &fit);
         }
         if let Some(hold) = &learned.hold {
             let owners = learned.owners(py, self.arguments, &fit)?;
@@ -199,7 +259,7 @@ impl Call<'_> {
         learned.returned(py, self.arguments, fit)
     }
 
-    fn wait(&self, learned: &Learned, fit: Fit, mode: &Mode, finish: &Object) -> Option<Object> {
+    fn wait(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| {
             let pending = match ranges_of(bound, &fit) {
@@ -211,15 +271,16 @@ impl Call<'_> {
         });
         match queued {
             Ok(pending) if matches!(pending.outcome(), Some(Ok(()))) => {}
-            Ok(pending) => self.wait_on(&pending, learned, &fit, finish)?,
-            Err(error) => return self.failed(&Err(error), learned, &fit, finish),
+            Ok(pending) => self.wait_on(&pending, learned, &fit)?,
+            Err(error) => return self.failed(&Err(error), learned, &fit),
         }
         learned.returned(py, self.arguments, fit)
     }
 
     /// Leaves the rest of a wait to Python; `None` is its exception.
-    fn wait_on(&self, pending: &Arc<Pending>, learned: &Learned, fit: &Fit, finish: &Object) -> Option<()> {
+    fn wait_on(&self, pending: &Arc<Pending>, learned: &Learned, fit: &Fit) -> Option<()> {
         let py = self.py;
+        let finish = self.method(&names(py)?.finish)?;
         let owners = learned.owners(py, self.arguments, fit)?;
         let handle = abi::give_pending(Arc::clone(pending));
         let device = py.int(u64::from(learned.bound.device.index))?;
@@ -229,7 +290,7 @@ impl Call<'_> {
             py.int(fit.stream)?,
             py.borrow(owners.raw()),
         ];
-        if py.call(finish, arguments.into_iter()).is_some() {
+        if py.call(&finish, arguments.into_iter()).is_some() {
             return Some(());
         }
         // A signal may come before `finish` can do anything about the launch. What does not stop keeps its arrays for ever.
@@ -248,13 +309,14 @@ impl Call<'_> {
     }
 
     /// Leaves the error with this thread and lets Python raise it.
-    fn failed(&self, error: &Result<()>, learned: &Learned, fit: &Fit, finish: &Object) -> Option<Object> {
+    fn failed(&self, error: &Result<()>, learned: &Learned, fit: &Fit) -> Option<Object> {
         let py = self.py;
+        let finish = self.method(&names(py)?.finish)?;
         let owners = learned.owners(py, self.arguments, fit)?;
         let device = py.int(u64::from(learned.bound.device.index))?;
         let arguments = [py.int(0)?, device, py.int(fit.stream)?, owners];
         abi::record(error);
-        py.call(finish, arguments.into_iter())
+        py.call(&finish, arguments.into_iter())
     }
 }
 

@@ -32,9 +32,27 @@ unsafe impl Sync for Object {}
 /// One unsafe call under the contract at the top of this file.
 macro_rules! py {
     ($api:expr, $function:ident ( $($argument:expr),* )) => {{
+        let stay = Stay;
         // SAFETY: see the contract at the top of this file.
-        unsafe { ($api.$function)($($argument),*) }
+        let result = unsafe { ($api.$function)($($argument),*) };
+        std::mem::forget(stay);
+        result
     }};
+}
+
+/// Keeps a thread here for ever that the interpreter wants to end.
+///
+/// While the interpreter finalizes, up to Python 3.13, a daemon thread that asks for the GIL is ended by `pthread_exit`,
+/// which unwinds the stack; frames of ours must not be unwound, because what they drop needs the GIL. From 3.14 on the
+/// interpreter does the same as this.
+struct Stay;
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
 }
 
 impl Drop for Object {
@@ -160,32 +178,28 @@ impl Python {
         py!(self.api, release_buffer(view.as_mut_ptr()));
         found
     }
-    /// A function whose first argument is `state`, kept with what it calls: the interpreter sees both, and can find cycles.
-    pub(super) fn function<T: Kept>(self, def: &'static MethodDef, state: T, callees: [Raw; 2]) -> Option<Object> {
-        let boxed = Box::into_raw(Box::new(state));
-        let capsule = self.owned(py!(
+    /// A function with this first argument.
+    pub(super) fn function(self, def: &'static MethodDef, first: Raw) -> Option<Object> {
+        self.owned(py!(self.api, function_new(def, first, ptr::null_mut())))
+    }
+    /// An object that owns a value of ours.
+    pub(super) fn capsule<T: Kept>(self, value: T) -> Option<Object> {
+        let boxed = Box::into_raw(Box::new(value));
+        let capsule = py!(
             self.api,
             capsule_new(boxed.cast(), T::NAME.as_ptr(), Some(destroy::<T>))
-        ));
-        let Some(capsule) = capsule else {
-            // SAFETY: made two lines above, and nobody else has it.
+        );
+        if capsule.is_null() {
+            // SAFETY: made above, and nobody else has it.
             drop(unsafe { Box::from_raw(boxed) });
-            return None;
-        };
-        let callees = callees.map(|callee| self.borrow(callee));
-        let kept = self.tuple(std::iter::once(capsule).chain(callees).collect::<Vec<_>>().into_iter())?;
-        self.owned(py!(self.api, function_new(def, kept.raw, ptr::null_mut())))
+        }
+        self.owned(capsule)
     }
-    /// What a function made by [`Python::function`] keeps: its state, and its two callees.
-    ///
-    /// # Safety
-    /// `kept` is the first argument of such a function, made for the same `T`, during a call of it.
-    pub(super) unsafe fn kept<'a, T: Kept>(self, kept: Raw) -> Option<(&'a T, [Object; 2])> {
-        let capsule = self.item(kept, 0)?;
-        let state: *const T = py!(self.api, capsule_pointer(capsule, T::NAME.as_ptr())).cast();
-        let callees = [self.borrow(self.item(kept, 1)?), self.borrow(self.item(kept, 2)?)];
-        // SAFETY: the capsule owns a `T`, per the caller, and lives as long as the function that is being called.
-        Some((unsafe { state.as_ref() }?, callees))
+    /// The value of a capsule that [`Python::capsule`] made for this type; `None` for anything else.
+    pub(super) fn in_capsule<T: Kept>(self, capsule: &Object) -> Option<&T> {
+        let pointer = self.capsule_pointer(capsule.raw, T::NAME)?.cast::<T>();
+        // SAFETY: the name says that it is a `T`, which lives as long as the capsule.
+        Some(unsafe { pointer.as_ref() })
     }
     /// Puts a pending exception aside while `work` runs.
     pub(super) fn with_error_aside(self, work: impl FnOnce()) {
@@ -225,7 +239,7 @@ impl Drop for Released {
 
 /// What a capsule can own.
 pub(super) trait Kept: Send + Sync + 'static {
-    /// Names the type to the interpreter.
+    /// Names the type to the interpreter; no other type has it.
     const NAME: &'static CStr;
 }
 
@@ -233,7 +247,7 @@ unsafe extern "C" fn destroy<T: Kept>(capsule: Raw) {
     let Some(api) = super::api::api() else { return };
     let pointer = py!(api, capsule_pointer(capsule, T::NAME.as_ptr()));
     if !pointer.is_null() {
-        // SAFETY: made by `Box::into_raw` in `function`; the interpreter destroys a capsule once, under the GIL.
+        // SAFETY: made by `Box::into_raw` in `capsule`; the interpreter destroys a capsule once, under the GIL.
         drop(unsafe { Box::from_raw(pointer.cast::<T>()) });
     }
 }

@@ -1,0 +1,230 @@
+"""A launch whose arguments have been checked: which stream it takes, what it waits for, what must stay alive.
+
+Every call of a Kernel or Entry makes one and runs it once, in one of three ways; `bound.py` hands one out to be run again
+and again. The first run of each way tells the native core what to repeat (`calls.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from . import _ffi, calls, dispatcher, settings, waiting
+from .buffer import CUDA, CUDA_MANAGED, Buffer
+from .device import Device, devices
+from .errors import ArgumentError, WarpbridgeError
+from .pending import Pending
+from .stream import handle_of
+from .trace import COPY_LATENCY, Trace
+
+
+class Checked:
+    """See the module.
+
+    Parameters
+    ----------
+    name
+        The kernel's or entry's.
+    handle
+        The native bound call.
+    buffers
+        Its arrays: inputs first, then outputs.
+    result
+        What a call returns.
+    ordered
+        The same arrays in the order of the native core's; default: `buffers`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handle: _ffi.Handle,
+        buffers: Sequence[Buffer],
+        result: Any,
+        ordered: Sequence[Buffer] | None = None,
+    ) -> None:
+        self.name = name
+        self.handle = handle
+        self.buffers = tuple(buffers)
+        self.result = result
+        self._ranges = self.buffers if ordered is None else tuple(ordered)
+        self.device = _device_of(handle, self.buffers)
+        self.is_cpu = self.device.kind == "cpu"
+        self._here = [b for b in self.buffers if (b.device_type in (CUDA, CUDA_MANAGED)) != self.is_cpu]
+        # Who must be asked before a launch: arrays with a stream of their own, and libraries beside the first.
+        self._ordered = () if self.is_cpu else tuple(b for b in self._here if b.order is not None)
+        by_name = {} if self.is_cpu else {b.library.name: b for b in self._here if b.order is None}
+        self._libraries = tuple(by_name.values()) if len(by_name) + len(self._ordered) > 1 else ()
+        self._own = tuple(b.owner for b in self.buffers if b.library.name == "warpbridge")
+        self._last_mode: tuple[tuple[Any, ...], _ffi.Handle] = ((), None)
+
+    def run(self, timeout: float | None, stream: Any) -> Any:
+        """Launch, wait, and return the result."""
+        handle = self._stream(stream)
+        mode = self._mode(handle, timeout)
+        others = self._order_before(handle, stream)
+        launch = _ffi.submit(self.handle, mode)
+        waiting.wait(launch, (self.device.index, handle), self)
+        self._order_after(handle, others)
+        return self.result
+
+    def submit(self, on_done: Callable[[Future[Any]], object] | None, timeout: float | None, stream: Any) -> Pending:
+        """Launch and return at once."""
+        handle = self._stream(stream)
+        mode = self._mode(handle, timeout)
+        others = self._order_before(handle, stream)
+        pending = Pending(self.name, self.result, (self, stream))
+        if on_done is not None:
+            pending.add_done_callback(on_done)
+        dispatcher.instance().submit(self.handle, mode, pending, (self.device.index, handle))
+        self._order_after(handle, others)
+        return pending
+
+    def launch(self, stream: Any) -> Any:
+        """Queue and return the result at once."""
+        handle = self._stream(stream)
+        is_over = settings.faults_at_once()  # when `launch` returns, so that nothing needs to be held
+        if self._ordered and not is_over and not _ffi.stream_is_capturing(self.device.index, handle):
+            self._launch_held(stream, handle)
+            return self.result
+        others = self._order_before(handle, stream)
+        _ffi.launch(self.handle, self._mode(handle, None))
+        if self.is_cpu:
+            dispatcher.instance().hold_for_stream((self.device.index, handle), self)
+        self._order_after(handle, others)
+        return self.result
+
+    def trace(self, ctas: Sequence[int] | None, latency: int, timeout: float | None) -> Trace:
+        """Launch on the CPU device, wait, and return a record of what happened."""
+        wanted = () if ctas is None else tuple(ctas)
+        for name, values in (("ctas", wanted), ("latency", (latency,))):
+            wrong = [value for value in values if not 0 <= value < 2**63]
+            if wrong:
+                raise ArgumentError(
+                    f"{self.name}: {name} has {wrong[0]}, expected numbers from 0", kernel=self.name, argument=name
+                )
+        record, error = _ffi.trace(self.handle, self._mode(self._stream(None), timeout), wanted, latency)
+        return Trace.read(record, self.result, error)
+
+    def recipe(self, values: Sequence[Any], names: Sequence[str], stream: Any, holds: bool) -> calls.Recipe | None:
+        """Return how to repeat a call that gave these arrays anew.
+
+        Parameters
+        ----------
+        values, names
+            The call's arguments, and what each is called.
+        stream
+            The stream that was asked for.
+        holds
+            Whether the launch is stream-ordered, so that on the CPU device somebody must keep the arrays.
+        """
+        arrays: dict[int, calls.Recipe | None] = {}
+        made = []
+        for place, buffer in enumerate(self._ranges):
+            given = any(buffer.owner is value for value in values)
+            slot = calls.array_slot(buffer, place) if given else calls.made_slot(buffer, place)
+            if slot is None or arrays.setdefault(id(buffer.owner), slot) is not slot:
+                return None
+            if not given:
+                made.append(slot)
+        slots = calls.slots(values, names, stream, arrays, self.is_cpu) if not self._asks else None
+        if slots is None:
+            return None
+        at = next((index for index, value in enumerate(values) if value is self.result and value is not None), None)
+        return self._recipe(slots, None if made else self.result if at is None else at, tuple(made), holds, None)
+
+    def recipe_of_repeat(self, values: Sequence[Any], names: Sequence[str], holds: bool) -> calls.Recipe | None:
+        """Return how to repeat this very launch, with other options."""
+        stream = next((value for value, name in zip(values, names, strict=True) if name == "stream"), None)
+        if self._ordered or (stream is None and self._libraries):
+            return None
+        slots = calls.slots(values, names, stream, {}, self.is_cpu)
+        owners = tuple(buffer.owner for buffer in self.buffers)
+        return None if slots is None else self._recipe(slots, self.result, (), holds, owners)
+
+    @property
+    def _asks(self) -> bool:
+        """Whether others' streams are to be asked for at each launch."""
+        return bool(self._ordered or self._libraries)
+
+    def _recipe(self, slots: Any, returned: Any, made: Any, holds: bool, owners: Any) -> calls.Recipe:
+        settings_of, hold = calls.on_cpu() if self.is_cpu else (None, None)
+        current = calls.current_stream(self._here)
+        kept = self if owners is None else None  # until the native core has taken its share of the handle
+        address = _ffi.address_of(self.handle)
+        return (address, slots, returned, made, current, settings_of, hold if holds else None, owners, kept)
+
+    def _stream(self, stream: Any) -> int:
+        if stream is not None:
+            return handle_of(stream, self.device.kind, str(self.device), self.name)
+        return self._here[0].current_stream() if self._here else 0
+
+    def _mode(self, stream: int, timeout: float | None) -> _ffi.Handle:
+        """Return the native form of the call's options, which mostly are the last call's."""
+        if timeout is not None and not timeout > 0:
+            raise ArgumentError(
+                f"{self.name}: timeout is {timeout!r}, expected a positive number of seconds, or None for no limit",
+                kernel=self.name,
+                argument="timeout",
+                found=timeout,
+            )
+        now = settings.current()
+        key = (stream, timeout, now)
+        last = self._last_mode  # read and written whole: threads may share this object
+        if key != last[0]:
+            timeout_s = 0.0 if timeout is None else float(timeout)
+            last = key, _ffi.mode(stream, timeout_s, now.schedule, now.checks, now.seed, now.threads)
+            self._last_mode = last
+        return last[1]
+
+    def _order_before(self, handle: int, stream: Any) -> list[int]:
+        """Make the launch wait for the streams that other arrays come from, by event; return those streams.
+
+        Libraries' current streams count only without an explicit stream: who names one has ordered the work. Arrays
+        with a stream of their own are asked always, except under capture, where nothing outside can be waited for.
+        """
+        for array in self._own:
+            array._used_on(handle, stream)
+        if not self._ordered and (stream is not None or not self._libraries):
+            return []
+        others: set[int] = set()
+        if self._ordered and not _ffi.stream_is_capturing(self.device.index, handle):
+            for buffer in self._ordered:
+                if buffer.order is not None:
+                    others.update(buffer.order(handle))
+        if stream is None:
+            others.update(buffer.current_stream() for buffer in self._libraries)
+        waited = {other or 1 for other in others} - {handle or 1}  # 0 and 1 are one stream
+        for other in waited:
+            _ffi.stream_order(self.device.index, other, handle)
+        return list(waited)
+
+    def _order_after(self, handle: int, others: list[int]) -> None:
+        """Make those streams wait for the launch."""
+        for other in others:
+            _ffi.stream_order(self.device.index, handle, other)
+
+    def _launch_held(self, stream: Any, handle: int) -> None:
+        """Launch, and keep the arrays until it has ended: who owns their memory knows nothing of this stream."""
+        place = (self.device.index, handle)
+
+        def keep_failure(pending: Future[Any]) -> None:
+            error = pending.exception()
+            if isinstance(error, WarpbridgeError):
+                dispatcher.instance().keep_failure(place, error)
+
+        self.submit(keep_failure, None, stream)
+
+
+def _device_of(handle: _ffi.Handle, buffers: Sequence[Buffer]) -> Device:
+    """Return where a bound launch runs; the arrays say so, and the native core has checked that they agree."""
+    for buffer in buffers:
+        if buffer.device_type in (CUDA, CUDA_MANAGED):
+            for device in devices():
+                if device.dl_device == (CUDA, buffer.device_id):
+                    return device
+    return devices()[int(_ffi.bound_info(handle)["device"]) if not buffers else 0]
+
+
+__all__ = ["COPY_LATENCY", "Checked"]

@@ -1,0 +1,68 @@
+"""Waiting for a tracked launch: in slices, so that Python looks at signals, and with an end also where one raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _ffi, dispatcher
+from .device import WAIT_SLICE_S
+
+_STOP_LIMIT_S = 0.06
+"""How long an interrupted wait stays to see the kernel end; a handler's exception is to come within 100 ms."""
+
+
+def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
+    """Wait for a launch and raise what went wrong.
+
+    Parameters
+    ----------
+    launch
+        The tracked launch.
+    place
+        Device index and stream handle.
+    owners
+        What the launch uses: kept alive until the kernel ends, also where it outlives this wait.
+
+    Raises
+    ------
+    LaunchTimeout
+        It did not end in time, and was asked to stop.
+    KernelFault, LaunchError
+        It failed.
+    """
+    try:
+        while not _ffi.wait(launch, WAIT_SLICE_S):
+            pass  # Python looks at signals between slices
+    except BaseException:
+        _stop(launch, place, owners)
+        raise
+    failure = _ffi.outcome(launch)
+    if failure is None:
+        return
+    if failure.fields.get("still_running"):
+        dispatcher.instance().hold_for_stream(place, owners)
+    raise failure
+
+
+def finish(address: int, device: int, stream: int, owners: Any) -> None:
+    """End a blocking call that the native core began; 0 is a launch that failed to begin.
+
+    Raises
+    ------
+    WarpbridgeError
+        As `wait`.
+    """
+    if address == 0:
+        raise _ffi.last_error()
+    wait(_ffi.adopt_pending(address), (device, stream), owners)
+
+
+def _stop(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
+    """Ask an interrupted launch to stop; if it takes long, leave its arrays to the dispatcher."""
+    ended = False
+    try:
+        _ffi.cancel(launch)
+        ended = _ffi.wait(launch, _STOP_LIMIT_S)
+    finally:
+        if not ended:
+            dispatcher.instance().hold_for_stream(place, owners)

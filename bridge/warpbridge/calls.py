@@ -1,8 +1,8 @@
 """What a checked call tells the native core, so that the next call like it needs no Python code.
 
-`install` makes the functions that look for a learned call (`ffi/src/python`); their owner has the long way. A recipe
-names what each argument of a call was to the checks: an array, a stream, a timeout or a constant. No recipe means that a
-call cannot be repeated fast, e.g. because an argument's value can change without its identity changing.
+`install` makes the functions that look for a learned call (`ffi/src/python`); their owner has the long way. A
+recipe names what each argument of a call was to the checks: an array, a stream, a timeout or a constant. No recipe
+means that a call cannot be repeated fast, e.g. because an argument's value can change without its identity changing.
 """
 
 from __future__ import annotations

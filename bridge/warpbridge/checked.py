@@ -1,7 +1,7 @@
 """A launch whose arguments have been checked: which stream it takes, what it waits for, what must stay alive.
 
-Every call of a Kernel or Entry makes one and runs it once, in one of three ways; `bound.py` hands one out to be run again
-and again. The first run of each way tells the native core what to repeat (`calls.py`).
+Every call of a Kernel or Entry makes one and runs it once, in one of three ways; `bound.py` hands one out to be run
+again and again. The first run of each way tells the native core what to repeat (`calls.py`).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from . import _ffi
 from .arguments import as_any
 from .bound import Bound
-from .checked import Checked
 from .buffer import Buffer, TensorMap
+from .checked import Checked
 from .errors import ArgumentError
 from .pending import Pending
 from .pickling import refuse

@@ -249,6 +249,14 @@ int32_t wb_bound_submit(const wb_bound *bound,
                         uint64_t token,
                         wb_pending **out);
 
+// For benchmarks: seconds that `launches` launches take at the device's own cost, on a GPU a loop of the driver's launch
+// function with nothing in between; with `blocking` not 0, the stream is waited for after each.
+int32_t wb_bound_floor(const wb_bound *bound,
+                       uint64_t stream,
+                       uint32_t launches,
+                       int32_t blocking,
+                       double *seconds);
+
 // Frees a bound call; NULL is allowed. Its launches live on.
 void wb_bound_free(wb_bound *bound);
 

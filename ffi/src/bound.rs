@@ -66,6 +66,13 @@ impl Bound {
         };
         self.device.backend.launch_at(plan, addresses, &mode).map(drop)
     }
+    /// Time of so many launches at the device's own cost, for benchmarks.
+    pub fn floor(&self, stream: StreamHandle, launches: u32, blocking: bool) -> Result<Duration> {
+        let Some(plan) = &self.plan else {
+            return Ok(Duration::ZERO);
+        };
+        self.device.backend.floor(plan, stream, launches, blocking)
+    }
     /// Queues a tracked launch.
     pub fn submit(self: &Arc<Self>, mode: &Mode) -> Result<Arc<Pending>> {
         self.submit_on(mode, None)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use emulator::{Checks, Schedule, Settings};
 
-use super::guard::{borrow, free, give, guard, put_json, texts};
+use super::guard::{borrow, free, give, guard, put, put_json, texts};
 use super::types::{wb_bound, wb_callback, wb_mode, wb_outcome, wb_pending, wb_queue};
 use crate::backend::StreamHandle;
 use crate::bound::Mode;
@@ -73,6 +73,25 @@ pub unsafe extern "C" fn wb_bound_submit(
         }
         // SAFETY: as above.
         unsafe { give(out, "out", wb_pending(pending)) }
+    })
+}
+
+/// For benchmarks: seconds that `launches` launches take at the device's own cost, on a GPU a loop of the driver's launch
+/// function with nothing in between; with `blocking` not 0, the stream is waited for after each.
+#[no_mangle]
+pub unsafe extern "C" fn wb_bound_floor(
+    bound: *const wb_bound,
+    stream: u64,
+    launches: u32,
+    blocking: i32,
+    seconds: *mut f64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the module's contract.
+        let bound = unsafe { borrow(bound, "bound") }?;
+        let spent = bound.0.floor(StreamHandle(stream), launches, blocking != 0)?;
+        // SAFETY: as above.
+        unsafe { put(seconds, "seconds", spent.as_secs_f64()) }
     })
 }
 

@@ -25,7 +25,7 @@ mod types;
 pub use device::{wb_device_count, wb_device_json, wb_device_of_address, wb_driver_json};
 pub use guard::{wb_abi_version, wb_last_error, wb_version};
 pub use kernel::{wb_entry_bind, wb_kernel_bind, wb_kernel_free, wb_kernel_get, wb_kernel_infer, wb_kernel_json};
-pub use launch::{wb_bound_free, wb_bound_json, wb_bound_launch, wb_bound_submit};
+pub use launch::{wb_bound_floor, wb_bound_free, wb_bound_json, wb_bound_launch, wb_bound_submit};
 pub use memory::{wb_memory_address, wb_memory_copy, wb_memory_export, wb_memory_free, wb_memory_new};
 pub use module::{wb_bundled_json, wb_bundled_load, wb_module_free, wb_module_json, wb_module_load};
 pub use pending::{wb_pending_cancel, wb_pending_free, wb_pending_progress, wb_pending_result, wb_pending_wait};

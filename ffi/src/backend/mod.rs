@@ -230,6 +230,22 @@ pub trait Backend: Send + Sync {
     ) -> Result<Option<Arc<dyn Ticket>>> {
         self.launch(&Arc::new(plan.at(addresses)), mode)
     }
+    /// Time of so many launches at the device's own cost, each waited for if `blocking`: what benchmarks compare with. Here:
+    /// this backend's own launches; on a GPU the driver's, with nothing of ours in between.
+    fn floor(&self, plan: &Arc<LaunchPlan>, stream: StreamHandle, launches: u32, blocking: bool) -> Result<Duration> {
+        let mode = LaunchMode {
+            stream,
+            tracked: blocking,
+            ..LaunchMode::default()
+        };
+        let start = Instant::now();
+        for _ in 0..launches {
+            if let Some(ticket) = self.launch(plan, &mode)? {
+                ticket.wait(Duration::MAX);
+            }
+        }
+        Ok(start.elapsed())
+    }
     /// Runs a launch on this thread, after what is queued on its stream, with a record of what happens; returns once it
     /// has ended. Only the CPU device can.
     fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {

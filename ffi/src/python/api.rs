@@ -50,6 +50,12 @@ pub(super) struct Buffer {
 
 /// `PyBUF_C_CONTIGUOUS | PyBUF_FORMAT`.
 pub(super) const CONTIGUOUS_WITH_FORMAT: c_int = 0x0020 | 0x0010 | 0x0008 | 0x0004;
+/// `descrgetfunc`.
+pub(super) type DescriptorGet = unsafe extern "C-unwind" fn(Raw, Raw, Raw) -> Raw;
+/// `Py_tp_descr_get`.
+pub(super) const SLOT_DESCRIPTOR_GET: c_int = 54;
+/// `Py_tp_descr_set`.
+pub(super) const SLOT_DESCRIPTOR_SET: c_int = 55;
 /// `Py_EQ`.
 pub(super) const EQUAL: c_int = 2;
 
@@ -94,6 +100,7 @@ api! {
     "Py_DecRef" decref(Raw);
     "PyObject_Type" type_of(Raw) -> Raw;
     "PyObject_GetAttr" getattr(Raw, Raw) -> Raw;
+    "PyType_GetSlot" slot(Raw, c_int) -> *mut c_void;
     "PyObject_IsTrue" is_true(Raw) -> c_int;
     "PyObject_RichCompareBool" compare(Raw, Raw, c_int) -> c_int;
     "PyObject_CallObject" call(Raw, Raw) -> Raw;

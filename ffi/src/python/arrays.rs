@@ -7,7 +7,7 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 use super::api::{Buffer, Raw, CONTIGUOUS_WITH_FORMAT};
-use super::object::{Object, Python};
+use super::object::{Attribute, Object, Python};
 use crate::abi::wb_tensor;
 use crate::dtype::DlDtype;
 
@@ -31,20 +31,32 @@ enum Reader {
 }
 
 struct CuPy {
-    data: Object,
-    ptr: Object,
-    device_id: Object,
-    c_contiguous: Object,
-    dtype: Object,
-    shape: Object,
-    /// The values that the checked call had.
+    data: Attribute,
+    ptr: Attribute,
+    device_id: Attribute,
+    c_contiguous: Attribute,
+    dtype: Attribute,
+    shape: CuPyShape,
+    /// What the checked call had.
     expected_dtype: Object,
-    expected_shape: Object,
+}
+
+/// CuPy makes a new tuple for each look at a shape; the shape of a vector can be had for less.
+enum CuPyShape {
+    Vector {
+        size: Attribute,
+        ndim: Attribute,
+        expected: i64,
+    },
+    Any {
+        shape: Attribute,
+        expected: Object,
+    },
 }
 
 struct Torch {
     exchange: Exchange,
-    requires_grad: Object,
+    requires_grad: Attribute,
     is_neg: Object,
 }
 
@@ -107,10 +119,10 @@ impl Expected {
         let kind = py.type_of(array)?;
         let reader = match facts.library {
             1 => Reader::NumPy,
-            2 => Reader::CuPy(CuPy::learn(py, array)?),
+            2 => Reader::CuPy(CuPy::learn(py, array, kind.raw(), &facts.shape)?),
             3 => Reader::Torch(Torch {
                 exchange: Exchange::of(py, kind.raw())?,
-                requires_grad: py.intern(c"requires_grad")?,
+                requires_grad: Attribute::new(py, kind.raw(), c"requires_grad")?,
                 is_neg: py.intern(c"is_neg")?,
             }),
             _ => return None,
@@ -124,11 +136,8 @@ impl Expected {
             writable,
             align,
         };
-        let same_shape = match &expected.reader {
-            Reader::CuPy(cupy) => cupy.shape_is(py, &expected.shape),
-            Reader::NumPy | Reader::Torch(_) => true,
-        };
-        (same_shape && expected.read(py, array).is_some()).then_some(expected)
+        expected.read(py, array)?;
+        Some(expected)
     }
 
     /// The array's address, if everything else is as expected.
@@ -169,7 +178,7 @@ impl Expected {
     }
 
     fn read_torch(&self, py: Python, array: Raw, torch: &Torch) -> Option<u64> {
-        if py.is_true(py.attr(array, &torch.requires_grad)?.raw()) {
+        if py.is_true(torch.requires_grad.of(py, array)?.raw()) {
             return None;
         }
         // A lazy negation is a flag beside the memory. Complex tensors, which may be lazily conjugate, go the long way.
@@ -192,38 +201,64 @@ impl Expected {
 }
 
 impl CuPy {
-    fn learn(py: Python, array: Raw) -> Option<Self> {
-        let (dtype, shape) = (py.intern(c"dtype")?, py.intern(c"shape")?);
+    fn learn(py: Python, array: Raw, kind: Raw, shape: &[i64]) -> Option<Self> {
+        let attribute = |name| Attribute::new(py, kind, name);
+        let (data, dtype) = (attribute(c"data")?, attribute(c"dtype")?);
+        let pointer = data.of(py, array)?;
+        let memory = py.type_of(pointer.raw())?;
         Some(Self {
-            data: py.intern(c"data")?,
-            ptr: py.intern(c"ptr")?,
-            device_id: py.intern(c"device_id")?,
-            c_contiguous: py.intern(c"_c_contiguous")?,
-            expected_dtype: py.attr(array, &dtype)?,
-            expected_shape: py.attr(array, &shape)?,
+            ptr: Attribute::new(py, memory.raw(), c"ptr")?,
+            device_id: Attribute::new(py, memory.raw(), c"device_id")?,
+            c_contiguous: attribute(c"_c_contiguous")?,
+            expected_dtype: dtype.of(py, array)?,
+            shape: CuPyShape::learn(py, kind, shape)?,
+            data,
             dtype,
-            shape,
         })
     }
 
-    fn shape_is(&self, py: Python, shape: &[i64]) -> bool {
-        let tuple = self.expected_shape.raw();
-        let size = |index| py.item(tuple, index).and_then(|item| py.i64(item));
-        py.len(tuple) == shape.len() && shape.iter().enumerate().all(|(index, want)| size(index) == Some(*want))
-    }
-
     fn read(&self, py: Python, array: Raw, device_id: i32) -> Option<u64> {
-        let same = |name, expected: &Object| Some(py.equal(py.attr(array, name)?.raw(), expected.raw()));
-        if !same(&self.shape, &self.expected_shape)? || !same(&self.dtype, &self.expected_dtype)? {
+        let dtype = self.dtype.of(py, array)?;
+        if !py.equal(dtype.raw(), self.expected_dtype.raw()) || !self.shape.is_that_of(py, array)? {
             return None;
         }
-        let data = py.attr(array, &self.data)?;
-        if !py.is_true(py.attr(array, &self.c_contiguous)?.raw())
-            || py.i64(py.attr(data.raw(), &self.device_id)?.raw())? != i64::from(device_id)
+        let data = self.data.of(py, array)?;
+        if !py.is_true(self.c_contiguous.of(py, array)?.raw())
+            || py.i64(self.device_id.of(py, data.raw())?.raw())? != i64::from(device_id)
         {
             return None;
         }
-        py.u64(py.attr(data.raw(), &self.ptr)?.raw())
+        py.u64(self.ptr.of(py, data.raw())?.raw())
+    }
+}
+
+impl CuPyShape {
+    fn learn(py: Python, kind: Raw, shape: &[i64]) -> Option<Self> {
+        if let &[expected] = shape {
+            return Some(Self::Vector {
+                size: Attribute::new(py, kind, c"size")?,
+                ndim: Attribute::new(py, kind, c"ndim")?,
+                expected,
+            });
+        }
+        let sizes: Vec<_> = shape
+            .iter()
+            .map(|size| py.int(size.cast_unsigned()))
+            .collect::<Option<_>>()?;
+        Some(Self::Any {
+            shape: Attribute::new(py, kind, c"shape")?,
+            expected: py.tuple(sizes.into_iter())?,
+        })
+    }
+
+    fn is_that_of(&self, py: Python, array: Raw) -> Option<bool> {
+        match self {
+            Self::Vector { size, ndim, expected } => {
+                let of = |attribute: &Attribute| py.i64(attribute.of(py, array)?.raw());
+                Some(of(ndim)? == 1 && of(size)? == *expected)
+            }
+            Self::Any { shape, expected } => Some(py.equal(shape.of(py, array)?.raw(), expected.raw())),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::ffi::{c_void, CStr};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::api::{Api, Buffer, MethodDef, Raw, EQUAL};
+use super::api::{Api, Buffer, DescriptorGet, MethodDef, Raw, EQUAL, SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET};
 
 /// The GIL is held.
 #[derive(Clone, Copy)]
@@ -73,6 +73,58 @@ impl Object {
     }
     pub(super) fn is(&self, other: Raw) -> bool {
         self.raw == other
+    }
+}
+
+/// An attribute of one type of object, looked up once where the type defines how it is read: the lookup costs more than
+/// the reading.
+pub(super) struct Attribute {
+    name: Object,
+    direct: Option<Direct>,
+}
+
+/// A data descriptor: it comes before anything that an object itself may have under this name.
+struct Direct {
+    descriptor: Object,
+    get: DescriptorGet,
+    kind: Object,
+}
+
+impl Attribute {
+    pub(super) fn new(py: Python, kind: Raw, name: &'static CStr) -> Option<Self> {
+        let name = py.intern(name)?;
+        let direct = Direct::find(py, kind, &name);
+        Some(Self { name, direct })
+    }
+
+    /// `None` where there is no such attribute.
+    pub(super) fn of(&self, py: Python, raw: Raw) -> Option<Object> {
+        let Some(direct) = &self.direct else {
+            return py.attr(raw, &self.name);
+        };
+        let stay = Stay;
+        // SAFETY: the slot of the descriptor's type, called as the interpreter calls it; it checks the object's type.
+        let found = unsafe { (direct.get)(direct.descriptor.raw, raw, direct.kind.raw) };
+        std::mem::forget(stay);
+        py.answer(py.owned(found))
+    }
+}
+
+impl Direct {
+    fn find(py: Python, kind: Raw, name: &Object) -> Option<Self> {
+        let descriptor = py.attr(kind, name)?;
+        let own = py.type_of(descriptor.raw)?;
+        let [get, set] = [SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET].map(|slot| py!(py.api, slot(own.raw, slot)));
+        if get.is_null() || set.is_null() {
+            return None;
+        }
+        // SAFETY: the interpreter says that this is the type's `tp_descr_get`.
+        let get = unsafe { std::mem::transmute::<*mut c_void, DescriptorGet>(get) };
+        Some(Self {
+            descriptor,
+            get,
+            kind: py.borrow(kind),
+        })
     }
 }
 

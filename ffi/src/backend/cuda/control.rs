@@ -5,6 +5,7 @@
 //! without one; memory and events are made in `state.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::sys::Event;
 use crate::backend::control_block::ControlBlock;
@@ -15,8 +16,32 @@ pub(super) struct Slot {
     pub(super) block: &'static ControlBlock,
     /// The block's device address.
     pub(super) address: u64,
+    /// Written by the stream behind the launch, where it can: seen sooner than the event, and without asking the driver.
+    pub(super) flag: &'static Flag,
+    /// The flag's device address.
+    pub(super) flag_address: u64,
     /// Recorded behind the launch.
     pub(super) event: Event,
+}
+
+/// What the stream writes to a [`Flag`].
+pub(super) const ENDED: u32 = 1;
+
+/// A word in mapped memory, alone in its cache line.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(super) struct Flag(AtomicU32);
+
+impl Flag {
+    /// Before the launch.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the launch has ended, and well: behind a fault nothing is written.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire) == ENDED
+    }
 }
 
 struct Flight<L> {
@@ -107,6 +132,8 @@ mod tests {
         Slot {
             block: Box::leak(Box::default()),
             address: 0,
+            flag: Box::leak(Box::default()),
+            flag_address: 0,
             event: Event(event),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::floor;
 use super::launch;
 use super::library::{self, Driver};
 use super::load_error::PtxSource;
@@ -120,6 +121,10 @@ impl Backend for CudaDevice {
         mode: &LaunchMode,
     ) -> Result<Option<Arc<dyn Ticket>>> {
         launch::with_addresses(plan, addresses, |params| self.launch_with(plan, params, mode))
+    }
+
+    fn floor(&self, plan: &Arc<LaunchPlan>, stream: StreamHandle, launches: u32, blocking: bool) -> Result<Duration> {
+        floor::measure(&self.state, plan, stream, launches, blocking)
     }
 
     fn stream_new(&self) -> Result<StreamHandle> {

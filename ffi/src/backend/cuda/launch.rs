@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Current;
+use super::control::ENDED;
 use super::failure::{self, LaunchName};
 use super::module::CudaFunction;
 use super::result::{Checked, Failure};
@@ -103,10 +104,13 @@ pub(super) fn tracked(
         .take_slot()
         .map_err(|f| refused(state, function, plan, mode.stream, f))?;
     slot.block.clear();
+    slot.flag.clear();
     if let Err(failure) = queue(state, function, plan, params, mode.stream, slot.address) {
         state.flights().give(slot);
         return Err(refused(state, function, plan, mode.stream, failure));
     }
+    // Where the stream cannot write, the event alone says when the launch has ended.
+    api.write_value(stream, slot.flag_address, ENDED);
     let flight = InFlight {
         plan: plan.clone(),
         stream: mode.stream,
@@ -176,6 +180,29 @@ fn queue(
     stream: StreamHandle,
     control: u64,
 ) -> Checked<()> {
+    with_launch(state, function, plan, params, stream, control, |launch| launch())
+}
+
+/// Lends out the driver's launch with everything laid out, to be called any number of times.
+pub(super) fn with_bare_launch<T>(
+    state: &DeviceState,
+    plan: &LaunchPlan,
+    stream: StreamHandle,
+    work: impl FnOnce(&dyn Fn() -> Checked<()>) -> T,
+) -> Result<T> {
+    let function = function_of(state, plan)?;
+    Ok(with_launch(state, function, plan, &plan.params, stream, 0, work))
+}
+
+fn with_launch<T>(
+    state: &DeviceState,
+    function: &CudaFunction,
+    plan: &LaunchPlan,
+    params: &[u8],
+    stream: StreamHandle,
+    control: u64,
+    work: impl FnOnce(&dyn Fn() -> Checked<()>) -> T,
+) -> T {
     let mut on_stack = [ptr::null(); STACK_PARAMETERS];
     let mut on_heap = Vec::new();
     let pointers = match on_stack.get_mut(..plan.layout.len()) {
@@ -197,7 +224,7 @@ fn queue(
     };
     // SAFETY: the caller built `layout` from the entry's `.param` list, so there is one pointer per parameter, each to a value
     // inside `params` (or to `control`), which outlive the call; the driver copies them before it returns.
-    unsafe { state.api().launch(function.handle(), &config, pointers.as_ptr()) }
+    work(&|| unsafe { state.api().launch(function.handle(), &config, pointers.as_ptr()) })
 }
 
 /// One pointer per parameter into the bytes; the control parameter's points at `control`.

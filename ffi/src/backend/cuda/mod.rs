@@ -8,6 +8,7 @@ mod context;
 mod control;
 mod device;
 mod failure;
+mod floor;
 mod launch;
 mod library;
 mod load_error;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::context::Current;
-use super::control::{Flights, Slot};
+use super::control::{Flag, Flights, Slot};
 use super::failure::{self, LaunchName, Suspects};
 use super::library::Driver;
 use super::recent::Recent;
@@ -16,7 +16,7 @@ use crate::backend::control_block::ControlBlock;
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
 
-/// Control blocks per allocation: 16 KiB of pinned memory, and as many events.
+/// Control blocks per allocation: 32 KiB of pinned memory with their flags, and as many events.
 const SLAB_BLOCKS: usize = 256;
 
 /// Dropped tickets looked after by each tracked launch: more than one, so that they do not pile up, and few, so that a launch
@@ -218,8 +218,11 @@ impl DeviceState {
 
     /// Adds a slab of slots: all of it, or as many as the driver makes events for, but at least one.
     fn add_slots(&self, flights: &mut Flights<InFlight>) -> Checked<()> {
-        let (host, address) = self.api().alloc_mapped(SLAB_BLOCKS * size_of::<ControlBlock>())?;
+        let block_bytes = SLAB_BLOCKS * size_of::<ControlBlock>();
+        let (host, address) = self.api().alloc_mapped(block_bytes + SLAB_BLOCKS * size_of::<Flag>())?;
         let blocks = host.cast::<ControlBlock>();
+        // SAFETY: the slab has room for the flags behind the blocks, whose size is a multiple of the flags' alignment.
+        let flags = unsafe { host.byte_add(block_bytes) }.cast::<Flag>();
         for index in 0..SLAB_BLOCKS {
             let event = match self.api().new_event() {
                 Ok(event) => event,
@@ -234,8 +237,18 @@ impl DeviceState {
             // SAFETY: pinned memory is page-aligned, readable and writable, and is not freed once a slot refers to it; any
             // bytes are a valid `ControlBlock`, and its fields are atomics, so the device may change them.
             let block = unsafe { &*block };
-            let address = address + (index * size_of::<ControlBlock>()) as u64;
-            flights.give(Slot { block, address, event });
+            // SAFETY: as for the blocks.
+            let flag = unsafe { flags.add(index) };
+            // SAFETY: as for the blocks.
+            let flag = unsafe { &*flag };
+            let (block_at, flag_at) = (index * size_of::<ControlBlock>(), index * size_of::<Flag>());
+            flights.give(Slot {
+                block,
+                address: address + block_at as u64,
+                flag,
+                flag_address: address + (block_bytes + flag_at) as u64,
+                event,
+            });
         }
         Ok(())
     }

@@ -166,16 +166,17 @@ api! {
     "cuStreamDestroy_v2" stream_destroy(Stream);
     "cuStreamQuery" stream_query(Stream);
     "cuStreamWaitEvent" stream_wait_event(Stream, Event, c_uint);
+    "cuStreamSynchronize" stream_synchronize(Stream);
     "cuStreamIsCapturing" stream_is_capturing(Stream, *mut c_int);
     "cuMemHostAlloc" mem_host_alloc(*mut *mut c_void, usize, c_uint);
     "cuMemAlloc_v2" mem_alloc(*mut u64, usize);
     "cuMemFree_v2" mem_free(u64);
     "cuMemFreeHost" mem_free_host(*mut c_void);
     "cuMemcpyAsync" memcpy_async(u64, u64, usize, Stream);
-    "cuStreamSynchronize" stream_synchronize(Stream);
     "cuMemHostGetDevicePointer_v2" mem_host_get_device_pointer(*mut u64, *mut c_void, c_uint);
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
     newer
+    "cuStreamWriteValue32_v2" stream_write_value(Stream, u64, u32, c_uint);
     "cuTensorMapEncodeTiled" tensor_map_encode_tiled(
         *mut TensorMapBytes, c_int, c_uint, u64, *const u64, *const u64, *const c_uint, *const c_uint, c_int, c_int, c_int, c_int
     );

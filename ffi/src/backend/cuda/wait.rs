@@ -4,8 +4,27 @@ use std::time::{Duration, Instant};
 
 /// A blocking launch of a short kernel ends within this time (design page "measurements").
 const SPIN: Duration = Duration::from_micros(50);
+const LOOKS_PER_CLOCK: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_micros(10);
 const LONGEST_PAUSE: Duration = Duration::from_micros(100);
+
+/// Looks at something cheap until it is true, for as long as a short kernel takes; false: look elsewhere now.
+pub(super) fn spin_until(limit: Duration, is_true: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    let limit = limit.min(SPIN);
+    loop {
+        // The clock costs more than the look.
+        for _ in 0..LOOKS_PER_CLOCK {
+            if is_true() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        if start.elapsed() >= limit {
+            return false;
+        }
+    }
+}
 
 /// Calls `poll` until it gives something, at most for `limit`; always at least once.
 pub(super) fn poll_until<T>(limit: Duration, mut poll: impl FnMut() -> Option<T>) -> Option<T> {
@@ -36,6 +55,14 @@ mod tests {
     fn test_poll_until_polls_once_even_without_time() {
         assert_eq!(poll_until(Duration::ZERO, || Some(3)), Some(3));
         assert_eq!(poll_until(Duration::ZERO, || None::<i32>), None);
+    }
+
+    #[test]
+    fn test_spin_until_sees_the_truth_and_gives_up_after_its_limit() {
+        assert!(spin_until(Duration::ZERO, || true));
+        let start = Instant::now();
+        assert!(!spin_until(Duration::from_secs(5), || false));
+        assert!(start.elapsed() >= SPIN && start.elapsed() < Duration::from_secs(1));
     }
 
     #[test]

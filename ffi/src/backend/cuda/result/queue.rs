@@ -64,6 +64,15 @@ impl Api {
         self.ready("cuEventQuery", code!(self, event_query(event)))
     }
 
+    /// Makes the stream write a word to mapped memory behind the work queued so far; false where it cannot.
+    pub(in super::super) fn write_value(&self, stream: Stream, address: u64, value: u32) -> bool {
+        let Some(write) = self.stream_write_value else {
+            return false;
+        };
+        // SAFETY: see the contract of the parent module; `address` is a slot's flag, which is never freed.
+        unsafe { write(stream, address, value, 0) == sys::SUCCESS }
+    }
+
     pub(in super::super) fn new_stream(&self) -> Checked<Stream> {
         let mut stream = Stream::default();
         check!(

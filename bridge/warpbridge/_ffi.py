@@ -341,6 +341,13 @@ def launch(bound: Handle, mode: Handle) -> None:
     _check(_lib.wb_bound_launch(bound, mode))
 
 
+def floor(bound: Handle, stream: int, launches: int, blocking: bool) -> float:
+    """Return the seconds that launches take at the device's own cost."""
+    seconds = _ffi.new("double *")
+    _check(_lib.wb_bound_floor(bound, stream, launches, int(blocking), seconds))
+    return float(seconds[0])
+
+
 def trace(
     bound: Handle, mode: Handle, ctas: Sequence[int], latency: int
 ) -> tuple[dict[str, Any], errors.WarpbridgeError | None]:

@@ -96,6 +96,25 @@ class Bound:
         """
         return self._checked.launch(stream)
 
+    def floor_s(self, launches: int, *, blocking: bool = False, stream: Any = None) -> float:
+        """Measure what a launch costs without warpbridge, for benchmarks.
+
+        Parameters
+        ----------
+        launches
+            How many to make: in a loop of the driver's launch function, from native code.
+        blocking
+            Whether to wait for the stream after each.
+        stream
+            Where to queue them.
+
+        Returns
+        -------
+        float
+            Seconds per launch. On the CPU device, whose launch is our own, that of a launch from native code.
+        """
+        return self._checked.floor_s(launches, blocking, stream)
+
     def trace(
         self, *, ctas: Sequence[int] | None = (0,), latency: int = COPY_LATENCY, timeout: float | None = None
     ) -> Trace:

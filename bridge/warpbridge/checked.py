@@ -95,6 +95,10 @@ class Checked:
         self._order_after(handle, others)
         return self.result
 
+    def floor_s(self, launches: int, blocking: bool, stream: Any) -> float:
+        """Return the time of one launch at the device's own cost."""
+        return _ffi.floor(self.handle, self._stream(stream), launches, blocking) / launches
+
     def trace(self, ctas: Sequence[int] | None, latency: int, timeout: float | None) -> Trace:
         """Launch on the CPU device, wait, and return a record of what happened."""
         wanted = () if ctas is None else tuple(ctas)
@@ -137,7 +141,7 @@ class Checked:
     def recipe_of_repeat(self, values: Sequence[Any], names: Sequence[str], holds: bool) -> calls.Recipe | None:
         """Return how to repeat this very launch, with other options."""
         stream = next((value for value, name in zip(values, names, strict=True) if name == "stream"), None)
-        if self._ordered or (stream is None and self._libraries):
+        if self._ordered or self._own or (stream is None and self._libraries):
             return None
         slots = calls.slots(values, names, stream, {}, self.is_cpu)
         owners = tuple(buffer.owner for buffer in self.buffers)

@@ -1,0 +1,42 @@
+"""The benchmarks that have a mode without a GPU run in it and print what they promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> str:
+    process = subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def test_launch_prints_a_table_for_each_style_with_the_floor_first() -> None:
+    lines = run("launch.py", "--cpu", "--rounds", "2").splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if re.match(r"\| .* \| +[\d.]+ \|", line)]
+    assert [row[0].strip() for row in rows] == [
+        "native launch",
+        "warpbridge bound.launch(stream)",
+        "warpbridge kernel.launch, 3 NumPy arrays",
+        "warpbridge kernel.launch, 8 NumPy arrays",
+        "native launch, waited for",
+        "warpbridge bound()",
+        "warpbridge kernel(), 3 NumPy arrays",
+    ]
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rows)
+    assert [row[3].strip() for row in rows if row[0].startswith(" native")] == ["1.00", "1.00"]
+
+
+def test_launch_shows_that_memory_does_not_grow() -> None:
+    found = re.fullmatch(
+        r"1500 launches: \d+ KiB before, \d+ KiB after, (\d+) KiB more\n", run("launch.py", "--cpu", "--growth", "1500")
+    )
+    assert found is not None
+    assert int(found[1]) < 2000

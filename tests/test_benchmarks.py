@@ -40,3 +40,18 @@ def test_launch_shows_that_memory_does_not_grow() -> None:
     )
     assert found is not None
     assert int(found[1]) < 2000
+
+
+def test_short_soak_leaves_memory_handles_and_threads_where_they_were() -> None:
+    lines = run("soak.py", "--cpu", "--seconds", "10").splitlines()
+    assert lines[-1] == "grown: nothing"
+    ways = {line.split(None, 1)[1] for line in lines if re.match(r" +\d+ ", line)}
+    assert {
+        "blocking",
+        "callback",
+        "cancelled: LaunchCancelled",
+        "fault: MemoryFault",
+        "ordered",
+        "refused: ArgumentError",
+        "timed_out: LaunchTimeout",
+    } <= ways

@@ -131,6 +131,8 @@ def slots(
     for value, name in zip(values, names, strict=True):
         if name == "timeout":
             slot: Recipe | None = _TIMEOUT
+        elif name == "progress":
+            slot = None if value else _CONSTANT
         elif name == "stream":
             slot = stream_slot(stream, is_cpu)
         elif id(value) in arrays:

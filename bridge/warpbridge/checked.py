@@ -15,6 +15,7 @@ from .buffer import CUDA, CUDA_MANAGED, Buffer
 from .device import Device, devices
 from .errors import ArgumentError, WarpbridgeError
 from .pending import Pending
+from .progress import Bar
 from .stream import handle_of
 from .trace import COPY_LATENCY, Trace
 
@@ -59,13 +60,13 @@ class Checked:
         self._own = tuple(b.owner for b in self.buffers if b.library.name == "warpbridge")
         self._last_mode: tuple[tuple[Any, ...], _ffi.Handle] = ((), None)
 
-    def run(self, timeout: float | None, stream: Any) -> Any:
+    def run(self, timeout: float | None, stream: Any, progress: bool | None = None) -> Any:
         """Launch, wait, and return the result."""
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
         others = self._order_before(handle, stream)
         launch = _ffi.submit(self.handle, mode)
-        waiting.wait(launch, (self.device.index, handle), self)
+        waiting.wait(launch, (self.device.index, handle), self, Bar(self.name) if progress else None)
         self._order_after(handle, others)
         return self.result
 

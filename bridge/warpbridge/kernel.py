@@ -24,8 +24,8 @@ from .trace import Trace
 
 _BIND_OPTIONS = ("out", "dtype", "arch")
 _LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
-_CALL_OPTIONS = (*_LAUNCH_OPTIONS, "timeout")
-_SUBMIT_OPTIONS = (*_CALL_OPTIONS, "on_done")
+_SUBMIT_OPTIONS = (*_LAUNCH_OPTIONS, "timeout", "on_done")
+_CALL_OPTIONS = (*_LAUNCH_OPTIONS, "timeout", "progress")
 
 
 class Kernel(Travels):
@@ -45,6 +45,8 @@ class Kernel(Travels):
         Where to queue; default: the current stream of the first array's library.
     timeout
         Seconds until the kernel is asked to stop (not for ``launch``).
+    progress
+        True: a blocking call shows how far the kernel is, with tqdm where it is installed.
     """
 
     def __init__(self, module: _ffi.Handle, name: str, origin: Origin) -> None:
@@ -99,7 +101,7 @@ class Kernel(Travels):
 
     def _run(self, *args: Any, **keywords: Any) -> Any:
         call = self._shape.parse(args, keywords, _CALL_OPTIONS)
-        return self._check(call).run(call.timeout, call.stream)
+        return self._check(call).run(call.timeout, call.stream, call.progress)
 
     def submit(self, *args: Any, **keywords: Any) -> Pending:
         """Run and return at once; ``on_done=f`` is called with the Pending at the end.
@@ -160,7 +162,7 @@ class Kernel(Travels):
         """Take the long way for a blocking call."""
         call, called = self._sort(values, positional, names or (), _CALL_OPTIONS)
         checked = self._check(call)
-        return checked.run(call.timeout, call.stream), checked.recipe(values, called, call.stream, False)
+        return checked.run(call.timeout, call.stream, call.progress), checked.recipe(values, called, call.stream, False)
 
     def _sort(
         self, values: tuple[Any, ...], positional: int, names: Sequence[str], options: Sequence[str]

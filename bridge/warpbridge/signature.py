@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import ArgumentError
 
-OPTIONS = ("out", "dtype", "arch", "timeout", "stream", "on_done")
+OPTIONS = ("out", "dtype", "arch", "timeout", "stream", "progress", "on_done")
 _SHOWN_OPTIONS = ("out", "dtype", "timeout", "stream", "arch")
 
 
@@ -69,6 +69,7 @@ class Call:
     arch: str | None
     timeout: float | None
     stream: Any
+    progress: Any
     on_done: Any
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from . import _ffi, dispatcher
 from .device import WAIT_SLICE_S
+from .progress import Bar
 
 _STOP_LIMIT_S = 0.06
 """How long an interrupted wait stays to see the kernel end; a handler's exception is to come within 100 ms."""
 
 
-def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
+def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any, bar: Bar | None = None) -> None:
     """Wait for a launch and raise what went wrong.
 
     Parameters
@@ -22,6 +23,8 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
         Device index and stream handle.
     owners
         What the launch uses: kept alive until the kernel ends, also where it outlives this wait.
+    bar
+        Shows how far the kernel is.
 
     Raises
     ------
@@ -32,11 +35,16 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
     """
     try:
         while not _ffi.wait(launch, WAIT_SLICE_S):
-            pass  # Python looks at signals between slices
+            if bar is not None:  # and Python looks at signals between slices
+                bar.show(_ffi.progress(launch))
     except BaseException:
         _stop(launch, place, owners)
+        if bar is not None:
+            bar.close(finished=False)
         raise
     failure = _ffi.outcome(launch)
+    if bar is not None:
+        bar.close(finished=failure is None)
     if failure is None:
         return
     if failure.fields.get("still_running"):

@@ -1,0 +1,129 @@
+"""Callbacks: once, on the dispatcher's thread, in order, with the error where there is one, and under load."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import warpbridge as wb
+from warpbridge.kernel import Kernel
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def steps() -> Kernel:
+    return wb.load(DATA / "steps.ptx").kernels["steps"]
+
+
+def test_callbacks_of_a_stream_come_in_launch_order_and_once_each(steps: Kernel) -> None:
+    streams = [wb.device("cpu").stream() for _ in range(3)]
+    seen: list[tuple[int, int]] = []
+    names: set[str] = set()
+    pendings = []
+    for number in range(30):
+        for index, stream in enumerate(streams):
+
+            def on_done(_: object, index: int = index, number: int = number) -> None:
+                seen.append((index, number))
+                names.add(threading.current_thread().name)
+
+            rounds = (29 - number) * 20  # later launches are shorter
+            pendings.append(steps.submit(np.zeros(8, np.int32), rounds, stream=stream, on_done=on_done))
+    for pending in pendings:
+        pending.result(timeout=60)
+    deadline = time.monotonic() + 10
+    while len(seen) < 90 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for index in range(3):
+        assert [number for stream, number in seen if stream == index] == list(range(30))
+    assert names == {"warpbridge-dispatcher"}
+
+
+def test_error_of_the_kernel_arrives_in_the_callback() -> None:
+    outside = wb.load(DATA / "steps.ptx").entries["outside"]
+    seen: list[BaseException | None] = []
+    called = threading.Event()
+
+    def on_done(pending: wb.Pending) -> None:
+        seen.append(pending.exception())
+        called.set()
+
+    outside.submit(1, 1, [np.zeros(4, np.uint32), 64], on_done=on_done)
+    assert called.wait(30)
+    assert isinstance(seen[0], wb.MemoryFault)
+    assert str(seen[0]).startswith('outside: out-of-bounds write in "outside": 4 bytes at offset 64 of "y"')
+
+
+def test_callback_may_use_every_call_style(steps: Kernel) -> None:
+    x = np.ones(100, np.float32)
+    results: dict[str, float] = {}
+    called = threading.Event()
+
+    def on_done(pending: wb.Pending) -> None:
+        y = pending.result()
+        results["blocking"] = float(wb.kernels.scale(y, 2.0)[0])
+        stream = wb.device("cpu").stream()
+        z = wb.kernels.scale.launch(y, 3.0, stream=stream)
+        stream.synchronize()
+        results["stream"] = float(z[0])
+        results["bound"] = float(wb.kernels.scale.bind(y, 4.0)()[0])
+        wb.kernels.scale.submit(y, 5.0, on_done=last)
+
+    def last(pending: wb.Pending) -> None:
+        results["submit"] = float(pending.result()[0])
+        called.set()
+
+    wb.kernels.scale.submit(x, 1.0, on_done=on_done)
+    assert called.wait(30)
+    assert results == {"blocking": 2.0, "stream": 3.0, "bound": 4.0, "submit": 5.0}
+
+
+def test_eight_threads_with_callbacks_allocations_and_collections_do_not_deadlock(steps: Kernel) -> None:
+    stop = threading.Event()
+    ended: Counter[int] = Counter()
+    errors: list[BaseException] = []
+    pendings: list[list[wb.Pending]] = [[] for _ in range(8)]
+
+    def work(number: int) -> None:
+        try:
+            rng = np.random.default_rng(number)
+            while not stop.is_set():
+                y = np.zeros(int(rng.integers(1, 40)), np.int32)
+                cycle: list[object] = [y]
+                cycle.append(cycle)  # for the collector
+                if rng.random() < 0.5:
+                    steps(y, 5)
+                    assert (y == np.arange(y.size)).all()
+                else:
+                    pending = steps.submit(y, 5, on_done=lambda _: ended.update([number]))
+                    pendings[number].append(pending)
+                    if rng.random() < 0.3:
+                        pending.cancel()
+                if rng.random() < 0.05:
+                    gc.collect()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert errors == []
+    for pending in (p for mine in pendings for p in mine):
+        assert pending.exception(timeout=30) is None or pending.cancelled()
+    deadline = time.monotonic() + 10
+    wanted = {number: len(mine) for number, mine in enumerate(pendings)}
+    while dict(ended) != wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert dict(ended) == wanted
+    assert sum(wanted.values()) > 20

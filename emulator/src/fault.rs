@@ -262,6 +262,10 @@ pub struct RaceReport {
 pub enum MisuseKind {
     /// A read of memory that nobody wrote.
     Uninitialised,
+    /// A value that depends on a register which was never written goes to an address, a guard or memory.
+    UndefinedRegister,
+    /// The answer of an mbarrier wait that no instruction reads.
+    IgnoredWait,
     /// A second `mbarrier.init`.
     DoubleInit,
     /// A write over an mbarrier.

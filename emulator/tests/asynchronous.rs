@@ -195,3 +195,39 @@ fn thread_blocks_that_wait_for_each_other_all_run() {
     Run::new(&module, "k", 40, 1).go(&args).unwrap();
     assert_eq!(y[0], 40);
 }
+
+/// Looks at an mbarrier until its phase is over and stores the number of looks.
+const LOOKS: &str = "
+    setp.ne.u32 p, t, 0; @p exit;
+    mbarrier.init.shared::cta.b64 [bar], 1;
+    mbarrier.arrive.expect_tx.shared::cta.b64 state, [bar], 128;
+    cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [tile], [in], 128, [bar];
+    mov.u32 v, 0;
+LOOK:
+    add.u32 v, v, 1;
+    mbarrier.try_wait.parity.shared::cta.b64 q, [bar], 0;
+    @!q bra LOOK;
+    st.global.u32 [out], v; ret;";
+
+#[test]
+fn try_wait_times_out_once_before_a_copy_that_comes_late() {
+    #[repr(align(128))]
+    struct Aligned([u32; 32]);
+    let module = parse(&entry(".param .u64 x, .param .u64 y", &format!("{PROLOGUE}{LOOKS}")));
+    let looks = |schedule, seed| {
+        let (x, mut y) = (Aligned([0; 32]), [0u32; 1]);
+        let mut args = Args::default();
+        args.input("x", &x.0);
+        args.array("y", &mut y);
+        Run::new(&module, "k", 1, 32)
+            .schedule(schedule, seed)
+            .go(&args)
+            .unwrap();
+        y[0]
+    };
+    assert_eq!(looks(Schedule::Eager, 0), 1);
+    assert_eq!(looks(Schedule::Latest, 0), 2);
+    let seeded: Vec<u32> = (0..32).map(|seed| looks(Schedule::Seeded, seed)).collect();
+    assert!(seeded.contains(&1) && seeded.contains(&2), "{seeded:?}");
+    assert!(seeded.iter().all(|n| *n <= 2), "{seeded:?}");
+}

@@ -117,6 +117,7 @@ macro_rules! hazards {
 
 hazards! {
     aligned_under_guard(32, 1);
+    answer_not_read(64, 1);
     arrivals_too_many(64, 1);
     barrier_count_differs(64, 1);
     barrier_in_diverged_warp(64, 1);
@@ -149,6 +150,9 @@ hazards! {
     parity_not_flipped(64, 1);
     pointer_to_returned_frame(32, 1);
     proxy_fence_missing(64, 1);
+    register_as_address(32, 1);
+    register_as_guard(32, 1);
+    register_stored(32, 1);
     registers_in_half_a_warpgroup(128, 1);
     registers_starved(384, 1);
     registers_twice(128, 1);

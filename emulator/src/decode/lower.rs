@@ -11,7 +11,7 @@ use crate::exec::inst::{Handler, Inst, NO_GUARD};
 use crate::exec::matrix::product::Mma;
 use crate::exec::matrix::wgmma::Wgmma;
 use crate::exec::matrix::wmma::{Tile, Wmma};
-use crate::exec::program::{Call, Place};
+use crate::exec::program::{Call, Place, Use};
 use crate::module::LoadError;
 use crate::ptx::tree::{Instruction, Name, Pos, Signature, Variable};
 use crate::ptx::types::{Class, Ty};
@@ -75,6 +75,10 @@ struct Fixup<'t> {
 pub(crate) struct Output {
     pub code: Vec<Inst>,
     pub places: Vec<Place>,
+    pub uses: Vec<Use>,
+    pub used: Vec<(u32, u32)>,
+    /// Where the text begins in memory: names are slices of it.
+    pub text: usize,
     pub pool: Pool,
     pub calls: Vec<Call>,
     pub lists: Vec<Vec<u32>>,
@@ -101,6 +105,8 @@ pub(crate) struct Lower<'m, 't> {
     pub local_bytes: u32,
     guard: u32,
     place: Place,
+    /// The first of the running instruction's uses.
+    first_use: u32,
     pub source: (u32, u32),
     sink: Option<u32>,
 }
@@ -124,6 +130,7 @@ impl<'m, 't> Lower<'m, 't> {
             local_bytes: 0,
             guard: NO_GUARD,
             place: Place::default(),
+            first_use: 0,
             source: (0, 0),
             sink: None,
         }
@@ -252,6 +259,7 @@ impl<'m, 't> Lower<'m, 't> {
             source: self.source,
         };
         self.guard = NO_GUARD;
+        self.first_use = self.out.uses.len() as u32;
         if let Some((name, negated)) = instruction.guard {
             let slot = self.predicate_named(name.text, name.pos)?;
             self.guard = slot | u32::from(negated);
@@ -261,6 +269,7 @@ impl<'m, 't> Lower<'m, 't> {
 
     /// Starts an instruction that no text stands for.
     pub(crate) fn begin_implicit(&mut self) {
+        self.first_use = self.out.uses.len() as u32;
         self.guard = NO_GUARD;
     }
 
@@ -285,12 +294,21 @@ impl<'m, 't> Lower<'m, 't> {
             ..inst
         });
         self.out.places.push(self.place);
+        self.out.used.push((self.first_use, self.out.uses.len() as u32));
+    }
+
+    /// The running instruction reads or writes a register.
+    fn note(&mut self, slot: u32, name: &'t str, write: bool) {
+        let at = (name.as_ptr() as usize).wrapping_sub(self.out.text) as u32;
+        let name = (at, name.len() as u32);
+        self.out.uses.push(Use { slot, write, name });
     }
 
     /// Appends a step that computes an operand: without guard, as it has no effect of its own.
     fn emit_hidden(&mut self, inst: Inst) {
         self.out.code.push(inst);
         self.out.places.push(self.place);
+        self.out.used.push((0, 0));
     }
 
     pub(crate) fn label(&mut self, name: Name<'t>) -> Lowered<()> {

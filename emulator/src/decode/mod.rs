@@ -48,6 +48,9 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
     let mut out = Output {
         code: Vec::new(),
         places: Vec::new(),
+        uses: Vec::new(),
+        used: Vec::new(),
+        text: text.as_ptr() as usize,
         pool: Pool::default(),
         calls: Vec::new(),
         lists: Vec::new(),
@@ -77,6 +80,8 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         text: text.to_owned(),
         code: out.code,
         places: out.places,
+        uses: out.uses,
+        used: out.used,
         pool: out.pool.block(),
         functions: codes,
         calls: out.calls,
@@ -220,6 +225,7 @@ fn decode_function<'t>(
     if lacks.is_some() {
         out.code.truncate(start as usize);
         out.places.truncate(start as usize);
+        out.used.truncate(start as usize);
         return Ok((code, lacks));
     }
     // Running off the end is a return.

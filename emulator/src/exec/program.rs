@@ -68,12 +68,24 @@ pub(crate) struct Call {
     pub results: Vec<Move>,
 }
 
+/// A register that an instruction names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub slot: u32,
+    pub write: bool,
+    /// Its name: where it stands in the text, and how long it is.
+    pub name: (u32, u32),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub text: String,
     pub code: Vec<Inst>,
     pub places: Vec<Place>,
+    /// What instructions read and write, less their guards; by instruction, the range of the list.
+    pub uses: Vec<Use>,
+    pub used: Vec<(u32, u32)>,
     /// Constants, 32 lanes each.
     pub pool: Block,
     pub functions: Vec<Code>,

@@ -348,6 +348,9 @@ fn run_judged(x: &mut Ctx<'_>, budget: &mut u32) -> Result<End, Box<Fault>> {
     while *budget > 0 {
         *budget -= 1;
         let inst = &code[x.pc as usize];
+        if let Err(flow) = watch::guard(x, inst) {
+            return special_end(x, flow, 0);
+        }
         let mask = x.guarded(inst.guard);
         if mask == 0 {
             x.pc += 1;

@@ -54,7 +54,7 @@ pub(crate) unsafe fn shuffle(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
 
 /// The pseudo code of the ISA's `shfl`.
 #[inline(always)]
-fn shuffle_source(mode: u64, lane: u32, b: u32, c: u32) -> (u32, bool) {
+pub(crate) fn shuffle_source(mode: u64, lane: u32, b: u32, c: u32) -> (u32, bool) {
     let (distance, clamp, segment) = (b & 31, c & 31, c >> 8 & 31);
     let most = (lane & segment) | (clamp & !segment & 31);
     let (source, hit) = match mode {

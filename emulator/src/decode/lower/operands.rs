@@ -73,8 +73,16 @@ impl<'t> Lower<'_, 't> {
         }
     }
 
-    /// The register that an operand names.
+    /// The register that an operand names, as a destination.
     pub(crate) fn register(&mut self, operand: &Operand<'t>) -> Lowered<Register> {
+        let register = self.named(operand)?;
+        if let OperandKind::Name(name) = operand.kind {
+            self.note(register.slot, name, true);
+        }
+        Ok(register)
+    }
+
+    fn named(&mut self, operand: &Operand<'t>) -> Lowered<Register> {
         let OperandKind::Name(name) = operand.kind else {
             return Err(LoadError::at(operand.pos, "found no register, expected one".into()));
         };
@@ -134,17 +142,24 @@ impl<'t> Lower<'_, 't> {
             OperandKind::Literal(literal) => self.constant(literal, ty),
             OperandKind::Name("WARP_SZ") => self.constant(Literal::Int(32), ty),
             OperandKind::Name(name) => match self.lookup(name)? {
-                Some(Local::Register(register)) => self.check(register, ty, operand),
+                Some(Local::Register(register)) => {
+                    self.note(register.slot, name, false);
+                    self.check(register, ty, operand)
+                }
                 Some(_) => self.address_of(name, 0, ty, operand.pos),
                 None if name.starts_with('%') => match SPECIALS.iter().find(|row| row.0 == name) {
                     Some(row) => self.read_special(row.1 as u64, ty),
                     None => {
-                        let register = self.register(operand)?;
+                        let register = self.named(operand)?;
+                        self.note(register.slot, name, false);
                         self.check(register, ty, operand)
                     }
                 },
                 None => match self.component(name, operand.pos) {
-                    Ok(register) => self.check(register, ty, operand),
+                    Ok(register) => {
+                        self.note(register.slot, name, false);
+                        self.check(register, ty, operand)
+                    }
                     Err(_) => self.address_of(name, 0, ty, operand.pos),
                 },
             },
@@ -159,10 +174,12 @@ impl<'t> Lower<'_, 't> {
     /// A source whose register may have another size than the instruction's type; numbers are made in the type.
     pub(crate) fn src_any(&mut self, operand: &Operand<'t>, ty: Ty) -> Lowered<Register> {
         if let OperandKind::Name(name) = operand.kind {
-            if let Some(Local::Register(register)) = self.lookup(name)? {
-                return Ok(register);
-            }
-            if let Ok(register) = self.component(name, operand.pos) {
+            let known = match self.lookup(name)? {
+                Some(Local::Register(register)) => Some(register),
+                _ => self.component(name, operand.pos).ok(),
+            };
+            if let Some(register) = known {
+                self.note(register.slot, name, false);
                 return Ok(register);
             }
         }
@@ -258,6 +275,7 @@ impl<'t> Lower<'_, 't> {
             _ => self.component(name, operand.pos).ok(),
         };
         if let Some(register) = register {
+            self.note(register.slot, name, false);
             return match register.ty.bytes() {
                 4 if register.ty != Ty::Pred => Ok(Address {
                     narrow: true,
@@ -292,7 +310,11 @@ impl<'t> Lower<'_, 't> {
     pub(crate) fn dst_pred(&mut self, operand: &Operand<'t>) -> Lowered<u32> {
         match operand.kind {
             OperandKind::Sink => self.sink(),
-            OperandKind::Name(name) => self.predicate_named(name, operand.pos),
+            OperandKind::Name(name) => {
+                let slot = self.predicate_named(name, operand.pos)?;
+                self.note(slot, name, true);
+                Ok(slot)
+            }
             _ => Err(LoadError::at(
                 operand.pos,
                 "found no predicate register, expected one".into(),
@@ -315,9 +337,14 @@ impl<'t> Lower<'_, 't> {
                 });
                 Ok(dst)
             }
-            OperandKind::Name(name) => self.predicate_named(name, operand.pos),
+            OperandKind::Name(name) => {
+                let slot = self.predicate_named(name, operand.pos)?;
+                self.note(slot, name, false);
+                Ok(slot)
+            }
             OperandKind::Not(name) => {
                 let slot = self.predicate_named(name, operand.pos)?;
+                self.note(slot, name, false);
                 let inverted = self.new_slot(Ty::Pred)?;
                 self.emit_hidden(Inst {
                     dst: inverted,

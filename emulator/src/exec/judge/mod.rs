@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod copies;
 pub(crate) mod global;
 pub(crate) mod ops;
+mod registers;
 mod report;
 mod shadow;
 pub(crate) mod sync;
@@ -51,6 +52,7 @@ pub(crate) struct Judge {
     remote: Vec<HashMap<Agent, Access>>,
     doubts: Vec<watch::Doubt>,
     groups: warpgroup::Groups,
+    written: registers::Written,
     /// The running instruction's accesses come through `memory::place`.
     placing: bool,
 }
@@ -71,6 +73,7 @@ impl Judge {
             remote: Vec::new(),
             doubts: Vec::new(),
             groups: warpgroup::Groups::default(),
+            written: registers::Written::default(),
             placing: false,
         }
     }
@@ -105,6 +108,7 @@ impl Judge {
         self.cells.resize(CELLS, Clock::default());
         self.flights.reset(base, self.threads.len());
         self.doubts.clear();
+        self.written.reset(env, self.threads.len());
         self.groups.reset(ctas.len(), warps);
         self.placing = false;
         self.remote = vec![HashMap::new(); ctas.len()];

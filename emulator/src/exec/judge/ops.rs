@@ -1,6 +1,7 @@
 //! What the judge must look at: for each instruction, whether it touches memory that threads share, and how. Read from
 //! the text of the module, once, so that decoding and the handlers know nothing of the judge.
 
+use super::registers::ignored_waits;
 use super::shadow::{STRONG, WRITE};
 use crate::exec::livelock::Poll;
 use crate::exec::memory::space;
@@ -35,10 +36,38 @@ pub(crate) enum Rule {
     Members,
 }
 
+/// What an instruction does with registers that were never written: see `registers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flowing {
+    /// Each lane's results are as good as the worst of its sources.
+    Worst,
+    /// As good as the best: packing, bits set one by one.
+    Best,
+    /// Results count as written: matrices, whose fragments belong to several lanes.
+    Written,
+    /// Chosen by a predicate.
+    Select,
+    /// `shfl`: those of another lane.
+    Shuffle,
+    /// `vote` and the like: one bad lane spoils all.
+    Warp,
+    /// An address is read.
+    Load,
+    /// The same, and values go to memory.
+    Store,
+    /// Every operand matters at once.
+    Needs,
+    /// A wait on an mbarrier whose answer nothing reads.
+    Unread,
+    /// A call: arguments become the callee's registers.
+    Call,
+}
+
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
     pub kind: Kind,
+    pub flow: Flowing,
     pub rule: Rule,
     /// `shadow::STRONG`, `shadow::WRITE`.
     pub flags: u8,
@@ -49,6 +78,7 @@ pub(crate) struct Op {
 const OTHER: Op = Op {
     kind: Kind::Other,
     rule: Rule::Free,
+    flow: Flowing::Worst,
     flags: 0,
     bytes: 0,
 };
@@ -65,7 +95,11 @@ pub(crate) fn table(program: &Program, global: bool) -> Vec<Op> {
         let text = program.text.get(start as usize..end as usize).unwrap_or("");
         classify(text, program.code[pc].extra, global)
     };
-    (0..program.code.len()).map(op).collect()
+    let mut ops: Vec<Op> = (0..program.code.len()).map(op).collect();
+    for pc in ignored_waits(program) {
+        ops[pc as usize].flow = Flowing::Unread;
+    }
+    ops
 }
 
 /// Bytes per lane of an instruction that reads memory which others may write: `ld`, `atom`, `red`.
@@ -123,7 +157,26 @@ fn classify(text: &str, extra: u32, global: bool) -> Op {
     let parts: Vec<&str> = word.split('.').collect();
     Op {
         rule: rule(&parts),
+        flow: flow(&parts, text.contains('{')),
         ..by_kind(word, &parts, extra, global)
+    }
+}
+
+fn flow(parts: &[&str], list: bool) -> Flowing {
+    let has = |name: &str| parts.contains(&name);
+    match parts[0] {
+        "mov" if list => Flowing::Best,
+        "and" | "or" | "xor" | "lop3" | "prmt" | "bfi" | "shf" => Flowing::Best,
+        "cvt" if has("f16x2") || has("bf16x2") || has("pack") => Flowing::Best,
+        "selp" => Flowing::Select,
+        "shfl" => Flowing::Shuffle,
+        "vote" | "match" | "redux" => Flowing::Warp,
+        "ld" | "ldu" | "ldmatrix" => Flowing::Load,
+        "st" if !has("async") => Flowing::Store,
+        "atom" | "red" | "mbarrier" | "bar" | "barrier" | "cp" | "brx" | "elect" => Flowing::Needs,
+        "mma" | "wmma" | "wgmma" | "stmatrix" | "movmatrix" | "tensormap" | "prefetch" => Flowing::Written,
+        "call" => Flowing::Call,
+        _ => Flowing::Worst,
     }
 }
 
@@ -189,6 +242,7 @@ fn access(parts: &[&str], extra: u32, global: bool) -> Op {
     };
     Op {
         kind: Kind::Access,
+        flow: Flowing::Worst,
         rule: Rule::Free,
         flags: if strong { STRONG } else { 0 } | if updates || parts[0] == "st" { WRITE } else { 0 },
         bytes: (element * count) as u8,

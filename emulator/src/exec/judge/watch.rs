@@ -5,9 +5,9 @@ use super::global::Meeting;
 use super::ops::{Kind, Rule};
 use super::report;
 use super::shadow::{Access, By, Conflict, STRONG, WRITE};
-use super::{together, with, Judge};
+use super::{registers, together, with, Judge};
 use crate::exec::ctx::Ctx;
-use crate::exec::inst::{Flow, Inst};
+use crate::exec::inst::{Flow, Inst, NO_GUARD};
 use crate::exec::memory::{addresses, shared_rank, space, window, RANK_SHIFT};
 use crate::exec::program::End;
 use crate::fault::{Fault, RaceKind};
@@ -21,6 +21,7 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
         Some(judge) => judge.ops[x.pc as usize],
         None => return Ok(()),
     };
+    registers::check(x, i, mask, op.flow)?;
     if op.rule != Rule::Free {
         together::check(x, i, mask, op.rule)?;
     }
@@ -42,6 +43,15 @@ pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
             Ok(())
         }),
     }
+}
+
+/// Looks at the guard of the instruction that the running split executes next, or leaves out.
+#[inline(always)]
+pub(crate) fn guard(x: &mut Ctx<'_>, i: &Inst) -> Result<(), Flow> {
+    if i.guard == NO_GUARD {
+        return Ok(());
+    }
+    registers::guard(x, i)
 }
 
 /// A write over another one that nothing orders: a race only if it changes what is there.

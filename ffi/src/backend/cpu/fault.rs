@@ -161,6 +161,8 @@ fn access(kind: AccessKind) -> &'static str {
 fn misuse(error: Error, report: &MisuseReport) -> Error {
     let what = match report.kind {
         MisuseKind::Uninitialised => "uninitialised",
+        MisuseKind::UndefinedRegister => "undefined register",
+        MisuseKind::IgnoredWait => "ignored wait",
         MisuseKind::DoubleInit => "double init",
         MisuseKind::OverMbarrier => "over mbarrier",
         MisuseKind::DivergedBarrier => "diverged barrier",

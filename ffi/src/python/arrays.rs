@@ -26,7 +26,7 @@ pub(super) struct Expected {
 
 enum Reader {
     NumPy,
-    CuPy(CuPy),
+    CuPy(Box<CuPy>),
     Torch(Torch),
 }
 
@@ -119,7 +119,7 @@ impl Expected {
         let kind = py.type_of(array)?;
         let reader = match facts.library {
             1 => Reader::NumPy,
-            2 => Reader::CuPy(CuPy::learn(py, array, kind.raw(), &facts.shape)?),
+            2 => Reader::CuPy(Box::new(CuPy::learn(py, array, kind.raw(), &facts.shape)?)),
             3 => Reader::Torch(Torch {
                 exchange: Exchange::of(py, kind.raw())?,
                 requires_grad: Attribute::new(py, kind.raw(), c"requires_grad")?,

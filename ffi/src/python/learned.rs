@@ -106,7 +106,7 @@ impl Learned {
             Slot::Array(_, expected) => Some(expected),
             _ => None,
         });
-        let exchange = first.and_then(Expected::exchange);
+        let exchange = first.and_then(|expected| expected.exchange());
         Some(Self {
             positional,
             names: (!names.is_null()).then(|| py.borrow(names)),

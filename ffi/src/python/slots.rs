@@ -20,7 +20,7 @@ pub(super) enum Slot {
     /// A stream; its handle may change.
     Stream(StreamKind),
     /// An array; its address may change. The index counts the plan's ranges.
-    Array(usize, Expected),
+    Array(usize, Box<Expected>),
 }
 
 /// How the handle of one type of stream is read.
@@ -65,7 +65,7 @@ impl Slot {
             CONSTANT => Self::constant(py, argument),
             TIMEOUT => Some(Self::Timeout),
             STREAM => StreamKind::learn(py, recipe, argument).map(Self::Stream),
-            ARRAY => learn_array(py, recipe, argument, range).map(|(index, array)| Self::Array(index, array)),
+            ARRAY => learn_array(py, recipe, argument, range).map(|(index, array)| Self::Array(index, Box::new(array))),
             _ => None,
         }
     }

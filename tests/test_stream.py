@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import time
 import weakref
 from pathlib import Path
 
@@ -224,3 +225,20 @@ def test_stream_of_the_cpu_device_is_no_cuda_stream() -> None:
     with pytest.raises(wb.ArgumentError) as caught:
         handle_of(stream, "cuda", "cuda:0", "scale")
     assert str(caught.value) == "scale: stream is on cpu, expected a stream on cuda:0, where the arrays are"
+
+
+def test_arrays_of_a_stream_ordered_launch_go_when_it_ends(data: Path) -> None:
+    stream = wb.device("cpu").stream()
+    steps = wb.load(data / "steps.ptx").kernels["steps"]
+    x, slow = np.ones(1000, np.float32), np.zeros(300, np.int32)
+    seen = weakref.ref(x)
+    wb.kernels.scale.launch(x, 2.0, stream=stream)
+    del x
+    steps.launch(slow, 200_000, stream=stream)  # keeps the stream busy
+    limit = time.monotonic() + 10
+    while seen() is not None and time.monotonic() < limit:
+        time.sleep(0.005)
+    assert seen() is None
+    assert slow[-1] == 0, "the stream was idle before anything was let go"
+    stream.synchronize()
+    assert slow[-1] == 299

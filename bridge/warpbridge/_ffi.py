@@ -473,6 +473,13 @@ def stream_is_capturing(device: int, stream: int) -> bool:
     return bool(capturing[0])
 
 
+def stream_position(device: int, stream: int) -> tuple[int, int] | None:
+    """Return how many jobs were ever queued on the stream and how many are done; None on a device that does not count."""
+    numbers, counted = _ffi.new("uint64_t[2]"), _ffi.new("int32_t *")
+    _check(_lib.wb_stream_position(device, stream, numbers, numbers + 1, counted))
+    return (int(numbers[0]), int(numbers[1])) if counted[0] else None
+
+
 def stream_order(device: int, earlier: int, later: int) -> None:
     """Make the stream `later` wait for the work queued on `earlier` so far."""
     _check(_lib.wb_stream_order(device, earlier, later))

@@ -5,7 +5,6 @@ The CPU device is always the first. A device's index in the list is its number i
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
@@ -100,9 +99,7 @@ class Device:
         """
         from .stream import Stream
 
-        with contextlib.suppress(IndexError):  # another thread may take the last one
-            while _discarded:
-                _ffi.stream_free(*_discarded.pop())
+        _free_discarded()
         handle = _ffi.stream_new(self.index)
         stream = Stream(self, handle)
         weakref.finalize(stream, _discarded.append, (self.index, handle))
@@ -129,6 +126,20 @@ class Device:
 # By device index: what `Device.synchronize` waits for.
 _streams: dict[int, weakref.WeakSet[Stream]] = {}
 _streams_lock = threading.Lock()
+
+
+def _free_discarded() -> None:
+    """Free the streams that nobody has any more, but for those with work: their arrays are held by the stream."""
+    for _ in range(len(_discarded)):
+        try:
+            place = _discarded.pop(0)
+        except IndexError:  # another thread took the last one
+            return
+        position = _ffi.stream_position(*place)
+        if position is not None and position[0] > position[1]:
+            _discarded.append(place)
+        else:
+            _ffi.stream_free(*place)
 
 
 def _renew_lock() -> None:

@@ -37,7 +37,7 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._next_token = 1
         self._in_flight: dict[int, tuple[Pending, Place]] = {}
-        self._on_streams: dict[Place, list[Any]] = {}
+        self._on_streams: dict[Place, list[tuple[int, Any]]] = {}
         self._failures: dict[Place, WarpbridgeError] = {}
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="warpbridge-dispatcher", daemon=True)
@@ -57,9 +57,10 @@ class Dispatcher:
 
     def hold_for_stream(self, place: Place, owners: Any) -> None:
         """Keep `owners` until all that is queued on the stream now is done."""
+        position = _ffi.stream_position(*place)
         with self._lock:
             is_first = not self._on_streams
-            self._on_streams.setdefault(place, []).append(owners)
+            self._on_streams.setdefault(place, []).append((position[0] if position else 0, owners))
         if is_first:  # else the thread is already looking at streams every few milliseconds
             _ffi.queue_wake(self._queue)
 
@@ -115,8 +116,21 @@ class Dispatcher:
         dropped: list[Any] = []  # dies after the lock is released: owners may run any code when they go
         with self._lock:
             for place in list(self._on_streams):
-                if self._is_done(place):
-                    dropped.append(self._on_streams.pop(place))
+                held = self._on_streams.pop(place)
+                left = self._still_used(place, held)
+                if left:
+                    self._on_streams[place] = left
+                dropped.append(held)
+
+    def _still_used(self, place: Place, held: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+        """Return what launches that have not ended use; a stream that counts tells them apart."""
+        try:
+            position = _ffi.stream_position(*place)
+        except WarpbridgeError:  # the stream was freed, which it is only without work
+            return []
+        if position is None:
+            return [] if self._is_done(place) else held
+        return [item for item in held if item[0] > position[1]]
 
     def _is_done(self, place: Place) -> bool:
         """Look at a stream; a failure comes out of the native core once, so it is kept for `Stream.synchronize`."""

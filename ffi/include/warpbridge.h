@@ -357,6 +357,14 @@ int32_t wb_stream_wait(uint32_t device, uint64_t stream, double limit_s, int32_t
 // Whether the stream is being captured into a graph: *capturing = 1, else 0.
 int32_t wb_stream_is_capturing(uint32_t device, uint64_t stream, int32_t *capturing);
 
+// How many jobs were ever queued on the stream, and how many are done: what was queued as number n is done when *done >= n.
+// *counted = 0: this device does not count.
+int32_t wb_stream_position(uint32_t device,
+                           uint64_t stream,
+                           uint64_t *queued,
+                           uint64_t *done,
+                           int32_t *counted);
+
 // Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
 int32_t wb_stream_order(uint32_t device, uint64_t earlier, uint64_t later);
 

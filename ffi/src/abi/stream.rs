@@ -46,6 +46,30 @@ pub unsafe extern "C" fn wb_stream_is_capturing(device: u32, stream: u64, captur
     })
 }
 
+/// How many jobs were ever queued on the stream, and how many are done: what was queued as number n is done when *done >= n.
+/// *counted = 0: this device does not count.
+#[no_mangle]
+pub unsafe extern "C" fn wb_stream_position(
+    device: u32,
+    stream: u64,
+    queued: *mut u64,
+    done: *mut u64,
+    counted: *mut i32,
+) -> i32 {
+    guard(|| {
+        let position = device::by_index(device)?
+            .backend
+            .stream_position(StreamHandle(stream))?;
+        let (all, ended) = position.unwrap_or((0, 0));
+        // SAFETY: the module's contract, here and below.
+        unsafe { put(queued, "queued", all) }?;
+        // SAFETY: as above.
+        unsafe { put(done, "done", ended) }?;
+        // SAFETY: as above.
+        unsafe { put(counted, "counted", i32::from(position.is_some())) }
+    })
+}
+
 /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
 #[no_mangle]
 pub extern "C" fn wb_stream_order(device: u32, earlier: u64, later: u64) -> i32 {

@@ -263,6 +263,11 @@ pub trait Backend: Send + Sync {
     fn stream_free(&self, stream: StreamHandle) -> Result<()>;
     /// Waits at most `limit` for all work queued on `stream`; true when done. An untracked launch's error comes out here.
     fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool>;
+    /// How many jobs were ever queued on `stream`, and how many of them are done; `None` where the device does not count.
+    fn stream_position(&self, stream: StreamHandle) -> Result<Option<(u64, u64)>> {
+        let _ = stream;
+        Ok(None)
+    }
     /// Makes `later` wait for the work queued on `earlier` so far, without the host waiting.
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()>;
     /// Whether `stream` is being captured into a graph: then nothing outside the graph may be ordered against it.

@@ -157,6 +157,9 @@ impl Backend for Cpu {
     fn stream_wait(&self, stream: StreamHandle, limit: Duration) -> Result<bool> {
         self.stream(stream)?.wait(limit)
     }
+    fn stream_position(&self, stream: StreamHandle) -> Result<Option<(u64, u64)>> {
+        Ok(Some(self.stream(stream)?.position()))
+    }
     fn stream_order(&self, earlier: StreamHandle, later: StreamHandle) -> Result<()> {
         let (earlier, later) = (self.stream(earlier)?, self.stream(later)?);
         if Arc::ptr_eq(&earlier, &later) {

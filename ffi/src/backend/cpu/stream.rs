@@ -82,6 +82,12 @@ impl Stream {
         }
     }
 
+    /// Jobs ever queued, and those done; in order, so the first ones are.
+    pub fn position(&self) -> (u64, u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.pushed, state.done)
+    }
+
     /// Waits at most `limit` for everything queued; an untracked launch's error comes out here, once.
     pub fn wait(&self, limit: Duration) -> Result<bool> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

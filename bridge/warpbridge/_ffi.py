@@ -474,7 +474,7 @@ def stream_is_capturing(device: int, stream: int) -> bool:
 
 
 def stream_position(device: int, stream: int) -> tuple[int, int] | None:
-    """Return how many jobs were ever queued on the stream and how many are done; None on a device that does not count."""
+    """Return how many jobs were ever queued on the stream, and how many are done; None on a device without a count."""
     numbers, counted = _ffi.new("uint64_t[2]"), _ffi.new("int32_t *")
     _check(_lib.wb_stream_position(device, stream, numbers, numbers + 1, counted))
     return (int(numbers[0]), int(numbers[1])) if counted[0] else None

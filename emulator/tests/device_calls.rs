@@ -167,3 +167,36 @@ fn unwritten_local_memory_is_reported_but_for_debug_builds() {
         "{found}"
     );
 }
+
+/// The barrier of cooperative groups: block 0 adds what turns the sign of the counter once all others have added 1.
+#[test]
+fn blocks_of_a_grid_meet_at_the_counter_of_their_workspace() {
+    let text = "
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry k(.param .u64 out)
+{
+    .reg .b32 %r<8>; .reg .b64 %rd<6>; .reg .pred %p;
+    mov.u32 %r0, %envreg2; mov.u32 %r1, %envreg1; mov.b64 %rd0, {%r0, %r1}; add.u64 %rd0, %rd0, 4;
+    ld.param.u64 %rd1, [out]; mov.u32 %r2, %ctaid.x; mad.wide.u32 %rd2, %r2, 4, %rd1; add.u32 %r3, %r2, 100;
+    st.global.u32 [%rd2], %r3;
+    setp.eq.u32 %p, %r2, 0; selp.u32 %r4, 0x8000000f, 1, %p; @%p sub.u32 %r4, 0x80000000, 15;
+    membar.gl; atom.add.u32 %r5, [%rd0], %r4;
+WAIT:
+    ld.acquire.gpu.u32 %r6, [%rd0]; xor.b32 %r6, %r6, %r5; setp.ge.s32 %p, %r6, 0; @%p bra WAIT;
+    sub.u32 %r2, 15, %r2; mad.wide.u32 %rd3, %r2, 4, %rd1; ld.global.u32 %r7, [%rd3]; st.global.u32 [%rd2+64], %r7;
+    ret;
+}
+";
+    let module = parse(text);
+    for schedule in SCHEDULES {
+        let mut out = vec![0u32; 32];
+        let mut args = Args::default();
+        args.array("out", &mut out);
+        let run = Run::new(&module, "k", 16, 1).schedule(schedule.0, schedule.1);
+        run.go(&args).unwrap_or_else(|f| panic!("{f}"));
+        let expected: Vec<u32> = (100..116).chain((100..116).rev()).collect();
+        assert_eq!(out, expected);
+    }
+}

@@ -32,6 +32,8 @@ pub(crate) struct Env<'a> {
     pub global: Option<Global>,
     /// Where the program calls `malloc`.
     pub heap: Option<Heap>,
+    /// Address of the grid's workspace, 0 where the program does not ask for it.
+    pub workspace: u64,
     /// Who wants to see what happens.
     pub trace: Option<&'a TraceSink>,
 }

@@ -139,7 +139,11 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         name: name.clone(),
     }));
     let allocates = |call: &program::Call| matches!(call.callee, program::Callee::Allocate);
-    let heap = module.program().calls.iter().any(allocates).then(heap::Heap::new);
+    let meets = module.program().text.contains("%envreg");
+    let wanted = meets || module.program().calls.iter().any(allocates);
+    let heap = wanted.then(heap::Heap::new);
+    // Zeros: a version of the workspace, and the barrier's counter behind it.
+    let workspace = heap.as_ref().filter(|_| meets).map_or(0, |heap| heap.take(64));
     ranges.extend(heap.iter().map(|heap| HostRange {
         start: heap.range().0,
         end: heap.range().1,
@@ -161,6 +165,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         wide: lanes::wide(),
         global: launch.settings.global_races.then(judge::global::Global::default),
         heap,
+        workspace,
         trace: None,
     })
 }

@@ -50,6 +50,9 @@ pub(crate) enum Special {
     ExplicitCluster,
     DynamicShared,
     TotalShared,
+    /// `%envreg2` and `%envreg1`: where CUDA's cooperative groups find their barrier of the whole grid.
+    Workspace,
+    WorkspaceHigh,
 }
 
 use Special as S;
@@ -107,6 +110,38 @@ pub(crate) const SPECIALS: &[(&str, Special)] = &[
     ("%cluster_nctaid.z", S::ClusterNctaZ),
     ("%cluster_ctarank", S::ClusterRank),
     ("%cluster_nctarank", S::ClusterSize),
+    ("%envreg0", S::Zero),
+    ("%envreg1", S::WorkspaceHigh),
+    ("%envreg2", S::Workspace),
+    ("%envreg3", S::Zero),
+    ("%envreg4", S::Zero),
+    ("%envreg5", S::Zero),
+    ("%envreg6", S::Zero),
+    ("%envreg7", S::Zero),
+    ("%envreg8", S::Zero),
+    ("%envreg9", S::Zero),
+    ("%envreg10", S::Zero),
+    ("%envreg11", S::Zero),
+    ("%envreg12", S::Zero),
+    ("%envreg13", S::Zero),
+    ("%envreg14", S::Zero),
+    ("%envreg15", S::Zero),
+    ("%envreg16", S::Zero),
+    ("%envreg17", S::Zero),
+    ("%envreg18", S::Zero),
+    ("%envreg19", S::Zero),
+    ("%envreg20", S::Zero),
+    ("%envreg21", S::Zero),
+    ("%envreg22", S::Zero),
+    ("%envreg23", S::Zero),
+    ("%envreg24", S::Zero),
+    ("%envreg25", S::Zero),
+    ("%envreg26", S::Zero),
+    ("%envreg27", S::Zero),
+    ("%envreg28", S::Zero),
+    ("%envreg29", S::Zero),
+    ("%envreg30", S::Zero),
+    ("%envreg31", S::Zero),
     ("%is_explicit_cluster", S::ExplicitCluster),
     ("%dynamic_smem_size", S::DynamicShared),
     ("%total_smem_size", S::TotalShared),
@@ -119,8 +154,8 @@ pub(crate) const SPECIALS: &[(&str, Special)] = &[
 ];
 
 /// Every register by its number.
-const BY_NUMBER: [Special; S::TotalShared as usize + 1] = {
-    let mut all = [S::Zero; S::TotalShared as usize + 1];
+const BY_NUMBER: [Special; S::WorkspaceHigh as usize + 1] = {
+    let mut all = [S::Zero; S::WorkspaceHigh as usize + 1];
     let mut row = 0;
     while row < SPECIALS.len() {
         all[SPECIALS[row].1 as usize] = SPECIALS[row].1;
@@ -184,6 +219,8 @@ fn uniform(x: &Ctx<'_>, which: Special) -> u64 {
         S::ExplicitCluster => u32::from(launch.cluster != [1, 1, 1]),
         S::DynamicShared => x.env.dynamic_shared,
         S::TotalShared => x.env.shared_bytes,
+        S::Workspace => x.env.workspace as u32,
+        S::WorkspaceHigh => (x.env.workspace >> 32) as u32,
         _ => 0,
     };
     u64::from(value)

@@ -11,6 +11,7 @@ import ctypes
 import math
 import struct
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -101,8 +102,10 @@ class Array:
         self._dtype = dtype
         self._place = _pinning_device() if pinned else device
         self._memory, self._address = _ffi.memory_new(self._place.index, self.nbytes, pinned)
-        # Streams that launches with this array went to and that nobody has waited for since, with their owners.
+        # Streams to wait for before the array is read, with their owners: on the CPU those that launches went to; on a
+        # GPU one of the array's own that waits for them, because theirs may be gone by then.
         self._uses: dict[int, tuple[Any]] = {}
+        self._behind = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -261,9 +264,23 @@ class Array:
         return ctypes.string_at(self._address, self.nbytes)
 
     def _used_on(self, handle: int, owner: Any) -> None:
-        """Remember a launch's stream; `owner` keeps it alive, so that it can be waited for."""
+        """Remember where a launch just made went; `owner` keeps a stream of the CPU device alive."""
+        if self.device.kind == "cuda":
+            if _ffi.stream_is_capturing(self.device.index, handle):
+                return  # nothing runs before the graph does, and that nobody tells us
+            with self._lock:
+                self._behind = self._behind or self._own_stream()
+                _ffi.stream_order(self.device.index, handle, self._behind)
+                self._uses[self._behind] = (None,)
+            return
         with self._lock:
             self._uses[handle] = (owner,)
+
+    def _own_stream(self) -> int:
+        stream = _ffi.stream_new(self.device.index)
+        free = weakref.finalize(self, _ffi.stream_free, self.device.index, stream)
+        free.atexit = False  # the driver is going then
+        return stream
 
     def _make_safe(self, stream: int | None) -> None:
         """Order the data for a consumer's stream."""

@@ -66,6 +66,7 @@ class Checked:
         mode = self._mode(handle, timeout)
         others = self._order_before(handle, stream)
         launch = _ffi.submit(self.handle, mode)
+        self._note_use(handle, stream)
         waiting.wait(launch, (self.device.index, handle), self, Bar(self.name) if progress else None)
         self._order_after(handle, others)
         return self.result
@@ -79,6 +80,7 @@ class Checked:
         if on_done is not None:
             pending.add_done_callback(on_done)
         dispatcher.instance().submit(self.handle, mode, pending, (self.device.index, handle))
+        self._note_use(handle, stream)
         self._order_after(handle, others)
         return pending
 
@@ -91,6 +93,7 @@ class Checked:
             return self.result
         others = self._order_before(handle, stream)
         _ffi.launch(self.handle, self._mode(handle, None))
+        self._note_use(handle, stream)
         if self.is_cpu:
             dispatcher.instance().hold_for_stream((self.device.index, handle), self)
         self._order_after(handle, others)
@@ -189,8 +192,6 @@ class Checked:
         Libraries' current streams count only without an explicit stream: who names one has ordered the work. Arrays
         with a stream of their own are asked always, except under capture, where nothing outside can be waited for.
         """
-        for array in self._own:
-            array._used_on(handle, stream)
         if not self._ordered and (stream is not None or not self._libraries):
             return []
         others: set[int] = set()
@@ -204,6 +205,11 @@ class Checked:
         for other in waited:
             _ffi.stream_order(self.device.index, other, handle)
         return list(waited)
+
+    def _note_use(self, handle: int, stream: Any) -> None:
+        """Let our own arrays know where the launch just made went."""
+        for array in self._own:
+            array._used_on(handle, stream)
 
     def _order_after(self, handle: int, others: list[int]) -> None:
         """Make those streams wait for the launch."""

@@ -316,7 +316,13 @@ fn infer_fills_specs_of_a_bundled_kernel() {
         .iter()
         .map(|k| k["name"].as_str().expect("a name"))
         .collect();
-    assert_eq!(names, ["deadlock_demo", "image_prep", "scale"]);
+    assert!(names.is_sorted() && names.len() > 10, "{names:?}");
+    assert!(
+        ["deadlock_demo", "scale", "softmax"]
+            .iter()
+            .all(|name| names.contains(name)),
+        "{names:?}"
+    );
     let (mut module, mut kernel) = (null_mut(), null_mut());
     // SAFETY: all pointers are to locals that outlive the calls, here and below.
     ok(unsafe { wb_bundled_load(c"scale".as_ptr(), &mut module) });

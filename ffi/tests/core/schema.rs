@@ -16,7 +16,20 @@ fn schema() -> Value {
 }
 
 fn manifests() -> Vec<Value> {
-    let names = ["scale", "image_prep", "deadlock_demo"];
+    let names = [
+        "cross_entropy",
+        "deadlock_demo",
+        "fft_frames",
+        "fft_power",
+        "field_to_rgba",
+        "gather_rows",
+        "image_prep",
+        "layer_norm",
+        "rms_norm",
+        "scale",
+        "softmax",
+        "spectral_multiply",
+    ];
     names
         .map(|name| toml::from_str(&read(&format!("kernels/{name}.toml"))).expect("TOML"))
         .to_vec()

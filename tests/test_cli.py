@@ -25,9 +25,8 @@ def test_info_shows_devices_kernels_and_why_there_is_no_gpu(run_python) -> None:
         f"  runs PTX up to {major}.{minor} for {cpu.arch} and below\n"
         f"  {cpu.memory_bytes / 2**30:.1f} GiB of memory, {cpu.sm_count} threads, "
         f"{cpu.max_shared_bytes // 1024} KiB shared per block\n"
-        "  kernel image_prep: variants sm_80, sm_90\n"
-        "  kernel scale: variants sm_80, sm_90\n"
-        "\n"
+        + "".join(f"  kernel {name}: variants sm_80, sm_90\n" for name in dir(wb.kernels))
+        + "\n"
         "no CUDA device: no CUDA driver library found, tried /nowhere/libcuda.so.1 (cannot open shared object file: "
         "No such file or directory); expected an NVIDIA driver to be installed, or WARPBRIDGE_LIBCUDA to name its "
         "libcuda.so.1\n"
@@ -38,7 +37,8 @@ def test_kernels_lists_signatures_and_summaries(capsys: pytest.CaptureFixture[st
     assert main(["kernels"]) == 0
     out = capsys.readouterr().out
     assert out == "\n".join(
-        f"{k.__name__}{k.__signature__}\n    {k.summary}\n" for k in (wb.kernels.image_prep, wb.kernels.scale)
+        f"{k.__name__}{k.__signature__}\n    {k.summary}\n"
+        for k in (getattr(wb.kernels, name) for name in dir(wb.kernels))
     )
 
 
@@ -52,7 +52,7 @@ def test_kernels_shows_one_in_full(capsys: pytest.CaptureFixture[str]) -> None:
 def test_kernels_refuses_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["kernels", "sacle"]) == 2
     assert capsys.readouterr().err == (
-        "warpbridge kernels: warpbridge has no kernel 'sacle', expected one of: image_prep, scale\n"
+        f"warpbridge kernels: warpbridge has no kernel 'sacle', expected one of: {', '.join(dir(wb.kernels))}\n"
     )
 
 

@@ -212,6 +212,8 @@ pub enum AccessKind {
     CopyFrom,
     /// A copy that writes here.
     CopyInto,
+    /// A `wgmma` that has an operand here.
+    Product,
     /// An operation on an mbarrier.
     Mbarrier,
     /// `mbarrier.init` or `mbarrier.inval`.
@@ -225,6 +227,8 @@ pub enum RaceKind {
     Unordered,
     /// The earlier one is a copy that nobody has waited for.
     CopyInFlight,
+    /// The earlier one is a `wgmma` that nobody has waited for.
+    ProductInFlight,
     /// They are ordered, but no `fence.proxy.async` stands between a write and its asynchronous reader.
     ProxyFence,
 }
@@ -286,6 +290,10 @@ pub enum MisuseKind {
     LateExpect,
     /// Local memory of a function that has returned.
     DeadFrame,
+    /// A register of a `wgmma` that the warp has not waited for.
+    ProductRegisters,
+    /// A `wgmma` without `wgmma.fence`.
+    ProductFence,
 }
 
 /// A rule of the PTX ISA was broken, with a result that a GPU leaves undefined.

@@ -166,4 +166,14 @@ hazards! {
     wait_never_satisfied(64, 1);
     wait_without_barrier(64, 1);
     warp_sync_missing(32, 1);
+    wgmma_accumulator_in_flight(128, 1);
+    wgmma_fence_missing(128, 1);
+    wgmma_fence_missing_again(128, 1);
+    wgmma_fragment_in_flight(128, 1);
+    wgmma_in_diverged_warp(128, 1);
+    wgmma_never_waited(128, 1);
+    wgmma_operand_overwritten(128, 1);
+    wgmma_proxy_fence_missing(128, 1);
+    wgmma_shape_changes(128, 1);
+    wgmma_warp_missing(128, 1);
 }

@@ -4,7 +4,7 @@
 
 mod common;
 use common::{parse, Args, Run, SCHEDULES};
-use emulator::{Fault, Schedule};
+use emulator::{Checks, Fault, Schedule};
 
 /// Declarations, ones in the first 2304 bytes of shared memory, both descriptors (no swizzle).
 const HEAD: &str = "
@@ -44,15 +44,20 @@ const WAIT: &str = "wgmma.wait_group.sync.aligned 0;\n";
 
 /// Runs `body` behind [`HEAD`] with `threads`, and gives the two numbers that each thread stores at `%rd1`.
 fn run(body: &str, threads: u32, schedule: (Schedule, u64)) -> Result<Vec<[f32; 2]>, Fault> {
+    run_checked(body, threads, schedule, Checks::Memory)
+}
+
+fn run_checked(body: &str, threads: u32, schedule: (Schedule, u64), checks: Checks) -> Result<Vec<[f32; 2]>, Fault> {
     let text = format!(
         ".version 8.3\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 y)\n{{{HEAD}{body}ret;\n}}\n"
     );
     let mut out = vec![[-1f32; 2]; threads as usize];
     let mut args = Args::default();
     args.array("y", &mut out);
-    Run::new(&parse(&text), "k", 1, threads)
-        .schedule(schedule.0, schedule.1)
-        .go(&args)?;
+    let module = parse(&text);
+    let mut run = Run::new(&module, "k", 1, threads).schedule(schedule.0, schedule.1);
+    run.settings.checks = checks;
+    run.go(&args)?;
     Ok(out)
 }
 
@@ -98,7 +103,7 @@ fn one_warp_of_four_may_tell_that_the_operands_are_free() {
          end:\nst.global.b32 [%rd1], %d0;\nst.global.b32 [%rd1+4], %d3;\n"
     );
     for schedule in SCHEDULES {
-        let out = run(&body, 160, schedule).unwrap();
+        let out = run_checked(&body, 160, schedule, Checks::All).unwrap();
         assert_eq!(out[..128], [[16.0; 2]; 128], "under {schedule:?}");
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Output {
     pub tiles: Vec<Tile>,
     pub fragments: Vec<Wmma>,
     pub wgmmas: Vec<Wgmma>,
+    /// See [`Program::named`](crate::exec::program::Program::named); `None` where nobody asks.
+    pub named: Option<Vec<(u32, u32)>>,
 }
 
 /// See the module.
@@ -109,6 +111,8 @@ pub(crate) struct Lower<'m, 't> {
     first_use: u32,
     pub source: (u32, u32),
     sink: Option<u32>,
+    /// Registers that the running instruction has named so far.
+    named: Vec<u32>,
 }
 
 /// Largest register file of one function: far beyond any compiler, small enough for 31-bit offsets.
@@ -133,6 +137,7 @@ impl<'m, 't> Lower<'m, 't> {
             first_use: 0,
             source: (0, 0),
             sink: None,
+            named: Vec::new(),
         }
     }
 
@@ -218,6 +223,14 @@ impl<'m, 't> Lower<'m, 't> {
 
     /// What a name means, from the innermost scope outwards. Registers of a family get their slot at the first use.
     pub(crate) fn lookup(&mut self, name: &'t str) -> Lowered<Option<Local<'t>>> {
+        let found = self.meaning(name)?;
+        if let (Some(Local::Register(register)), true) = (&found, self.out.named.is_some()) {
+            self.named.push(register.slot);
+        }
+        Ok(found)
+    }
+
+    fn meaning(&mut self, name: &'t str) -> Lowered<Option<Local<'t>>> {
         for depth in (0..self.scopes.len()).rev() {
             if let Some(found) = self.scopes[depth].names.get(name) {
                 return Ok(Some(found.clone()));
@@ -260,6 +273,7 @@ impl<'m, 't> Lower<'m, 't> {
         };
         self.guard = NO_GUARD;
         self.first_use = self.out.uses.len() as u32;
+        self.named.clear();
         if let Some((name, negated)) = instruction.guard {
             let slot = self.predicate_named(name.text, name.pos)?;
             self.guard = slot | u32::from(negated);
@@ -289,6 +303,10 @@ impl<'m, 't> Lower<'m, 't> {
 
     /// Appends an instruction under the current guard.
     pub(crate) fn emit(&mut self, inst: Inst) {
+        if let Some(uses) = &mut self.out.named {
+            let pc = self.out.code.len() as u32;
+            uses.extend(self.named.drain(..).map(|slot| (pc, slot)));
+        }
         self.out.code.push(Inst {
             guard: self.guard,
             ..inst

@@ -58,6 +58,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         tiles: Vec::new(),
         fragments: Vec::new(),
         wgmmas: Vec::new(),
+        named: text.contains("wgmma.mma_async").then(Vec::new),
     };
     let (mut codes, mut entries, mut functions) = (Vec::new(), Vec::new(), Vec::new());
     let mut lacking = Vec::new();
@@ -90,6 +91,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         tiles: out.tiles,
         fragments: out.fragments,
         wgmmas: out.wgmmas,
+        named: out.named.unwrap_or_default(),
         sources: file.sources,
         globals: std::mem::take(&mut layout.globals),
         constant_bytes: layout.constant_bytes,
@@ -226,6 +228,9 @@ fn decode_function<'t>(
         out.code.truncate(start as usize);
         out.places.truncate(start as usize);
         out.used.truncate(start as usize);
+        if let Some(uses) = &mut out.named {
+            uses.retain(|(pc, _)| *pc < start);
+        }
         return Ok((code, lacks));
     }
     // Running off the end is a return.

@@ -97,6 +97,8 @@ pub(crate) struct Program {
     pub tiles: Vec<Tile>,
     pub fragments: Vec<Wmma>,
     pub wgmmas: Vec<Wgmma>,
+    /// Instructions and the slots of the registers they name, in modules with `wgmma`.
+    pub named: Vec<(u32, u32)>,
     pub sources: Vec<(u32, String)>,
     /// `.global` variables: one block each, so that running off an end is seen.
     pub globals: Vec<(String, Block, u64)>,

@@ -14,6 +14,7 @@ fn noun(kind: AccessKind) -> &'static str {
         AccessKind::AsyncWrite => "an asynchronous write",
         AccessKind::CopyFrom => "a copy from it",
         AccessKind::CopyInto => "a copy into it",
+        AccessKind::Product => "a wgmma that reads it",
         AccessKind::Mbarrier => "an mbarrier operation",
         AccessKind::MbarrierInit => "the start or end of an mbarrier",
     }
@@ -25,6 +26,7 @@ impl Display for RaceReport {
         let missing = match self.kind {
             RaceKind::Unordered => "that nothing orders",
             RaceKind::CopyInFlight => "without a wait for the copy",
+            RaceKind::ProductInFlight => "without a wait for the wgmma",
             RaceKind::ProxyFence => "without a proxy fence",
         };
         write!(f, "race in \"{}\" on ", self.entry)?;
@@ -50,6 +52,9 @@ impl RaceReport {
             }
             (RaceKind::CopyInFlight, _) => {
                 "a wait on the copy's mbarrier, or for its group and then a barrier, between the two"
+            }
+            (RaceKind::ProductInFlight, _) => {
+                "wgmma.wait_group for its group, then a barrier, or an arrive and a wait on an mbarrier, between the two"
             }
             (RaceKind::Unordered, AccessKind::CopyInto) => {
                 "a barrier, or an arrive and a wait on an mbarrier, before the copy is issued"

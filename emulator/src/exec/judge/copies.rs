@@ -81,6 +81,11 @@ impl Flights {
         (self.first + at as Agent, &mut self.counts[at])
     }
 
+    /// Remembers what touches the shared memory of a thread block until somebody knows that it is done.
+    pub(super) fn note(&mut self, cta: usize, access: Access) {
+        self.bulk.insert((cta, access.agent), access);
+    }
+
     pub(super) fn new_agent(&mut self) -> Agent {
         self.next += 1;
         self.next - 1

@@ -15,6 +15,7 @@ pub(crate) mod together;
 pub(crate) mod transactions;
 pub(crate) mod warpgroup;
 pub(crate) mod watch;
+pub(crate) mod wgmma;
 
 use std::collections::HashMap;
 
@@ -53,6 +54,7 @@ pub(crate) struct Judge {
     doubts: Vec<watch::Doubt>,
     groups: warpgroup::Groups,
     written: registers::Written,
+    products: wgmma::Products,
     /// The running instruction's accesses come through `memory::place`.
     placing: bool,
 }
@@ -74,6 +76,7 @@ impl Judge {
             doubts: Vec::new(),
             groups: warpgroup::Groups::default(),
             written: registers::Written::default(),
+            products: wgmma::Products::new(env.program),
             placing: false,
         }
     }
@@ -110,6 +113,7 @@ impl Judge {
         self.doubts.clear();
         self.written.reset(env, self.threads.len());
         self.groups.reset(ctas.len(), warps);
+        self.products.reset(ctas.len() * warps);
         self.placing = false;
         self.remote = vec![HashMap::new(); ctas.len()];
     }

@@ -1,12 +1,13 @@
 //! From a finding to the fault that ends the launch: who, where, and what to do.
 
-use super::shadow::{Access, Conflict, ASYNC, COPY, MBARRIER, STRONG, WRITE};
+use super::shadow::{Access, Conflict, ASYNC, COPY, MBARRIER, PRODUCT, STRONG, WRITE};
 use super::Judge;
 use crate::exec::ctx::Ctx;
 use crate::fault::{AccessKind, Fault, Location, MisuseKind, MisuseReport, RaceAccess, RaceKind, RaceReport};
 
 fn kind(flags: u8) -> AccessKind {
     match (flags & COPY != 0, flags & WRITE != 0) {
+        (true, _) if flags & PRODUCT != 0 => AccessKind::Product,
         (true, true) => AccessKind::CopyInto,
         (true, false) => AccessKind::CopyFrom,
         (false, true) if flags & MBARRIER != 0 => AccessKind::MbarrierInit,
@@ -58,6 +59,7 @@ impl Judge {
         };
         let lane = Some(u32::from(access.lane));
         match why {
+            Conflict::Unordered(earlier) if earlier.flags & PRODUCT != 0 => race(RaceKind::ProductInFlight, earlier),
             Conflict::Unordered(earlier) if earlier.flags & COPY != 0 => race(RaceKind::CopyInFlight, earlier),
             Conflict::Unordered(earlier) => race(RaceKind::Unordered, earlier),
             Conflict::Unfenced(earlier) => race(RaceKind::ProxyFence, earlier),
@@ -148,8 +150,12 @@ pub(super) fn double_init(x: &Ctx<'_>, address: u32, lane: u32, by: (usize, u32,
 }
 
 pub(super) fn exit_in_flight(judge: &Judge, x: &Ctx<'_>, copy: Access) -> Box<Fault> {
-    let what = "the last thread of the thread block leaves and has not waited for a copy".into();
-    let fix = "expected a wait for each copy that touches its shared memory";
+    let (noun, fix) = if copy.flags & PRODUCT != 0 {
+        ("wgmma", "expected wgmma.wait_group 0 before the end")
+    } else {
+        ("copy", "expected a wait for each copy that touches its shared memory")
+    };
+    let what = format!("the last thread of the thread block leaves and has not waited for a {noun}");
     let place = judge.location(x, copy);
     misuse(x, MisuseKind::ExitInFlight, None, what, Some(("issued by", place)), fix)
 }

@@ -12,6 +12,8 @@ pub(crate) const WRITE: u8 = 4;
 pub(crate) const COPY: u8 = 8;
 /// `mbarrier` operations.
 pub(crate) const MBARRIER: u8 = 16;
+/// `wgmma`: a copy in flight that goes nowhere.
+pub(crate) const PRODUCT: u8 = 32;
 
 /// One access as the shadow remembers it; time 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +94,9 @@ impl By<'_> {
         if !self.knows(earlier) {
             return Err(Conflict::Unordered(*earlier));
         }
-        let reads_async = self.access.flags & (ASYNC | WRITE) == ASYNC;
+        // Triton leaves the fence out between `cp.async` and `wgmma`.
+        let loaded = self.access.flags & PRODUCT != 0 && earlier.flags & COPY != 0;
+        let reads_async = self.access.flags & (ASYNC | WRITE) == ASYNC && !loaded;
         if reads_async && earlier.flags & (ASYNC | WRITE) == WRITE && self.clock.fenced(earlier.agent) < earlier.time {
             return Err(Conflict::Unfenced(*earlier));
         }

@@ -17,11 +17,14 @@ type Found = Result<(), Box<Fault>>;
 /// Looks at the instruction that the running split executes next.
 #[inline(always)]
 pub(crate) fn before(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Result<(), Flow> {
-    let op = match &x.cluster.judge {
-        Some(judge) => judge.ops[x.pc as usize],
+    let (op, product) = match &x.cluster.judge {
+        Some(judge) => (judge.ops[x.pc as usize], judge.products.registers.interests(x.pc)),
         None => return Ok(()),
     };
     registers::check(x, i, mask, op.flow)?;
+    if product {
+        super::wgmma::used(x)?;
+    }
     if op.rule != Rule::Free {
         together::check(x, i, mask, op.rule)?;
     }
@@ -112,6 +115,7 @@ pub(crate) fn placed(x: &mut Ctx<'_>, code: u32, address: u64, bytes: u32, write
 /// Threads have left, perhaps the last of the thread block.
 pub(crate) fn exited(x: &mut Ctx<'_>) -> Result<(), Flow> {
     super::warpgroup::left(x)?;
+    super::wgmma::left(x)?;
     if x.cta().live_threads() != 0 {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 //! the product (`product`, and what it names), and the moves between registers and shared memory (`tiles`). Products of
 //! a warpgroup (ISA 9.7.15) have their own files: `wgmma`, with `descriptor` and `panels`.
 
-mod descriptor;
+pub(crate) mod descriptor;
 mod double;
 pub(crate) mod element;
 mod float;

@@ -10,10 +10,12 @@
 mod transfer;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::super::cluster::{Cluster, Waiting};
 use super::super::ctx::Ctx;
 use super::super::inst::{Flow, Inst};
+use super::super::judge::wgmma as judge;
 use super::super::memory::{self, space};
 use super::super::program::Program;
 use super::descriptor::{Descriptor, PIECE};
@@ -58,6 +60,28 @@ impl Wgmma {
     /// Steps of K that A has stored.
     fn stored(&self) -> u32 {
         self.k / if self.sparsity.is_some() { 2 } else { 1 }
+    }
+
+    /// Calls `each` with the shared address of every piece of B, and of these rows of A where they are there too.
+    pub(crate) fn pieces(&self, operands: (u64, u64), rows: Range<u32>, mut each: impl FnMut(u32)) {
+        let mut walk = |bits: u64, t: Element, transposed: bool, rows: Range<u32>, k: u32| {
+            let (descriptor, elements) = (Descriptor::decode(bits), PIECE * 8 / t.bits());
+            if transposed {
+                let pieces = rows.start / elements..rows.end / elements;
+                pieces.for_each(|piece| (0..k).for_each(|step| each(descriptor.across_k(piece, step))));
+            } else {
+                rows.for_each(|row| (0..k / elements).for_each(|piece| each(descriptor.along_k(row, piece))));
+            }
+        };
+        if matches!(self.source, Source::Shared(_)) {
+            walk(operands.0, self.a, self.transposed.0, rows, self.stored());
+        }
+        walk(operands.1, self.b, self.transposed.1, 0..self.n, self.k);
+    }
+
+    /// Whether accumulators of the two may follow each other without a wait.
+    pub(crate) fn same_shape(&self, other: &Wgmma) -> bool {
+        (self.n, self.k, self.d) == (other.n, other.k, other.d)
     }
 }
 
@@ -113,6 +137,17 @@ impl Warpgroup {
                 .fold(0, |mask, r| mask | 1 << r)
         };
         flight.map_or((0, 0), |f| (late(f), f.pc))
+    }
+
+    /// How many `wgmma` warp `rank` has executed.
+    pub(crate) fn issued(&self, rank: usize) -> u64 {
+        self.issued[rank]
+    }
+
+    /// Where the next `wgmma` stands that warp `rank` has not executed though others have.
+    pub(crate) fn behind(&self, rank: usize) -> Option<u32> {
+        let at = self.issued[rank].saturating_sub(self.first);
+        self.queue.get(at as usize).map(|flight| flight.pc)
     }
 
     /// Those that are over for all warps leave the queue, and their memory serves the next.
@@ -185,8 +220,10 @@ fn join(x: &mut Ctx<'_>, number: u32, mask: u32) -> Result<(), Flow> {
         }
         Some(_) => {}
     }
+    let time = x.cta().warpgroups[group].issued[rank] + 1;
+    judge::issue(x, number, operands, time)?;
     let all = &mut x.cta_mut().warpgroups[group];
-    all.issued[rank] += 1;
+    all.issued[rank] = time;
     all.queue[at].parts[rank] = Some(part);
     if all.queue[at].is_complete() {
         wake(x, group);
@@ -221,27 +258,9 @@ fn disagree(x: &mut Ctx<'_>, other: (u32, (u64, u64)), operands: (u64, u64)) -> 
 
 /// Every piece of both operands must lie in the thread block's shared memory.
 fn check_bounds(x: &mut Ctx<'_>, op: &Wgmma, operands: (u64, u64)) -> Result<(), Flow> {
-    let bytes = x.shared.bytes;
-    let stored = op.stored();
     let mut last = 0;
-    let mut look = |bits: u64, t: Element, transposed: bool, rows: u32, k: u32| {
-        let (descriptor, each) = (Descriptor::decode(bits), PIECE * 8 / t.bits());
-        let (lines, pieces) = if transposed { (k, rows / each) } else { (rows, k / each) };
-        for line in 0..lines {
-            for piece in 0..pieces {
-                last = last.max(if transposed {
-                    descriptor.across_k(piece, line)
-                } else {
-                    descriptor.along_k(line, piece)
-                });
-            }
-        }
-    };
-    if matches!(op.source, Source::Shared(_)) {
-        look(operands.0, op.a, op.transposed.0, 64, stored);
-    }
-    look(operands.1, op.b, op.transposed.1, op.n, op.k);
-    if last + PIECE <= bytes {
+    op.pieces(operands, 0..64, |address| last = last.max(address));
+    if last + PIECE <= x.shared.bytes {
         return Ok(());
     }
     memory::place(x, space::SHARED, u64::from(last), PIECE, PIECE, false, 0).map(drop)
@@ -259,7 +278,10 @@ fn wake(x: &mut Ctx<'_>, group: usize) {
 
 /// `wgmma.fence`: registers have no order here that it could change.
 pub(crate) unsafe fn fence(x: &mut Ctx<'_>, _i: &Inst, mask: u32) -> Flow {
-    whole_warp(x, mask).unwrap_or(Flow::Next)
+    if let Some(flow) = whole_warp(x, mask) {
+        return flow;
+    }
+    judge::fence(x).err().unwrap_or(Flow::Next)
 }
 
 /// `wgmma.commit_group`.
@@ -294,7 +316,7 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     all.commits[rank].drain(..over);
     let (cta, program) = (x.cta, x.env.program);
     complete(x.cluster, (cta, group), count, rank..rank + 1, program);
-    Flow::Next
+    judge::waited(x, due).err().unwrap_or(Flow::Next)
 }
 
 /// Completes the oldest `wgmma` of a warpgroup drawn at random.
@@ -314,13 +336,7 @@ pub(crate) fn complete_one(cluster: &mut Cluster, program: &Program) {
 }
 
 /// Makes the first `count` in the queue of a warpgroup (thread block, number) appear to warps `ranks`.
-fn complete(
-    cluster: &mut Cluster,
-    (cta, group): (usize, usize),
-    count: usize,
-    ranks: std::ops::Range<usize>,
-    program: &Program,
-) {
+fn complete(cluster: &mut Cluster, (cta, group): (usize, usize), count: usize, ranks: Range<usize>, program: &Program) {
     let spare = &mut cluster.panels;
     let cta = &mut cluster.ctas[cta];
     let memory = cta.shared();

@@ -122,6 +122,7 @@ fn race(error: Error, report: &RaceReport) -> Error {
     let what = match report.kind {
         RaceKind::Unordered => "unordered",
         RaceKind::CopyInFlight => "copy in flight",
+        RaceKind::ProductInFlight => "wgmma in flight",
         RaceKind::ProxyFence => "proxy fence",
     };
     let accesses: Vec<_> = [&report.earlier, &report.later]
@@ -153,6 +154,7 @@ fn access(kind: AccessKind) -> &'static str {
         AccessKind::AsyncWrite => "asynchronous write",
         AccessKind::CopyFrom => "copy from",
         AccessKind::CopyInto => "copy into",
+        AccessKind::Product => "wgmma",
         AccessKind::Mbarrier => "mbarrier",
         AccessKind::MbarrierInit => "mbarrier init",
     }
@@ -173,6 +175,8 @@ fn misuse(error: Error, report: &MisuseReport) -> Error {
         MisuseKind::BarrierCount => "barrier count",
         MisuseKind::LateExpect => "late expect",
         MisuseKind::DeadFrame => "dead frame",
+        MisuseKind::ProductRegisters => "wgmma registers",
+        MisuseKind::ProductFence => "wgmma fence",
     };
     let other = report.other.as_ref().map(|(_, location)| place(location));
     error

@@ -12,7 +12,7 @@ const HEAD: &str = "
     .reg .b32 %r<9>, %d<4>;
     .reg .pred %p<3>;
     .shared .align 128 .b8 tile[4096];
-    .shared .align 8 .b64 full, empty;
+    .shared .align 8 .b64 empty;
     ld.param.u64 %rd0, [y];
     mov.u32 %r0, %tid.x;
     mov.u32 %r1, tile;
@@ -26,7 +26,7 @@ fill:
     @%p0 bra fill;
     setp.lt.u32 %p0, %r0, 64;
     @%p0 st.shared.u32 [%r1], 0x3c003c00;
-    mov.b32 %d0, 0; mov.b32 %d1, 0; mov.b32 %d2, 0; mov.b32 %d3, 0;
+    mov.b32 %d0, 0; mov.b32 %d1, 0; mov.b32 %d2, 0; mov.b32 %d3, 0; st.shared.u32 [empty], 0;
     mov.u32 %r3, tile;
     shr.u32 %r3, %r3, 4;
     cvt.u64.u32 %da, %r3;
@@ -154,7 +154,7 @@ fn warps_at_different_products_are_refused() {
 #[test]
 fn operand_beyond_shared_memory_is_named() {
     let body = format!("add.s64 %db, %db, 256;\n{PRODUCT}");
-    let expected = "out-of-bounds read in \"k\": 16 bytes at offset 6384 of shared memory, which has 4112 bytes
+    let expected = "out-of-bounds read in \"k\": 16 bytes at offset 6384 of shared memory, which has 4104 bytes
   warp 3, lane 0, thread block (0, 0, 0), line 35: wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%d0, %d1, %d2, %d3}, \
          %da, %db, 1, 1, 1, 0, 0";
     assert_eq!(report(&body, 128), expected);

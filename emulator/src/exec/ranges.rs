@@ -72,7 +72,7 @@ impl Ranges {
             if address < r.start {
                 r.start - address
             } else {
-                (address + 1).saturating_sub(r.end)
+                address.saturating_add(1).saturating_sub(r.end)
             }
         };
         self.list.iter().min_by_key(distance)

@@ -82,6 +82,8 @@ pub(crate) struct Output {
     pub pool: Pool,
     pub calls: Vec<Call>,
     pub lists: Vec<Vec<u32>>,
+    /// Of jump tables so far.
+    pub table_entries: usize,
     pub products: Vec<Mma>,
     pub tiles: Vec<Tile>,
     pub fragments: Vec<Wmma>,

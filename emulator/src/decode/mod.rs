@@ -54,6 +54,7 @@ pub(crate) fn module(text: &str) -> Result<Decoded, LoadError> {
         pool: Pool::default(),
         calls: Vec::new(),
         lists: Vec::new(),
+        table_entries: 0,
         products: Vec::new(),
         tiles: Vec::new(),
         fragments: Vec::new(),

@@ -51,6 +51,8 @@ use ranges::{HostRange, Ranges};
 
 /// Most shared memory of a thread block: offsets of CTAs in a cluster have 24 bits.
 const MAX_SHARED: u64 = 1 << 24;
+/// Most memory of the thread blocks that run together: what the machine does not have would end the process.
+const MAX_CLUSTER: usize = 1 << 32;
 
 /// See [`crate::run`].
 pub(crate) fn run(module: &Module, entry: &str, launch: &Launch<'_>) -> Result<Outcome, Fault> {
@@ -120,7 +122,9 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
             launch.block
         ));
     }
-    let most = known.max_block.map_or(1024, |m| m.iter().product::<u32>());
+    let most = known
+        .max_block
+        .map_or(1024, |m| m.iter().fold(1u32, |n, axis| n.saturating_mul(*axis)));
     if threads > most {
         return Err(format!(
             "{entry}: block has {threads} threads, expected at most {most} (.maxntid)"
@@ -151,7 +155,7 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         host_writes: false,
         name: "the heap of malloc".to_owned(),
     }));
-    Ok(Env {
+    let env = Env {
         program: module.program(),
         launch,
         function,
@@ -167,5 +171,20 @@ fn prepare<'a>(module: &'a Module, entry: &'a str, launch: &'a Launch<'a>) -> Re
         heap,
         workspace,
         trace: None,
-    })
+    };
+    match workers::cluster_bytes(&env) {
+        bytes if bytes > MAX_CLUSTER => Err(too_large(&env, bytes)),
+        _ => Ok(env),
+    }
+}
+
+fn too_large(env: &Env<'_>, bytes: usize) -> String {
+    let code = &env.program.functions[env.function as usize];
+    let (warps, frame, local) = (env.threads.div_ceil(32), code.frame_bytes, code.local_bytes);
+    format!(
+        "{}: {warps} warps of {frame} register bytes and {} local bytes need {bytes} bytes per cluster, expected at most \
+         {MAX_CLUSTER}",
+        env.entry,
+        u64::from(local) * 32
+    )
 }

@@ -71,6 +71,17 @@ pub(super) fn run(env: &Env<'_>) -> Result<Outcome, Fault> {
     }
 }
 
+/// Ends the launch when its worker panics.
+struct EndsAll<'a>(&'a AtomicBool);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
 struct Worker<'a> {
     shared: &'a Shared<'a>,
     number: usize,
@@ -95,6 +106,8 @@ impl<'a> Worker<'a> {
     }
 
     fn run(&mut self) {
+        // A defect of ours must not leave the other workers waiting for this one.
+        let _ends = EndsAll(&self.shared.ended);
         while !self.shared.ended.load(Ordering::Acquire) {
             if self.resident.is_empty() && !self.start_one() {
                 break;
@@ -215,7 +228,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn cluster_bytes(env: &Env<'_>) -> usize {
+/// What one cluster can come to take, before any call.
+pub(super) fn cluster_bytes(env: &Env<'_>) -> usize {
     let code = &env.program.functions[env.function as usize];
     let warps = env.threads.div_ceil(32) as usize;
     let warp = code.frame_bytes as usize + code.local_bytes as usize * 32;

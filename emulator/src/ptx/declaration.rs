@@ -6,6 +6,9 @@ use super::parser::{Parsed, Parser, NOWHERE};
 use super::tree::{File, Function, Signature, Statement, VarSpace, Variable};
 use crate::module::LoadError;
 
+/// Most parameters of a function: each call looks at all of them.
+const MAX_PARAMETERS: usize = 4096;
+
 impl<'t> Parser<'t> {
     pub(super) fn file(mut self) -> Parsed<File<'t>> {
         let mut file = File::default();
@@ -262,6 +265,10 @@ impl<'t> Parser<'t> {
             let mut variable = self.declarator(&prefix, VarSpace::Param)?;
             variable.in_register = in_register;
             list.push(variable);
+            if list.len() > MAX_PARAMETERS {
+                let text = format!("found more than {MAX_PARAMETERS} parameters, expected less");
+                return Err(LoadError::at(self.peek().pos, text));
+            }
             if !self.take(b',') {
                 self.expect(b')')?;
                 return Ok(list);

@@ -9,14 +9,25 @@ use crate::module::LoadError;
 /// Reads a whole module.
 pub(crate) fn parse(text: &str) -> Result<File<'_>, LoadError> {
     let tokens = tokens(text)?;
-    Parser { text, tokens, at: 0 }.file()
+    Parser {
+        text,
+        tokens,
+        at: 0,
+        filled: 0,
+    }
+    .file()
 }
 
 pub(super) struct Parser<'t> {
     pub(super) text: &'t str,
     tokens: Vec<Token<'t>>,
     at: usize,
+    /// Elements of initialisers that rows were filled up with.
+    pub(super) filled: usize,
 }
+
+/// Deepest blocks: names are looked up, and branches resolved, from the innermost outwards.
+const MAX_NESTING: usize = 256;
 
 pub(super) type Parsed<T> = Result<T, LoadError>;
 
@@ -128,6 +139,10 @@ impl<'t> Parser<'t> {
         let mut statements = Vec::new();
         let mut depth = 0usize;
         loop {
+            if depth >= MAX_NESTING && self.is(b'{') {
+                let text = format!("found blocks nested more than {MAX_NESTING} deep, expected less");
+                return Err(LoadError::at(self.peek().pos, text));
+            }
             if self.take(b'{') {
                 depth += 1;
                 statements.push(Statement::Open);

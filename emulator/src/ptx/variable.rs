@@ -6,6 +6,9 @@ use super::tree::{Init, Literal, Name, RegName, Statement, VarSpace, Variable};
 use super::types::Ty;
 use crate::module::LoadError;
 
+/// Most elements that short rows of initialisers are filled up with, in all of a module.
+const MAX_FILLED: usize = 1 << 24;
+
 /// Everything a `.reg`, variable or parameter declaration says before its name.
 pub(super) struct Prefix {
     ty: Ty,
@@ -106,7 +109,7 @@ impl<'t> Parser<'t> {
         let bytes = dims.iter().try_fold(element, |total, dim| total.checked_mul(*dim));
         let bytes = bytes.ok_or_else(|| LoadError::at(pos, "found an array size that does not fit 64 bits".into()))?;
         let init = if self.take(b'=') {
-            self.initialiser(&dims)?
+            self.initialiser(name, &dims)?
         } else {
             Vec::new()
         };
@@ -125,7 +128,8 @@ impl<'t> Parser<'t> {
     }
 
     /// Nested braces are rows; a short row is filled up with zeros.
-    fn initialiser(&mut self, dims: &[u64]) -> Parsed<Vec<Init<'t>>> {
+    fn initialiser(&mut self, name: Name<'t>, dims: &[u64]) -> Parsed<Vec<Init<'t>>> {
+        let Name { text: name, pos } = name;
         let mut list = Vec::new();
         if !self.is(b'{') {
             list.push(self.init_value()?);
@@ -142,12 +146,17 @@ impl<'t> Parser<'t> {
             } else if self.take(b'}') {
                 let depth = starts.len();
                 let start = starts.pop().unwrap_or(0);
-                let row: u64 = dims.get(depth..).unwrap_or(&[]).iter().product();
+                let row: u64 = dims.get(depth - 1..).unwrap_or(&[]).iter().product();
                 // Only inner rows are filled, and only what the array can hold.
                 if depth > 1 && depth <= dims.len() && row > 0 {
                     let target = start as u64 + row;
                     if target <= limit.min(1 << 20) {
                         let zero = Init::Value(Literal::Int(0));
+                        self.filled += (target as usize).saturating_sub(list.len());
+                        if self.filled > MAX_FILLED {
+                            let text = format!("\"{name}\" has initial values of more than {MAX_FILLED} elements so far, expected at most that in a module");
+                            return Err(LoadError::at(pos, text));
+                        }
                         list.resize(list.len().max(target as usize), zero);
                     }
                 }

@@ -14,6 +14,9 @@ use crate::module::LoadError;
 use crate::ptx::tree::{Instruction, Operand, OperandKind, Signature};
 use crate::ptx::types::Ty;
 
+/// Most entries of the jump tables of a module: each `brx.idx` has its own.
+const MAX_TABLES: usize = 1 << 23;
+
 fn label<'t>(operand: &Operand<'t>) -> Lowered<&'t str> {
     match operand.kind {
         OperandKind::Name(name) => Ok(name),
@@ -35,6 +38,11 @@ pub(crate) fn brx<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()>
     let Some(Local::Targets(targets)) = l.lookup(name)? else {
         return Err(LoadError::at(o[1].pos, format!("\"{name}\" is no .branchtargets list")));
     };
+    l.out.table_entries += targets.len();
+    if l.out.table_entries > MAX_TABLES {
+        let text = format!("found tables and lists of more than {MAX_TABLES} entries, expected less in a module");
+        return Err(LoadError::at(o[1].pos, text).certain());
+    }
     let list = l.list(vec![0; targets.len()]);
     for (entry, target) in targets.iter().enumerate() {
         l.refer(target.text, target.pos, Some((list as usize, entry)));

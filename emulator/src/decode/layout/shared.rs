@@ -8,6 +8,9 @@ use crate::exec::memory::window;
 use crate::module::LoadError;
 use crate::ptx::tree::{File, Function, Operand, OperandKind, Statement, VarSpace, Variable};
 
+/// Most pairs of a function and another that it can call, directly or through others.
+const MAX_REACH: usize = 1 << 22;
+
 /// Shared variables and functions that a function names.
 #[derive(Default)]
 struct Uses<'t> {
@@ -21,13 +24,29 @@ type Var<'t> = (usize, &'t str, usize);
 
 impl<'t> Layout<'t> {
     pub(super) fn shared(&mut self, file: &File<'t>, memory: &mut Memory) -> Lowered<()> {
+        let module: HashMap<&str, &Variable<'t>> = file
+            .variables
+            .iter()
+            .filter(|v| v.space == VarSpace::Shared)
+            .map(|v| (v.name.text, v))
+            .collect();
         let uses: Vec<Uses<'t>> = file
             .functions
             .iter()
             .enumerate()
-            .map(|(n, f)| self.uses(file, n, f))
+            .map(|(n, f)| self.uses(&module, n, f))
             .collect();
-        let reach: Vec<BTreeSet<usize>> = (0..uses.len()).map(|n| reachable(&uses, n)).collect();
+        let mut reach: Vec<BTreeSet<usize>> = Vec::new();
+        let mut reached = 0;
+        for (number, function) in file.functions.iter().enumerate() {
+            reach.push(reachable(&uses, number));
+            reached += reach[number].len();
+            if reached > MAX_REACH {
+                let text =
+                    format!("found functions that reach each other in more than {MAX_REACH} ways, expected less");
+                return Err(LoadError::at(function.name.pos, text));
+            }
+        }
         let entries: Vec<usize> = (0..uses.len()).filter(|n| file.functions[*n].is_entry).collect();
         let mut users: HashMap<Var<'t>, BTreeSet<usize>> = HashMap::new();
         for entry in &entries {
@@ -126,15 +145,9 @@ impl<'t> Layout<'t> {
     }
 
     /// Names that a function uses; everything that looks like a shared variable or a function counts.
-    fn uses(&self, file: &File<'t>, number: usize, function: &Function<'t>) -> Uses<'t> {
+    fn uses(&self, module: &HashMap<&str, &Variable<'t>>, number: usize, function: &Function<'t>) -> Uses<'t> {
         let mut uses = Uses::default();
         let mut inner: HashMap<&'t str, usize> = HashMap::new();
-        let module: HashMap<&str, &Variable<'t>> = file
-            .variables
-            .iter()
-            .filter(|v| v.space == VarSpace::Shared)
-            .map(|v| (v.name.text, v))
-            .collect();
         for statement in function.body.iter().flatten() {
             match statement {
                 Statement::Variable(variable) if variable.space == VarSpace::Shared => {
@@ -150,7 +163,7 @@ impl<'t> Layout<'t> {
                     let mut stack: Vec<&Operand<'t>> = instruction.operands.iter().collect();
                     while let Some(operand) = stack.pop() {
                         if let Some(name) = named(operand, &mut stack) {
-                            self.note(name, &module, &mut uses);
+                            self.note(name, module, &mut uses);
                         }
                     }
                 }

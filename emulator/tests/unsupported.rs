@@ -124,7 +124,7 @@ fn mistakes_fail_at_once_also_behind_an_unknown_instruction() {
 
 #[test]
 fn special_register_that_is_not_known_here_is_put_off() {
-    let module = parse(".visible .entry e()\n{ .reg .b32 %r<2>;\nmov.u32 %r0, %envreg3;\n}").expect("no mistake");
-    let expected = "line 6, column 14: register \"%envreg3\" is not declared";
+    let module = parse(".visible .entry e()\n{ .reg .b32 %r<2>;\nmov.u32 %r0, %pm3;\n}").expect("no mistake");
+    let expected = "line 6, column 14: register \"%pm3\" is not declared";
     assert_eq!(text(module.unsupported()), expected);
 }

@@ -45,14 +45,7 @@ impl Address {
 /// The error for a name that nothing declares: certain for registers, unless one of the ISA's special registers that are
 /// not known here may be meant (PTX ISA, special registers).
 fn undeclared(name: &str, pos: Pos, text: String) -> LoadError {
-    const MAYBE: [&str; 6] = [
-        "%pm",
-        "%envreg",
-        "%current_graph_exec",
-        "%clusterid",
-        "%nclusterid",
-        "%cluster_",
-    ];
+    const MAYBE: [&str; 5] = ["%pm", "%current_graph_exec", "%clusterid", "%nclusterid", "%cluster_"];
     let error = LoadError::at(pos, text);
     if name.starts_with('%') && !MAYBE.iter().any(|special| name.starts_with(special)) {
         return error.certain();

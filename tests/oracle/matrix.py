@@ -232,43 +232,49 @@ def wmma() -> list[Form]:
             for la, lb in layouts:
                 for c in ACCUMULATORS.get(t, ("s32",)):
                     styles = ("int", "unit") if c[0] == "f" else ("int",)
-                    rows += [_wmma(shape, sizes, (t, c), (na, nb), (la, lb), style) for style in styles]
+                    rows += [_wmma(shape, sizes, (t, c, c), (na, nb), (la, lb), style) for style in styles]
     return rows
 
 
 def _wmma(
     shape: str,
     sizes: tuple[int, int, int],
-    types: tuple[str, str],
+    types: tuple[str, str, str],
     counts: tuple[int, int],
     layouts: tuple[str, str],
     style: str,
 ) -> Form:
-    t, c = types
+    t, c, d = types
     m, n, k = sizes
     na, nb = counts
-    nc = {"f16": 4, "f32": 8, "s32": m * n // 32, "f64": 2}[c]
+    registers = {"f16": 4, "f32": 8, "s32": m * n // 32, "f64": 2}
+    nc, nd = registers[c], registers[d]
     la, lb = layouts
     store = "row" if la == lb else "col"
     op = ".xor.popc" if t == "b1" else ""
-    kinds = f"{c}.{c}" if t == "f16" else f"{c}.{t}.{t}.{c}"
+    kinds = f"{d}.{c}" if t == "f16" else f"{c}.{t}.{t}.{c}"
     spelled = f"wmma.mma{op}.sync.aligned.{la}.{lb}.{shape}.{kinds}"
-    name = f"wmma_{shape}_{la}_{lb}_{t}_{c}" + ({"int": "_exact", "unit": "_real"}[style] if c[0] == "f" else "")
-    a, b, acc, out = _group("a", 0, na), _group("b", 0, nb), _group("c", 0, nc), _group("d", 0, nc)
+    name = (
+        f"wmma_{shape}_{la}_{lb}_{t}_{c}"
+        + (f"_{d}" if c != d else "")
+        + ({"int": "_exact", "unit": "_real"}[style] if c[0] == "f" else "")
+    )
+    a, b, acc, out = _group("a", 0, na), _group("b", 0, nb), _group("c", 0, nc), _group("d", 0, nd)
     leading = {"a": k if la == "row" else m, "b": n if lb == "row" else k, "c": n if store == "row" else m}
     body = f"wmma.load.a.sync.aligned.{la}.{shape}.global.{t} {a}, [%ptr0], {leading['a']};\n"
     body += f"wmma.load.b.sync.aligned.{lb}.{shape}.global.{t} {b}, [%ptr1], {leading['b']};\n"
     body += f"wmma.load.c.sync.aligned.{store}.{shape}.global.{c} {acc}, [%ptr2], {leading['c']};\n"
     body += f"{spelled} {out}, {a}, {b}, {acc};\n"
-    body += f"wmma.store.d.sync.aligned.{store}.{shape}.global.{c} [%ptr3], {out}, {leading['c']};"
+    body += f"wmma.store.d.sync.aligned.{store}.{shape}.global.{d} [%ptr3], {out}, {leading['c']};"
     ra = "f64" if t == "f64" else "b32"
-    rc = {"f16": "b32", "f32": "f32", "s32": "b32", "f64": "f64"}[c]
-    regs = f".reg .{ra} %a<{na}>;\n.reg .{ra} %b<{nb}>;\n.reg .{rc} %c<{nc}>;\n.reg .{rc} %d<{nc}>;"
+    kind = {"f16": "b32", "f32": "f32", "s32": "b32", "f64": "f64"}
+    rc, rd = kind[c], kind[d]
+    regs = f".reg .{ra} %a<{na}>;\n.reg .{ra} %b<{nb}>;\n.reg .{rc} %c<{nc}>;\n.reg .{rd} %d<{nd}>;"
     ka, kc = _kind(style, t), _kind(style, c, accumulator=True)
     inputs = (Input(ka, m * k * ELEMENT[t] // bits_of(ka), 0), Input(ka, n * k * ELEMENT[t] // bits_of(ka), 1),
               Input(kc, m * n * (16 if c == "f16" else bits_of(kc)) // bits_of(kc), 2))  # fmt: skip
-    width = {"f16": 16, "f32": 32, "s32": 32, "f64": 64}[c]
-    rule = REAL[c] if style == "unit" else EXACT
+    width = {"f16": 16, "f32": 32, "s32": 32, "f64": 64}[d]
+    rule = REAL[d] if style == "unit" else EXACT
     return _tile(name, spelled, body, regs, inputs, Output(width, m * n, rule))
 
 

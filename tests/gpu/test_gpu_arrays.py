@@ -307,6 +307,9 @@ def test_own_array_is_exported_behind_its_launches_without_waiting(cupy) -> None
     cupy.from_dlpack(y)[...] = -1
     cupy.cuda.Device().synchronize()
     first, second = cupy.cuda.Stream(non_blocking=True), cupy.cuda.Stream(non_blocking=True)
+    with second:
+        cupy.from_dlpack(y).copy()  # CuPy's pool has memory for that stream from now on: its first allocation may wait
+    second.synchronize()
     steps.launch(y, SLOW, stream=first)
     with second:
         copied = cupy.from_dlpack(y).copy()
@@ -321,7 +324,7 @@ def test_own_array_by_the_interface_is_read_behind_its_launches(cupy) -> None:
     assert y.__cuda_array_interface__["stream"] is None
     first = cupy.cuda.Stream(non_blocking=True)
     steps.launch(y, SLOW, stream=first)
-    assert y.__cuda_array_interface__["stream"] == first.ptr
+    assert y.__cuda_array_interface__["stream"] not in (None, first.ptr), "the caller's stream may go, ours does not"
     second = cupy.cuda.Stream(non_blocking=True)
     with second:
         copied = cupy.asarray(y).copy()

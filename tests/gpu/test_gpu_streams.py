@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,9 @@ def of_core() -> Any:
 def of_numba(maker: str) -> Any:
     if importlib.util.find_spec("numba") is None:
         pytest.skip("numba is not installed here")
-    return getattr(importlib.import_module("numba.cuda"), maker)()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # numba's, about the newest NumPy
+        return getattr(importlib.import_module("numba.cuda"), maker)()
 
 
 _kept: list[Any] = []

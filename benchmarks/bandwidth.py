@@ -144,13 +144,13 @@ def table(cases: list[Case]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def header() -> str:
+def header(rounds: int = ROUNDS) -> str:
     device = wb.device(f"cuda:{cp.cuda.Device().id}")
     properties = cp.cuda.runtime.getDeviceProperties(device.ordinal)
     return (
         f"Measured {datetime.date.today().isoformat()} on {properties['name'].decode()}, CUDA driver "
         f"{cp.cuda.runtime.driverGetVersion()}, Python {sys.version.split()[0]}, CuPy {cp.__version__}, "
-        f"NumPy {np.__version__}, warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches.\n\n"
+        f"NumPy {np.__version__}, warpbridge {wb.__version__}; median of {rounds} bursts of {BURST} launches.\n\n"
     )
 
 

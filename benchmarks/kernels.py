@@ -53,7 +53,7 @@ def main() -> int:
         del row
         cp.get_default_memory_pool().free_all_blocks()
         torch.cuda.empty_cache()
-    text = header() + "\n".join(lines) + "\n"
+    text = header(ROUNDS) + "\n".join(lines) + "\n"
     print(text)
     if options.markdown:
         options.markdown.write_text(text)

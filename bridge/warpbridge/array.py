@@ -279,7 +279,7 @@ class Array:
     def _own_stream(self) -> int:
         stream = _ffi.stream_new(self.device.index)
         free = weakref.finalize(self, _ffi.stream_free, self.device.index, stream)
-        free.atexit = False  # the driver is going then
+        free.atexit = False  # type: ignore[misc]  # the driver is going then
         return stream
 
     def _make_safe(self, stream: int | None) -> None:

@@ -12,6 +12,7 @@ use crate::runtime::{Control, global, lanes};
 
 const CLASS_OUTSIDE: u32 = 1; // fault code
 
+#[derive(Clone, Copy)]
 struct CrossEntropy<T> {
     x: u64,
     target: Targets,
@@ -19,14 +20,6 @@ struct CrossEntropy<T> {
     control: Control,
     element: PhantomData<T>,
 }
-
-impl<T> Clone for CrossEntropy<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for CrossEntropy<T> {}
 
 /// The array of classes.
 #[derive(Clone, Copy)]

@@ -13,19 +13,12 @@ use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
 use crate::runtime::tile::Affine;
 use crate::runtime::{Control, fma, lanes, rsqrt};
 
+#[derive(Clone, Copy)]
 struct LayerNorm<T> {
     per_column: f32,
     eps: f32,
     element: PhantomData<T>,
 }
-
-impl<T> Clone for LayerNorm<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for LayerNorm<T> {}
 
 /// Number, mean, and sum of squared distances from the mean.
 #[derive(Clone, Copy)]

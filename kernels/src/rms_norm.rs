@@ -10,19 +10,12 @@ use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
 use crate::runtime::tile::Affine;
 use crate::runtime::{Control, fma, rsqrt};
 
+#[derive(Clone, Copy)]
 struct RmsNorm<T> {
     per_column: f32,
     eps: f32,
     element: PhantomData<T>,
 }
-
-impl<T> Clone for RmsNorm<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for RmsNorm<T> {}
 
 /// A sum of squares.
 #[derive(Clone, Copy)]

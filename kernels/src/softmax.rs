@@ -10,15 +10,8 @@ use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
 use crate::runtime::tile::Affine;
 use crate::runtime::{Control, lanes};
 
+#[derive(Clone, Copy)]
 struct Softmax<T>(PhantomData<T>);
-
-impl<T> Clone for Softmax<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Softmax<T> {}
 
 /// What is subtracted before the exponential, and what it is multiplied by.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ mod half;
 pub use half::BFloat16;
 
 /// An element type of an array.
-pub trait Element: Sized {
+pub trait Element: Copy {
     /// Its size.
     const BYTES: u32;
 
@@ -40,9 +40,6 @@ pub trait Element: Sized {
 
     /// Rounds once; the element's bits, in the low bits of a word.
     fn bits_of(value: f64) -> u32;
-
-    /// Rounds once; the element's bits, in the low bits of a word.
-    fn bits_of_single(value: f32) -> u32;
 
     /// Writes one element given as bits.
     ///
@@ -102,11 +99,6 @@ impl Element for f32 {
     #[inline(always)]
     fn bits_of(value: f64) -> u32 {
         (value as f32).to_bits()
-    }
-
-    #[inline(always)]
-    fn bits_of_single(value: f32) -> u32 {
-        value.to_bits()
     }
 
     #[inline(always)]

@@ -84,6 +84,11 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     }
 
     #[inline(always)]
+    fn wait_full(self, place: Place) -> Wait<Stage> {
+        self.full(place.stage).wait(place.parity, self.stage(place.stage))
+    }
+
+    #[inline(always)]
     fn stage(self, stage: u32) -> Stage {
         Stage {
             address: self.base + stage * BYTES,
@@ -141,16 +146,10 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
     /// As for `fill`, for both; what the first take up ends before `offset`.
     #[inline(always)]
     pub unsafe fn fill_two(&mut self, stage: Stage, first: &Rows, second: &Rows, offset: u32) {
-        let copy = |rows: &Rows, to: u32| {
-            // SAFETY: the caller's promise.
-            unsafe { engine::copy(rows, to, stage.full) };
-            // SAFETY: the caller's promise.
-            unsafe { rows.copy_edges(to) };
-        };
-        copy(first, stage.address);
-        copy(second, stage.address + offset);
-        engine::commit(stage.full);
-        self.place.advance(STAGES);
+        // SAFETY: the caller's promise.
+        unsafe { copy(first, stage.address, stage.full) };
+        // SAFETY: the caller's promise.
+        unsafe { self.fill_at(stage, second, offset) };
     }
 
     /// Fills the reserved stage with rows and hands it to the readers. No await inside: a fill is whole or not begun.
@@ -160,12 +159,25 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
     #[inline(always)]
     pub unsafe fn fill(&mut self, stage: Stage, rows: &impl Windows) {
         // SAFETY: the caller's promise.
-        unsafe { engine::copy(rows, stage.address, stage.full) };
+        unsafe { self.fill_at(stage, rows, 0) };
+    }
+
+    #[inline(always)]
+    unsafe fn fill_at(&mut self, stage: Stage, rows: &impl Windows, offset: u32) {
         // SAFETY: the caller's promise.
-        unsafe { rows.copy_edges(stage.address) };
+        unsafe { copy(rows, stage.address + offset, stage.full) };
         engine::commit(stage.full);
         self.place.advance(STAGES);
     }
+}
+
+/// Starts copying all of the rows, counted by `full`.
+#[inline(always)]
+unsafe fn copy(rows: &impl Windows, to: u32, full: Barrier) {
+    // SAFETY: the caller's promise.
+    unsafe { engine::copy(rows, to, full) };
+    // SAFETY: the caller's promise.
+    unsafe { rows.copy_edges(to) };
 }
 
 impl<const STAGES: u32, const BYTES: u32> Drop for Loader<STAGES, BYTES> {
@@ -192,16 +204,14 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
     /// Waits until the next stage is full.
     #[inline(always)]
     pub fn filled(&self) -> Wait<Stage> {
-        let Place { stage, parity } = self.place;
-        self.ring.full(stage).wait(parity, self.ring.stage(stage))
+        self.ring.wait_full(self.place)
     }
 
     /// Waits until the stage `by` behind the next one is full, `by` being less than `STAGES`. For readers that want more than
     /// one stage at a time.
     #[inline(always)]
     pub fn ahead(&self, by: u32) -> Wait<Stage> {
-        let Place { stage, parity } = self.place.ahead(by, STAGES);
-        self.ring.full(stage).wait(parity, self.ring.stage(stage))
+        self.ring.wait_full(self.place.ahead(by, STAGES))
     }
 
     /// Leaves the next `by` stages, at most `STAGES`, to other readers.

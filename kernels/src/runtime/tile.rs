@@ -21,22 +21,7 @@ impl Share {
             threads: warps * warp::LANES,
         }
     }
-}
 
-/// How threads share the items of rows: this one's first row and item, and the steps to its next ones.
-#[derive(Clone, Copy)]
-pub struct Walk {
-    /// First row.
-    pub row: u32,
-    /// From a row to the next.
-    pub row_step: u32,
-    /// First item in each row.
-    pub item: u32,
-    /// From an item to the next.
-    pub item_step: u32,
-}
-
-impl Share {
     /// Long rows are shared by all threads; of short ones, a power of two threads share each. The threads are a power of two.
     #[inline(always)]
     pub fn over_rows(self, items: u32) -> Walk {
@@ -54,6 +39,19 @@ impl Share {
             item_step: step,
         }
     }
+}
+
+/// How threads share the items of rows: this one's first row and item, and the steps to its next ones.
+#[derive(Clone, Copy)]
+pub struct Walk {
+    /// First row.
+    pub row: u32,
+    /// From a row to the next.
+    pub row_step: u32,
+    /// First item in each row.
+    pub item: u32,
+    /// From an item to the next.
+    pub item_step: u32,
 }
 
 /// Applies `f` to `count` elements in shared memory and stores the results in global memory.

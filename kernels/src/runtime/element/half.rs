@@ -5,6 +5,7 @@ use core::arch::asm;
 use super::{Element, global, shared, store_singly};
 
 /// bfloat16, as the name of an element type; Rust has none.
+#[derive(Clone, Copy)]
 pub struct BFloat16;
 
 /// What sets a 16-bit type apart.
@@ -124,11 +125,6 @@ macro_rules! element {
             #[inline(always)]
             fn bits_of(value: f64) -> u32 {
                 u32::from(Self::narrow_double(value))
-            }
-
-            #[inline(always)]
-            fn bits_of_single(value: f32) -> u32 {
-                u32::from(Self::narrow(value))
             }
 
             #[inline(always)]

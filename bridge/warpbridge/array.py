@@ -196,11 +196,7 @@ class Array:
         """The CUDA array interface, version 3; consumers wait for its stream."""
         if self.device.kind != "cuda":
             raise AttributeError(f"{self!r} is in host memory, expected memory of a GPU")
-        uses = list(self._uses)
-        for other in uses[1:]:  # one stream can be named: the first use's, made to wait for the others
-            _ffi.stream_order(self.device.index, other, uses[0])
-        stream = (uses[0] or _LEGACY_STREAM) if uses else None
-        return {**self._interface(), "stream": stream}
+        return {**self._interface(), "stream": self._behind if self._uses else None}
 
     @property
     def __array_interface__(self) -> dict[str, Any]:

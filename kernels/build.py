@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -167,15 +168,26 @@ def declared(kernel: str) -> gates.Declared:
 
 def source_hash(kernel: str) -> str:
     """SHA-256 of all that decides a kernel's PTX: its sources, the runtime's, this build's flags, its block."""
-    sources = [HERE / "src" / "lib.rs", HERE / "src" / f"{kernel}.rs"]
-    sources += sorted((HERE / "src" / "runtime").rglob("*.rs")) + sorted((HERE / "src" / kernel).rglob("*.rs"))
+    sources = [HERE / "src" / f"{kernel}.rs", *sorted((HERE / "src" / kernel).rglob("*.rs")), *runtime_sources()]
     variants = [(variant.arch, variant.engine) for variant in VARIANTS]
     settings = (CODEGEN_FLAGS, KERNEL_FLAGS, variants, ptxtext.PTX_VERSION, declared(kernel).block)
     digest = hashlib.sha256(repr(settings).encode())
     for source in sources:
         digest.update(f"{source.relative_to(HERE).as_posix()}\0".encode())
         digest.update(source.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    digest.update(crate_head().encode())
     return digest.hexdigest()
+
+
+def runtime_sources() -> list[Path]:
+    """Return the sources of the runtime crate."""
+    return sorted((HERE / "runtime" / "src").rglob("*.rs"))
+
+
+def crate_head() -> str:
+    """Return the kernels' ``lib.rs`` without its list of kernels: a new one leaves the hashes of the others alone."""
+    text = (HERE / "src" / "lib.rs").read_text(encoding="utf-8")
+    return re.sub(r'^#\[cfg\(kernel = "\w+"\)\]\npub mod \w+;\n', "", text, flags=re.M)
 
 
 def compile_all(rustc: Rustc, kernels: tuple[str, ...]) -> dict[tuple[str, Variant], str]:
@@ -198,15 +210,38 @@ def compile_core(rustc: Rustc, out: Path) -> None:
     run_rustc(rustc, [*CODEGEN_FLAGS, *flags, "--out-dir", str(out), str(rustc.core)])
 
 
+def compile_runtime(rustc: Rustc, variant: Variant, out: Path) -> Path:
+    """Compile the runtime for one variant, unless that was done before; return its metadata, with all its MIR."""
+    digest = hashlib.sha256(repr((rustc.name, CODEGEN_FLAGS)).encode())
+    for source in runtime_sources():
+        digest.update(source.read_bytes())
+    folder = out / f"runtime-{variant.arch}-{digest.hexdigest()[:16]}"
+    metadata = folder / "libwarpbridge_runtime.rmeta"
+    if not metadata.is_file():
+        flags = [
+            *("--crate-name", "warpbridge_runtime", "--emit", "metadata", "--out-dir", str(folder)),
+            *("-Z", "always-encode-mir", "-D", "warnings", *target_flags(variant, out)),
+        ]
+        run_rustc(rustc, [*CODEGEN_FLAGS, *flags, str(HERE / "runtime" / "src" / "lib.rs")])
+    return metadata
+
+
+def target_flags(variant: Variant, out: Path) -> list[str]:
+    """Return what the runtime and the kernels of one variant are both compiled with: target, engine, and ``core``."""
+    return [
+        *("-C", f"target-cpu={variant.arch}", "--cfg", f'engine="{variant.engine}"'),
+        *("--sysroot", str(out / "none"), "-L", str(out), "--remap-path-prefix", f"{HERE}=kernels"),
+        *("--extern", f"core={out / 'libcore.rmeta'}"),
+        *("--extern", f"compiler_builtins={out / 'libcompiler_builtins.rmeta'}"),
+    ]
+
+
 def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> str:
     """Compile one kernel for one variant into finished PTX."""
     ptx = out / f"{kernel}.{variant.arch}.ptx"
     flags = [
-        *("--crate-name", "warpbridge_kernels", "--emit", f"asm={ptx}", "-C", f"target-cpu={variant.arch}"),
-        *("--cfg", f'kernel="{kernel}"', "--cfg", f'engine="{variant.engine}"'),
-        *("--sysroot", str(out / "none"), "-L", str(out), "--remap-path-prefix", f"{HERE}=kernels"),
-        *("--extern", f"core={out / 'libcore.rmeta'}"),
-        *("--extern", f"compiler_builtins={out / 'libcompiler_builtins.rmeta'}"),
+        *("--crate-name", "warpbridge_kernels", "--emit", f"asm={ptx}", "--cfg", f'kernel="{kernel}"'),
+        *("--extern", f"warpbridge_runtime={compile_runtime(rustc, variant, out)}", *target_flags(variant, out)),
     ]
     run_rustc(rustc, [*CODEGEN_FLAGS, *KERNEL_FLAGS, *flags, str(HERE / "src" / "lib.rs")])
     return ptxtext.finish(

@@ -1,14 +1,14 @@
 //! Cross entropy of the rows of a matrix: loss = log(sum(exp(x))) - x[target].
-//! How rows are brought and shared out is in `runtime/row_kernel.rs`.
+//! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
 //! sync: bar.sync 1, bar.warp.sync 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 3
 
 use core::marker::PhantomData;
 
-use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::exponential::{Partial, base, log};
-use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
-use crate::runtime::tile::Affine;
-use crate::runtime::{Control, global, lanes};
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::exponential::{Partial, base, log};
+use warpbridge_runtime::row_kernel::{Output, RowKernel, run_rows};
+use warpbridge_runtime::tile::Affine;
+use warpbridge_runtime::{Control, global, lanes};
 
 const CLASS_OUTSIDE: u32 = 1; // fault code
 

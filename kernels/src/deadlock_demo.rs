@@ -5,8 +5,8 @@
 //! go through the executor, so the host can still end the launch.
 //! sync: bar.sync 1, bar.warp.sync 2, vote.sync.all.pred 2, vote.sync.any.pred 2
 
-use crate::runtime::mbarrier::{BARRIER_BYTES, Barrier};
-use crate::runtime::{Control, block, engine, global, run, shared, warp};
+use warpbridge_runtime::mbarrier::{BARRIER_BYTES, Barrier};
+use warpbridge_runtime::{Control, block, engine, global, run, shared, warp};
 
 /// The two barriers and the 32 elements between the warps.
 #[derive(Clone, Copy)]

@@ -3,8 +3,10 @@
 //! One warp copies bands of frames into a ring of stages, as they are in memory; eight warps convert, multiply and store.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp};
+use warpbridge_runtime::tile::Share;
+use warpbridge_runtime::{
+    Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp,
+};
 
 const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 6;

@@ -3,10 +3,10 @@
 //! One warp copies bands of columns of one group of frames into a ring of stages, eight warps add up and store.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::element::Element;
-use crate::runtime::exponential::log;
-use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, fma, run, shared, warp};
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::exponential::log;
+use warpbridge_runtime::tile::Share;
+use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, fma, run, shared, warp};
 
 const STAGE: u32 = 16384 + 128; // the manifest's `band` makes a tile fit
 const STAGES: u32 = 6;

@@ -3,8 +3,8 @@
 //! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, global, run, shared, warp};
+use warpbridge_runtime::tile::Share;
+use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, global, run, shared, warp};
 
 const TILE: u32 = 16384; // bytes of x
 const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned

@@ -3,9 +3,11 @@
 //! One warp looks the rows up and copies them into a ring of stages, eight warps store them.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::tile::{Share, map};
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, divide, global, run, shared, warp};
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::tile::{Share, map};
+use warpbridge_runtime::{
+    Array, Control, Loader, Reader, Ring, Stripe, Windows, block, divide, global, run, shared, warp,
+};
 
 const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 6;

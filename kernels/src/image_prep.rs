@@ -9,9 +9,11 @@
 mod pixels;
 
 use self::pixels::{Triple, convert, fill_table};
-use crate::runtime::element::Element;
-use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, divide, global, run, shared, warp};
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::tile::Share;
+use warpbridge_runtime::{
+    Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, divide, global, run, shared, warp,
+};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `pitch` make a tile fit
 const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows

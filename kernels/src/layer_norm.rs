@@ -2,16 +2,16 @@
 //!
 //! Mean and variance are found in one go: each thread keeps those of what it has seen, and merges in some numbers at a time
 //! (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979).
-//! How rows are brought and shared out is in `runtime/row_kernel.rs`.
+//! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
 //! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 use core::marker::PhantomData;
 
-use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::row::{Numbers, Summary};
-use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
-use crate::runtime::tile::Affine;
-use crate::runtime::{Control, fma, lanes, rsqrt};
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::row::{Numbers, Summary};
+use warpbridge_runtime::row_kernel::{Output, RowKernel, run_rows};
+use warpbridge_runtime::tile::Affine;
+use warpbridge_runtime::{Control, fma, lanes, rsqrt};
 
 #[derive(Clone, Copy)]
 struct LayerNorm<T> {

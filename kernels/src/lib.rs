@@ -1,25 +1,15 @@
 //! Warp-specialised kernels in async Rust, compiled to PTX by `build.py`.
 //!
-//! `runtime/` is what kernels stand on; each other module is one kernel with its manifest `<name>.toml` beside this
-//! crate. The build sets two cfgs: `kernel` (one PTX file per kernel) and `engine` (how bytes reach shared memory:
+//! Each module is one kernel with its manifest `<name>.toml` beside this crate; what they stand on is the crate
+//! `runtime/`. The build sets two cfgs: `kernel` (one PTX file per kernel) and `engine` (how bytes reach shared memory:
 //! `bulk` from sm_90 on, `cp_async` from sm_80 on). Nothing here depends on the host side.
-//! Start reading at `scale.rs`, then `runtime/mod.rs`.
+//! Start reading at `scale.rs`, then `runtime/src/lib.rs`.
 
 #![no_std]
-#![feature(
-    abi_ptx,
-    abi_unadjusted,
-    asm_experimental_arch,
-    core_float_math,
-    f16,
-    link_llvm_intrinsics,
-    stdarch_nvptx
-)]
-// The features above are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
-#![allow(internal_features)]
+// These features are why the build sets RUSTC_BOOTSTRAP; not every kernel uses each.
+#![allow(unused_features)]
+#![feature(abi_ptx, asm_experimental_arch, core_float_math, f16, stdarch_nvptx)]
 #![deny(clippy::undocumented_unsafe_blocks, missing_docs, unsafe_op_in_unsafe_fn)]
-
-pub mod runtime;
 
 #[cfg(kernel = "cross_entropy")]
 pub mod cross_entropy;
@@ -46,8 +36,4 @@ pub mod softmax;
 #[cfg(kernel = "spectral_multiply")]
 pub mod spectral_multiply;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: ends the launch with an error; touches nothing.
-    unsafe { core::arch::asm!("trap;", options(noreturn)) }
-}
+warpbridge_runtime::kernel_crate!();

@@ -2,9 +2,9 @@
 //! `scale` starts the roles, `load` and `compute` are the roles, everything else is in `runtime/`.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::element::Element;
-use crate::runtime::tile::{Share, map};
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, fma, run, warp};
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::tile::{Share, map};
+use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, fma, run, warp};
 
 const TILE: u32 = 16384; // bytes of x
 const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned

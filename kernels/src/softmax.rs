@@ -1,14 +1,14 @@
 //! Softmax over the rows of a matrix: y = exp(x - max(x)) / sum(exp(x - max(x))).
-//! How rows are brought and shared out is in `runtime/row_kernel.rs`.
+//! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
 //! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 use core::marker::PhantomData;
 
-use crate::runtime::element::{BFloat16, Element};
-use crate::runtime::exponential::{Partial, base, exp};
-use crate::runtime::row_kernel::{Output, RowKernel, run_rows};
-use crate::runtime::tile::Affine;
-use crate::runtime::{Control, lanes};
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::exponential::{Partial, base, exp};
+use warpbridge_runtime::row_kernel::{Output, RowKernel, run_rows};
+use warpbridge_runtime::tile::Affine;
+use warpbridge_runtime::{Control, lanes};
 
 #[derive(Clone, Copy)]
 struct Softmax<T>(PhantomData<T>);

@@ -4,8 +4,10 @@
 //! row, which then goes with each row of a.
 //! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
 
-use crate::runtime::tile::Share;
-use crate::runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp};
+use warpbridge_runtime::tile::Share;
+use warpbridge_runtime::{
+    Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp,
+};
 
 const TILE: u32 = 8192; // bytes of a, and of b
 const HALF: u32 = TILE + 128; // room for arrays that are not 16-byte aligned

@@ -270,6 +270,26 @@ def test_hash_is_the_same_in_another_directory(copy: Path) -> None:
             assert f"// sources: sha256 {digest}\n" in text
 
 
+def test_a_change_of_the_runtime_changes_every_hash(copy: Path) -> None:
+    before = {kernel: build.source_hash(kernel) for kernel in build.KERNELS}
+    source = copy / "runtime" / "src" / "lib.rs"
+    source.write_text(source.read_text(encoding="utf-8") + "// changed\n", encoding="utf-8")
+    assert [kernel for kernel in build.KERNELS if build.source_hash(kernel) == before[kernel]] == []
+
+
+def test_a_new_kernel_leaves_the_hashes_of_the_others_alone(copy: Path) -> None:
+    before = {kernel: build.source_hash(kernel) for kernel in build.KERNELS}
+    source = copy / "src" / "lib.rs"
+    text = source.read_text(encoding="utf-8")
+    listed = '#[cfg(kernel = "scale")]\n'
+    added = text.replace(listed, f'#[cfg(kernel = "twice")]\npub mod twice;\n{listed}')
+    assert added != text
+    source.write_text(added, encoding="utf-8")
+    assert {kernel: build.source_hash(kernel) for kernel in build.KERNELS} == before
+    source.write_text(text.replace("#![no_std]", "#![no_std]\n#![allow(unused)]"), encoding="utf-8")
+    assert [kernel for kernel in build.KERNELS if build.source_hash(kernel) == before[kernel]] == []
+
+
 def test_check_without_ptxas_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -1,8 +1,8 @@
 //! The compute side of `image_prep`: pixels of a filled stage to elements of y, through the table of results.
 
 use super::{CHANNELS, Job, Note, Quad, VALUES};
-use crate::runtime::element::Element;
-use crate::runtime::{block, global, shared};
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::{block, global, shared};
 
 /// Where pixels of one row come from and go to.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Which tiles a block works on, and the loader's look at the cancel word while it goes through them.
 
-use super::{Control, block, warp};
+use crate::{Control, block, warp};
 
 /// Tiles of one block: its own number, then one grid further each time. Striped, so that block 0 stands for all.
 #[derive(Clone, Copy)]

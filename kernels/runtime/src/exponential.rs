@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use super::row::{Numbers, Summary};
+use crate::row::{Numbers, Summary};
 
 /// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
 #[inline(always)]

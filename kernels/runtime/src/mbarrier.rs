@@ -8,7 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::{engine, warp};
+use crate::{engine, warp};
 
 /// An mbarrier: its address in shared memory.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ pub struct Wait<T> {
 impl<T: Copy> Future for Wait<T> {
     type Output = T;
 
-    /// One bare try_wait, and a vote: lanes that were told different things must not part (module `runtime`).
+    /// One bare try_wait, and a vote: lanes that were told different things must not part (top of this crate).
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
         if warp::all(self.barrier.is_complete(self.parity)) {

@@ -2,7 +2,7 @@
 //!
 //! Each function is called by the warp together, and gives all lanes the same result.
 
-use super::warp;
+use crate::warp;
 
 /// The sum over the lanes; pairwise, so in the same order whatever the values are.
 #[inline(always)]

@@ -4,12 +4,12 @@
 //! A row that fits the ring stays there in between. A longer one goes by once for the summary and once more for the map, and
 //! then all warps are one team.
 
-use super::element::Element;
-use super::matrix::{Matrix, load};
-use super::ring::{Reader, Ring};
-use super::row::{Summary, map_row, summarise};
-use super::tile::Affine;
-use super::{Control, Stripe, Team, block, divide, lanes, run, shared, warp};
+use crate::element::Element;
+use crate::matrix::{Matrix, load};
+use crate::ring::{Reader, Ring};
+use crate::row::{Summary, map_row, summarise};
+use crate::tile::Affine;
+use crate::{Control, Stripe, Team, block, divide, lanes, run, shared, warp};
 
 /// Bytes of a row in one stage.
 const TILE: u32 = 8192;

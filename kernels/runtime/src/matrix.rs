@@ -2,9 +2,9 @@
 //!
 //! The unit of work is what one team takes at a time: `rows_of(unit)` whole rows in one stage, or one row in `stages` stages.
 
-use super::row::Span;
-use super::rows::{Array, Rows};
-use super::{Control, Loader, Stripe, divide};
+use crate::row::Span;
+use crate::rows::{Array, Rows};
+use crate::{Control, Loader, Stripe, divide};
 
 /// Rows of equal length, one behind the other, cut into units for stages of `TILE` bytes.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Floating-point element types of kernels: arithmetic is in f32, rounded once to the element's type when stored.
 
-use super::{global, shared};
+use crate::{global, shared};
 
 mod half;
 

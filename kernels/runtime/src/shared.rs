@@ -1,8 +1,7 @@
 //! Dynamic shared memory: one symbol, carved up by offsets (Rust has no `__shared__`). Addresses are 32 bit.
+//! [`kernel_crate`](crate::kernel_crate) declares the symbol in the kernel's own crate.
 
-use core::arch::{asm, global_asm};
-
-global_asm!(".extern .shared .align 128 .b8 warpbridge_shared[];");
+use core::arch::asm;
 
 /// Address of the first byte; a multiple of 128.
 #[inline(always)]

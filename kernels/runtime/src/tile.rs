@@ -1,7 +1,7 @@
 //! What threads do with the elements of a stage: apply a function to each and store, or multiply and add per column.
 
-use super::element::Element;
-use super::{block, fma, global, shared, warp};
+use crate::element::Element;
+use crate::{block, fma, global, shared, warp};
 
 /// Some of a group of threads that share work: this one's number, and how many they are.
 #[derive(Clone, Copy)]

@@ -2,7 +2,8 @@
 
 use core::arch::asm;
 
-use super::{Element, global, shared, store_singly};
+use super::{Element, store_singly};
+use crate::{global, shared};
 
 /// bfloat16, as the name of an element type; Rust has none.
 #[derive(Clone, Copy)]

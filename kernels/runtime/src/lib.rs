@@ -7,6 +7,22 @@
 //! Rule of the house: a role is a whole warp, and whatever decides its way (a poll, a cancel) is voted on by its 32 lanes,
 //! so that lanes never part. Convergent operations are LLVM intrinsics, never `asm!`, which LLVM may duplicate
 //! (`asm!` is not convergent on nvptx).
+//!
+//! Everything here is generic or `#[inline(always)]`: a kernel's crate takes it in as MIR, and no function of this crate
+//! is ever called or linked. Built for `nvptx64-nvidia-cuda` only, with one cfg: `engine`.
+
+#![no_std]
+#![feature(
+    abi_unadjusted,
+    asm_experimental_arch,
+    core_float_math,
+    f16,
+    link_llvm_intrinsics,
+    stdarch_nvptx
+)]
+// The features are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
+#![allow(internal_features)]
+#![deny(clippy::undocumented_unsafe_blocks, missing_docs, unsafe_op_in_unsafe_fn)]
 
 pub mod block;
 pub mod control;
@@ -43,6 +59,21 @@ pub use ring::{Loader, Reader, Ring, Stage};
 pub use rows::{Array, Rows, Windows};
 pub use team::Team;
 pub use tiles::Stripe;
+
+/// What every kernel's crate has once, at its top: the symbol of dynamic shared memory ([`shared`]), and a panic handler,
+/// which ends the launch with an error if the gates have let a panic through. Both belong to the crate that is compiled to PTX.
+#[macro_export]
+macro_rules! kernel_crate {
+    () => {
+        core::arch::global_asm!(".extern .shared .align 128 .b8 warpbridge_shared[];");
+
+        #[panic_handler]
+        fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+            // SAFETY: ends the launch with an error; touches nothing.
+            unsafe { core::arch::asm!("trap;", options(noreturn)) }
+        }
+    };
+}
 
 /// `a * b + c`, rounded once.
 #[inline(always)]

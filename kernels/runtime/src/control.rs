@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 
-use super::{block, warp};
+use crate::{block, warp};
 
 const CANCEL: u64 = 0;
 const STATUS: u64 = 4;

@@ -1,12 +1,12 @@
 //! Copy engine for sm_80 and later: cp.async, 16 bytes per lane (PTX ISA 9.7.9.25), completing on the stage's mbarrier.
 //!
-//! The same items as `bulk.rs`; `runtime/mod.rs` chooses one of the two.
+//! The same items as `bulk.rs`; `lib.rs` chooses one of the two.
 
 use core::arch::asm;
 
-use super::mbarrier::Barrier;
-use super::rows::Windows;
-use super::warp;
+use crate::mbarrier::Barrier;
+use crate::rows::Windows;
+use crate::warp;
 
 /// Arrivals per fill and loader lane: one by the copies when they have landed, one for the plain stores.
 pub const ARRIVALS_PER_LANE: u32 = 2;

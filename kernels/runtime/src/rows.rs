@@ -4,7 +4,7 @@
 //! outwards to 16, and a byte keeps its address modulo 16 (`skew`). At the array's own ends, where the window would
 //! stick out, up to 15 bytes are copied one by one. Both copy engines work from this description.
 
-use super::{engine, global, shared, warp};
+use crate::{engine, global, shared, warp};
 
 /// The bytes of an array argument.
 #[derive(Clone, Copy)]

@@ -37,7 +37,7 @@ pub fn index() -> u32 {
 /// Waits for the other lanes; what they wrote before is visible after.
 #[inline(always)]
 pub fn sync() {
-    // SAFETY: roles keep their lanes together (module `runtime`), so all 32 lanes come here.
+    // SAFETY: roles keep their lanes together (top of this crate), so all 32 lanes come here.
     unsafe { bar_warp_sync(ALL_LANES) }
 }
 

@@ -4,9 +4,9 @@
 
 use core::marker::PhantomData;
 
-use super::element::Element;
-use super::tile::{Affine, Share};
-use super::{global, shared};
+use crate::element::Element;
+use crate::tile::{Affine, Share};
+use crate::{global, shared};
 
 /// Bytes of a vector.
 const VECTOR: u32 = 16;

@@ -8,7 +8,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Waker};
 
-use super::{Control, engine};
+use crate::{Control, engine};
 
 /// Runs `role` to its end, or to the first await after the host has cancelled.
 ///

@@ -1,12 +1,12 @@
 //! Copy engine for sm_90 and later: bulk copies (PTX ISA 9.7.9.25), counted in bytes by the stage's mbarrier.
 //!
-//! The same items as `cp_async.rs`; `runtime/mod.rs` chooses one of the two.
+//! The same items as `cp_async.rs`; `lib.rs` chooses one of the two.
 
 use core::arch::asm;
 
-use super::mbarrier::Barrier;
-use super::rows::Windows;
-use super::warp;
+use crate::mbarrier::Barrier;
+use crate::rows::Windows;
+use crate::warp;
 
 /// Arrivals per fill and loader lane: the plain one; copies count as bytes.
 pub const ARRIVALS_PER_LANE: u32 = 1;

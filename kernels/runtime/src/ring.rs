@@ -10,10 +10,10 @@
 //!
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
-use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
-use super::row::Row;
-use super::rows::{Rows, Windows};
-use super::{Control, block, engine, shared, warp};
+use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use crate::row::Row;
+use crate::rows::{Rows, Windows};
+use crate::{Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]

@@ -3,9 +3,9 @@
 //! Small teams have many rows under way, so that one row's reductions hide behind another's arithmetic; large ones have the
 //! reach for long rows. The warps of a team bring values together through slots in shared memory and an mbarrier.
 
-use super::mbarrier::{BARRIER_BYTES, Barrier, Wait};
-use super::tile::Share;
-use super::{block, shared, warp};
+use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use crate::tile::Share;
+use crate::{block, shared, warp};
 
 const SLOT_BYTES: u32 = 4;
 

@@ -1,0 +1,235 @@
+"""Does async cost anything? Our kernels beside hand-written CUDA C++ twins with the same pipeline, and beside one-role variants.
+
+GPU:       python benchmarks/async_cost.py [--only NAME ...] [--markdown FILE]      needs CuPy and nvcc
+No GPU:    python benchmarks/async_cost.py --check                                  needs nvcc; runs all three on the CPU device
+
+Method: the twins (twins/*.cu) are compiled to PTX by nvcc, so that the driver assembles theirs and ours alike; all three
+are launched by warpbridge's bound launch. Fresh random inputs several times the L2; every runner's output is poisoned and
+checked before anything is timed. CUDA events around bursts, all runners and the copy in turn, medians; ours over twin is
+the median of the rounds' ratios. Bytes counted: each input read once, each output written once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import warpbridge as wb
+from async_cases import KERNELS, POISON, Case, Machine, Runner, gather_case, image_case, scale_case, softmax_case
+from async_sass import Facts, facts_table
+
+TWINS = Path(__file__).resolve().parent / "twins"
+NAMES = ("scale", "image_prep", "softmax", "gather_rows")
+ROUNDS = 15
+BURST = 10
+PTX_VERSION = ".version 8.0"
+MIB = 1 << 20
+
+Make = Callable[[Machine], Case]
+
+FULL: dict[str, list[Make]] = {
+    "scale": [
+        lambda m: scale_case(m, 1024 * MIB, np.float32),
+        lambda m: scale_case(m, 1024 * MIB, np.float16),
+    ],
+    "image_prep": [lambda m: image_case(m, 4096)],
+    "softmax": [
+        lambda m: softmax_case(m, 512 * MIB, 4096, np.float16),
+        lambda m: softmax_case(m, 512 * MIB, 4096, np.float32),
+        lambda m: softmax_case(m, 512 * MIB, 32_768, np.float32),
+        lambda m: softmax_case(m, 512 * MIB, 262_144, np.float32),
+    ],
+    "gather_rows": [
+        lambda m: gather_case(m, 512 * MIB, 256),
+        lambda m: gather_case(m, 512 * MIB, 1024),
+        lambda m: gather_case(m, 512 * MIB, 4096),
+        lambda m: gather_case(m, 512 * MIB, 16_384),
+    ],
+}
+
+SMALL: dict[str, list[Make]] = {
+    "scale": [lambda m: scale_case(m, 100_004, np.float32), lambda m: scale_case(m, 40_006, np.float16)],
+    "image_prep": [lambda m: image_case(m, 3, 224, 5)],
+    "softmax": [
+        lambda m: softmax_case(m, 5 * 8192, 4096, np.float16),
+        lambda m: softmax_case(m, 3 * 16384, 4096, np.float32),
+        lambda m: softmax_case(m, 131_072, 32_768, np.float32),
+        lambda m: softmax_case(m, 262_144, 65_536, np.float32),
+    ],
+    "gather_rows": [
+        lambda m: gather_case(m, 64 * 1024, 256),
+        lambda m: gather_case(m, 64 * 1024, 4096),
+        lambda m: gather_case(m, 96 * 1024, 20_480),
+    ],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="small cases on the CPU device, checked and not timed")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="these kernels")
+    parser.add_argument("--kernels", type=Path, default=KERNELS, help="directory of our manifests and PTX")
+    parser.add_argument("--nvcc", default=find("nvcc"), help="the CUDA compiler")
+    parser.add_argument("--markdown", type=Path, help="also write the tables there")
+    options = parser.parse_args()
+    if options.nvcc is None:
+        parser.error("nvcc was not found on PATH or in /usr/local/cuda/bin: name it with --nvcc")
+    with tempfile.TemporaryDirectory() as folder:
+        ptx = {name: compile_twin(options.nvcc, name, Path(folder)) for name in options.only}
+        machine = machine_for(options.check, {name: wb.load(path) for name, path in ptx.items()}, options.kernels)
+        if options.check:
+            check_all(machine, options.only)
+            return 0
+        text = header() + measure_all(machine, options.only) + "\n" + facts_of(machine, ptx, options)
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    return 0
+
+
+def find(tool: str) -> str | None:
+    return shutil.which(tool) or shutil.which(tool, path="/usr/local/cuda/bin")
+
+
+def compile_twin(nvcc: str, name: str, folder: Path) -> Path:
+    path = folder / f"{name}.ptx"
+    subprocess.run([nvcc, "-ptx", "-arch=sm_90", "-O3", "-o", path, TWINS / f"{name}.cu"], check=True)
+    # nvcc writes its own PTX version, which an older driver refuses; the twins use nothing that came after that of our kernels.
+    path.write_text(re.sub(r"^\.version .*$", PTX_VERSION, path.read_text(), count=1, flags=re.MULTILINE))
+    return path
+
+
+def machine_for(check: bool, twins: dict[str, wb.Module], kernels: Path) -> Machine:
+    if check:
+        return Machine(np, 2, twins, kernels)
+    import cupy as cp  # only where there is a GPU
+
+    count = int(cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)["multiProcessorCount"])
+    return Machine(cp, count, twins, kernels)
+
+
+def check_all(machine: Machine, names: tuple[str, ...]) -> None:
+    for name in names:
+        for make in SMALL[name]:
+            case = make(machine)
+            check(case)
+            print(f"{case.name}: ours, twin and one role agree with the reference")
+
+
+def check(case: Case) -> None:
+    """Run each runner into a poisoned output; compare samples with the reference, and all of it with ours."""
+    ours = None
+    for runner in case.runners:
+        case.out.view(np.uint8)[...] = POISON
+        runner.bound()
+        try:
+            case.check()
+            if ours is None:
+                ours = case.out.copy()
+            else:
+                compare(case, ours)
+        except AssertionError as error:
+            raise AssertionError(f"{case.name}, {runner.name} ({runner.entry}): {error}") from None
+
+
+def compare(case: Case, ours: Any) -> None:
+    bits = f"u{case.out.dtype.itemsize}"
+    if case.tolerance == 0.0:
+        assert bool((case.out.view(bits) == ours.view(bits)).all()), "differs from ours, bit by bit"
+    else:
+        off = abs(case.out - ours) <= 2 * case.tolerance * abs(ours) + 1e-7
+        assert bool(off.all()), f"differs from ours by more than {2 * case.tolerance:g}"
+
+
+def measure_all(machine: Machine, names: tuple[str, ...]) -> str:
+    import cupy as cp
+
+    lines = [
+        "| case | floor | ours | twin | ours / floor | twin / floor | ours / twin (min .. max) | one role / floor |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        for make in FULL[name]:
+            case = make(machine)
+            check(case)
+            lines.append(measure(case))
+            print(lines[-1], flush=True)
+            del case
+            cp.get_default_memory_pool().free_all_blocks()
+    return "\n".join(lines) + "\n"
+
+
+def measure(case: Case) -> str:
+    """Time the runners in turn. The floor is the time of a device-to-device copy of as many bytes."""
+    import cupy as cp
+
+    x = cp.random.standard_normal(256 * MIB, dtype=np.float32)
+    y = cp.empty_like(x)
+    stream = cp.cuda.get_current_stream()
+
+    def copy() -> None:
+        y.data.copy_from_device_async(x.data, x.nbytes, stream)
+
+    runs = {"copy": copy, **{r.name: (lambda r=r: r.bound.launch(stream)) for r in case.runners}}
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for warm in (True, *[False] * ROUNDS):
+        for name, run in runs.items():
+            seconds = burst_s(cp, run)
+            if not warm:
+                times[name].append(seconds)
+    floor = statistics.median(times["copy"]) * case.moved_bytes / (2 * x.nbytes)
+    us = {name: statistics.median(found) * 1e6 for name, found in times.items()}
+    ratios = [a / b for a, b in zip(times["ours"], times["twin"], strict=True)]
+    over = {name: value / (floor * 1e6) for name, value in us.items()}
+    return (
+        f"| {case.name} | {floor * 1e6:.1f} us | {us['ours']:.1f} us | {us['twin']:.1f} us | {over['ours']:.3f} | "
+        f"{over['twin']:.3f} | {statistics.median(ratios):.3f} ({min(ratios):.3f} .. {max(ratios):.3f}) | "
+        f"{over['one role']:.3f} |"
+    )
+
+
+def burst_s(cp: Any, run: Callable[[], None]) -> float:
+    """Seconds per launch in one burst, by events."""
+    start, end = cp.cuda.Event(), cp.cuda.Event()
+    start.record()
+    for _ in range(BURST):
+        run()
+    end.record()
+    end.synchronize()
+    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
+
+
+def facts_of(machine: Machine, ptx: dict[str, Path], options: argparse.Namespace) -> str:
+    """Registers, memory and instructions of what was timed; empty where the tools are missing."""
+    ptxas, nvdisasm = find("ptxas"), find("nvdisasm")
+    if ptxas is None or nvdisasm is None:
+        return "ptxas or nvdisasm was not found: no table of registers and instructions.\n"
+    found = Facts(ptxas, nvdisasm)
+    seen: dict[str, tuple[Path, Runner]] = {}
+    for name in options.only:
+        for make in FULL[name]:
+            case = make(machine)
+            for runner in case.runners:
+                theirs = ptx[name]
+                path = options.kernels / "ptx" / f"{name}.sm_90.ptx" if runner is case.ours else theirs
+                seen[runner.entry] = (path, runner)
+            del case
+    return facts_table(found, [(path, runner.entry, runner.name, runner.shared_bytes) for path, runner in seen.values()])
+
+
+def header() -> str:
+    from bandwidth import header as machine_header
+
+    return machine_header(ROUNDS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,14 +1,14 @@
 """The cases of async_cost.py: a bundled kernel, its twin and its one-role variant, bound to the same arrays.
 
 A case is made for an array module (CuPy on a GPU, NumPy on the CPU device) and a size; everything else about it is the
-same in both places. Outputs are poisoned by whoever runs a case. Geometry of the twins is written here, as a hand-written
-host side would have it; that of our kernels comes from their manifests.
+same in both places. Whoever runs a case poisons its output. The twins' geometry is written here, as by hand; that of
+our kernels comes from their manifests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,17 @@ Array = Any
 
 @dataclass(frozen=True)
 class Runner:
-    """One way to do a case's work: its name, the PTX entry behind it, its dynamic shared memory, and the launch."""
+    """One way to do a case's work: its name, the PTX file and entry behind it, dynamic shared memory, launch."""
 
     name: str
+    ptx: Path
     entry: str
     shared_bytes: int
-    bound: wb.Bound
+    bound: wb.Bound | None
+
+    def unbound(self) -> Runner:
+        """Let go of the arrays."""
+        return replace(self, bound=None)
 
 
 @dataclass
@@ -52,30 +57,34 @@ class Case:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where cases run: the array module, multiprocessors, the compiled twins by kernel, and a directory of our kernels."""
+    """Where cases run: array module, multiprocessors, the twins' PTX by kernel, the directory of our kernels."""
 
     xp: Any
     multiprocessors: int
-    twins: dict[str, wb.Module]
+    twins: dict[str, Path]
     kernels: Path = KERNELS
 
     def ours(self, kernel: str, entry: str, shared_bytes: int, *args: Any, **named: Any) -> Runner:
-        module = wb.load(self.kernels / "ptx" / f"{kernel}.sm_90.ptx", self.kernels / f"{kernel}.toml")
-        return Runner("ours", entry, shared_bytes, module.kernels[kernel].bind(*args, **named))
+        """Bind a kernel of ours as its manifest says; `entry` and `shared_bytes` are for the record."""
+        path = self.kernels / "ptx" / f"{kernel}.sm_90.ptx"
+        module = wb.load(path, self.kernels / f"{kernel}.toml")
+        return Runner("ours", path, entry, shared_bytes, module.kernels[kernel].bind(*args, **named))
 
     def by_hand(
         self, name: str, kernel: str, entry: str, grid: int, block: int, args: Sequence[Any], shared_bytes: int = 0
     ) -> Runner:
-        bound = self.twins[kernel].entries[entry].bind(grid, block, list(args), shared_bytes)
-        return Runner(name, entry, shared_bytes, bound)
+        """Bind an entry of the twins' PTX."""
+        path = self.twins[kernel]
+        bound = wb.load(path).entries[entry].bind(grid, block, list(args), shared_bytes)
+        return Runner(name, path, entry, shared_bytes, bound)
 
     def random(self, shape: Sequence[int], dtype: Any) -> Array:
-        """Normal deviates."""
+        """Draw normal deviates."""
         random = np.random.default_rng() if self.xp is np else self.xp.random
         return random.standard_normal(tuple(shape), dtype=np.float32).astype(dtype)
 
     def integers(self, low: int, high: int, shape: Sequence[int] | int, dtype: Any) -> Array:
-        """Uniform on ``low`` to ``high - 1``."""
+        """Draw uniformly from ``low`` to ``high - 1``."""
         random = np.random.default_rng().integers if self.xp is np else self.xp.random.randint
         return random(low, high, shape, dtype=dtype)
 
@@ -167,7 +176,9 @@ def softmax_case(machine: Machine, total_bytes: int, columns: int, dtype: Any) -
             *("twin", "softmax", f"softmax_{kind}_twin", min(rows, machine.multiprocessors), 512),
             *([x, y, rows, columns], shared),
         ),
-        machine.by_hand("one role", "softmax", f"softmax_{kind}_{way}", rows, ceil_div(block, 32) * 32, [x, y, columns]),
+        machine.by_hand(
+            "one role", "softmax", f"softmax_{kind}_{way}", rows, ceil_div(block, 32) * 32, [x, y, columns]
+        ),
         tolerance=digits,
     )
 
@@ -197,7 +208,9 @@ def gather_case(machine: Machine, total_bytes: int, row_bytes: int) -> Case:
             *("twin", "gather_rows", "gather_rows_twin", min(tiles, 2 * machine.multiprocessors), 288),
             *([*head, band, piece, pieces], shared),
         ),
-        machine.by_hand("one role", "gather_rows", "gather_rows_plain", ceil_div(count << shift, 256), 256, [*head, shift]),
+        machine.by_hand(
+            "one role", "gather_rows", "gather_rows_plain", ceil_div(count << shift, 256), 256, [*head, shift]
+        ),
     )
 
 

@@ -1,12 +1,13 @@
-"""Does async cost anything? Our kernels beside hand-written CUDA C++ twins with the same pipeline, and beside one-role variants.
+"""Does async cost anything? Our kernels beside hand-written CUDA C++ twins, and beside one-role variants.
 
-GPU:       python benchmarks/async_cost.py [--only NAME ...] [--markdown FILE]      needs CuPy and nvcc
-No GPU:    python benchmarks/async_cost.py --check                                  needs nvcc; runs all three on the CPU device
+GPU:       python benchmarks/async_cost.py [--only NAME ...] [--markdown FILE]     needs CuPy and nvcc
+No GPU:    python benchmarks/async_cost.py --check                                 needs nvcc; all on the CPU device
 
-Method: the twins (twins/*.cu) are compiled to PTX by nvcc, so that the driver assembles theirs and ours alike; all three
-are launched by warpbridge's bound launch. Fresh random inputs several times the L2; every runner's output is poisoned and
-checked before anything is timed. CUDA events around bursts, all runners and the copy in turn, medians; ours over twin is
-the median of the rounds' ratios. Bytes counted: each input read once, each output written once.
+Method: the twins (twins/*.cu) have the pipeline of our kernels. nvcc compiles them to PTX, so that the driver assembles
+theirs and ours alike; all are launched by warpbridge's bound launch. Fresh random inputs several times the L2; every
+runner's output is poisoned and checked before anything is timed. CUDA events around bursts, all runners and the copy
+in turn, medians; ours over twin is the median of the rounds' ratios. Bytes counted: each input read once, each output
+written once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import warpbridge as wb
 from async_cases import KERNELS, POISON, Case, Machine, Runner, gather_case, image_case, scale_case, softmax_case
 from async_sass import Facts, facts_table
 
@@ -84,11 +84,12 @@ def main() -> int:
         parser.error("nvcc was not found on PATH or in /usr/local/cuda/bin: name it with --nvcc")
     with tempfile.TemporaryDirectory() as folder:
         ptx = {name: compile_twin(options.nvcc, name, Path(folder)) for name in options.only}
-        machine = machine_for(options.check, {name: wb.load(path) for name, path in ptx.items()}, options.kernels)
+        machine = machine_for(options.check, ptx, options.kernels)
         if options.check:
             check_all(machine, options.only)
             return 0
-        text = header() + measure_all(machine, options.only) + "\n" + facts_of(machine, ptx, options)
+        table, seen = measure_all(machine, options.only)
+        text = header() + table + "\n" + facts_of(seen)
     print(text)
     if options.markdown:
         options.markdown.write_text(text)
@@ -102,12 +103,12 @@ def find(tool: str) -> str | None:
 def compile_twin(nvcc: str, name: str, folder: Path) -> Path:
     path = folder / f"{name}.ptx"
     subprocess.run([nvcc, "-ptx", "-arch=sm_90", "-O3", "-o", path, TWINS / f"{name}.cu"], check=True)
-    # nvcc writes its own PTX version, which an older driver refuses; the twins use nothing that came after that of our kernels.
+    # nvcc writes its own PTX version, which an older driver refuses; the twins use nothing newer than our kernels do.
     path.write_text(re.sub(r"^\.version .*$", PTX_VERSION, path.read_text(), count=1, flags=re.MULTILINE))
     return path
 
 
-def machine_for(check: bool, twins: dict[str, wb.Module], kernels: Path) -> Machine:
+def machine_for(check: bool, twins: dict[str, Path], kernels: Path) -> Machine:
     if check:
         return Machine(np, 2, twins, kernels)
     import cupy as cp  # only where there is a GPU
@@ -149,22 +150,25 @@ def compare(case: Case, ours: Any) -> None:
         assert bool(off.all()), f"differs from ours by more than {2 * case.tolerance:g}"
 
 
-def measure_all(machine: Machine, names: tuple[str, ...]) -> str:
+def measure_all(machine: Machine, names: tuple[str, ...]) -> tuple[str, dict[str, Runner]]:
+    """Give the table of times, and the runners timed by the names of their entries."""
     import cupy as cp
 
     lines = [
         "| case | floor | ours | twin | ours / floor | twin / floor | ours / twin (min .. max) | one role / floor |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    seen: dict[str, Runner] = {}
     for name in names:
         for make in FULL[name]:
             case = make(machine)
             check(case)
             lines.append(measure(case))
             print(lines[-1], flush=True)
+            seen.update({runner.entry: runner.unbound() for runner in case.runners})
             del case
             cp.get_default_memory_pool().free_all_blocks()
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n", seen
 
 
 def measure(case: Case) -> str:
@@ -207,25 +211,17 @@ def burst_s(cp: Any, run: Callable[[], None]) -> float:
     return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
 
 
-def facts_of(machine: Machine, ptx: dict[str, Path], options: argparse.Namespace) -> str:
-    """Registers, memory and instructions of what was timed; empty where the tools are missing."""
+def facts_of(seen: dict[str, Runner]) -> str:
+    """Render registers, memory and instructions of what was timed."""
     ptxas, nvdisasm = find("ptxas"), find("nvdisasm")
     if ptxas is None or nvdisasm is None:
         return "ptxas or nvdisasm was not found: no table of registers and instructions.\n"
-    found = Facts(ptxas, nvdisasm)
-    seen: dict[str, tuple[Path, Runner]] = {}
-    for name in options.only:
-        for make in FULL[name]:
-            case = make(machine)
-            for runner in case.runners:
-                theirs = ptx[name]
-                path = options.kernels / "ptx" / f"{name}.sm_90.ptx" if runner is case.ours else theirs
-                seen[runner.entry] = (path, runner)
-            del case
-    return facts_table(found, [(path, runner.entry, runner.name, runner.shared_bytes) for path, runner in seen.values()])
+    rows = [(runner.ptx, entry, runner.name, runner.shared_bytes) for entry, runner in seen.items()]
+    return facts_table(Facts(ptxas, nvdisasm), rows)
 
 
 def header() -> str:
+    """Name machine, versions and date."""
     from bandwidth import header as machine_header
 
     return machine_header(ROUNDS)

@@ -37,6 +37,7 @@ class Code:
     opcodes: Counter[str]
 
     def count(self, pattern: str) -> int:
+        """Count instructions whose opcode begins with `pattern`."""
         return sum(count for opcode, count in self.opcodes.items() if re.match(pattern, opcode))
 
 
@@ -78,7 +79,7 @@ def opcodes_by_entry(disassembly: str) -> dict[str, Counter[str]]:
 
 
 def code_of(name: str, log: str, opcodes: Counter[str]) -> Code:
-    part = log.split(f"Compiling entry function '{name}'")[1].split("Compiling entry function")[0]
+    part = log.split(f"Compiling entry function '{name}'", maxsplit=1)[1].split("Compiling", maxsplit=1)[0]
 
     def number(pattern: str) -> int:
         match = re.search(pattern, part)

@@ -61,11 +61,21 @@ def test_no_array_library_is_imported_outside_the_demo_and_the_tools(path: Path)
 def test_only_ffi_names_the_native_module_or_cffi(path: Path) -> None:
     code = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
     names = {name.split(".")[0] for name in imports(path)}
-    if path == PACKAGE / "_ffi.py":
+    if path == PACKAGE / "_ffi" / "native.py":
         assert "'warpbridge._native'" in code
     else:
         assert "_native" not in code
         assert "cffi" not in names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_of_ffi_are_imported_by_each_other_only(path: Path) -> None:
+    of_ffi = {name for name in ours(path) if name.startswith("warpbridge._ffi.")}
+    if path.parent != PACKAGE / "_ffi":
+        assert not of_ffi
+    elif path.stem != "__init__":
+        assert of_ffi <= {"warpbridge._ffi.native", "warpbridge._ffi.values"}
+        assert ours(path) - of_ffi <= {"warpbridge.buffer", "warpbridge.errors"}
 
 
 def test_importing_the_package_imports_no_array_library(run_python) -> None:

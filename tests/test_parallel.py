@@ -1,4 +1,7 @@
-"""Kernels under dask, joblib and executors, on the CPU device; the cluster of dask.distributed is in examples/."""
+"""Kernels under dask, joblib and executors, on the CPU device; the cluster of dask.distributed is in examples/.
+
+Each test imports the library that it is about: the file can be collected where only the GPU tests' libraries are.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,11 @@ import concurrent.futures
 import functools
 import inspect
 from pathlib import Path
+from typing import Any
 
-import dask
-import dask.array as da
-import joblib
 import numpy as np
 import pytest
 import warpbridge as wb
-from dask.base import tokenize
 
 HERE = Path(__file__).parent
 N = 40
@@ -25,19 +25,26 @@ def host() -> np.ndarray:
 
 
 @pytest.fixture
-def blocks(host: np.ndarray) -> da.Array:
+def blocks(host: np.ndarray) -> Any:
+    import dask.array as da
+
     return da.from_array(host, chunks=7)
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
-def test_map_blocks_runs_on_every_scheduler(blocks: da.Array, host: np.ndarray, scheduler: str) -> None:
+def test_map_blocks_runs_on_every_scheduler(blocks: Any, host: np.ndarray, scheduler: str) -> None:
+    import dask
+    import dask.array as da
+
     y = da.map_blocks(wb.kernels.scale, blocks, 2.0, 1.0)
     with dask.config.set({"multiprocessing.context": "spawn"}):
         found = y.compute(scheduler=scheduler, num_workers=2)
     np.testing.assert_array_equal(found, 2 * host + 1)
 
 
-def test_map_blocks_infers_name_and_dtype_from_the_kernel(blocks: da.Array) -> None:
+def test_map_blocks_infers_name_and_dtype_from_the_kernel(blocks: Any) -> None:
+    import dask.array as da
+
     y = da.map_blocks(wb.kernels.scale, blocks, 2.0)
     assert y.name.startswith("scale-")
     assert (y.dtype, y._meta.shape) == (np.float32, (0,))
@@ -46,6 +53,8 @@ def test_map_blocks_infers_name_and_dtype_from_the_kernel(blocks: da.Array) -> N
 
 
 def test_map_blocks_with_a_given_dtype_needs_no_inference() -> None:
+    import dask.array as da
+
     x = np.random.default_rng(5).integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     y = da.map_blocks(
@@ -67,11 +76,15 @@ def test_misaligned_input_is_copied(host: np.ndarray) -> None:
 
 
 def test_delayed_and_partial(host: np.ndarray) -> None:
+    import dask
+
     found = dask.delayed(functools.partial(wb.kernels.scale, a=2.0))(host).compute(scheduler="threads")
     np.testing.assert_array_equal(found, 2 * host)
 
 
 def test_token_is_the_same_in_every_process(run_python) -> None:
+    from dask.base import tokenize
+
     ptx = HERE.parent / "examples" / "saxpy.ptx"
     here = f"{tokenize(wb.kernels.scale)} {tokenize(wb.load(ptx).kernels['saxpy'])}\n"
     program = (
@@ -102,6 +115,8 @@ def test_thread_pool_maps_a_kernel(host: np.ndarray) -> None:
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_joblib_runs_a_kernel(host: np.ndarray, backend: str) -> None:
+    import joblib
+
     found = joblib.Parallel(2, backend)(joblib.delayed(wb.kernels.scale)(host, float(a)) for a in range(4))
     for a, y in enumerate(found):
         np.testing.assert_array_equal(y, a * host)

@@ -1,6 +1,6 @@
 """What an adapter makes of an array: the facts a launch needs, and how to make an output of the same library.
 
-Knows no array library and nothing native; `adapters/` fill these values in, `_ffi.py` hands them to the native core.
+Knows no array library and nothing native; `adapters/` fill these values in, `_ffi` hands them to the native core.
 Strides count elements, as DLPack's do; the pointer already includes any byte offset.
 """
 

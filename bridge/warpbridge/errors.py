@@ -1,7 +1,7 @@
 """The exceptions of warpbridge, one class per kind of failure.
 
 Every text says what was found, then what was expected, then what to do. The same facts are attributes of the exception,
-so that a program need not parse the text. This module imports nothing of warpbridge; `_ffi.py` turns the native core's
+so that a program need not parse the text. This module imports nothing of warpbridge; `_ffi` turns the native core's
 status codes into these classes.
 """
 

@@ -1,0 +1,38 @@
+"""Learned calls: the functions of the native core that repeat a checked call (`ffi/src/python`)."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from .native import Handle, ffi, lib
+
+
+def can_learn() -> bool:
+    """Whether this interpreter exports what `caller` needs."""
+    return bool(lib.wb_python_available())
+
+
+def _caller_function() -> Any:
+    """Return `wb_python_caller` for calls that keep the GIL, which cffi's do not."""
+    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "wb_python_caller")))
+    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.py_object)(address)
+
+
+_caller = _caller_function()
+
+
+def caller(blocking: bool, owner: object) -> tuple[Any, Any]:
+    """Return a function that repeats checked launches, and the state that the owner must keep for it."""
+    function, state = _caller(int(blocking), owner)
+    return function, state
+
+
+def address_of(handle: Handle) -> int:
+    """Return a handle's address."""
+    return int(ffi.cast("uintptr_t", handle))
+
+
+def adopt_pending(address: int) -> Handle:
+    """Take over a tracked launch that the native core began."""
+    return ffi.gc(ffi.cast("wb_pending *", address), lib.wb_pending_free)

@@ -8,27 +8,36 @@ Usage::
     python kernels/build.py --check --no-rebuild # gate the committed PTX and compare the sources' hash
     python kernels/build.py --check --rebuild=auto # rebuild if there is a suitable rustc
 
-Here: finding the tools, running rustc, and the order of the steps. What the PTX text must look like is in
-``ptxtext.py``, what is refused in ``gates.py``. Needs Python 3.11, a rustc with the sources of ``core``, and ptxas.
+Here: which kernels there are, and the order of the steps. The steps themselves are the kit's, which builds everybody's kernels
+(``bridge/warpbridge/kit``): ``compiler.py`` runs rustc, ``ptxtext.py`` finishes the text, ``gates.py`` refuses. Needs
+Python 3.11, a rustc with the sources of ``core``, and ptxas.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-
-import gates
-import ptxtext
-from gates import BuildError
+from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
+
+if TYPE_CHECKING:
+    from warpbridge.kit import compiler, gates, ptxtext
+    from warpbridge.kit.compiler import Rustc, Variant
+    from warpbridge.kit.gates import BuildError
+else:
+    # This repository's kit, without the package around it: there may be no native library yet.
+    sys.path.append(str(HERE.parent / "bridge" / "warpbridge"))
+    from kit import compiler, gates, ptxtext
+    from kit.compiler import Rustc, Variant
+    from kit.gates import BuildError
+
+VARIANTS = compiler.VARIANTS
+find_rustc, compile_core = compiler.find_rustc, compiler.compile_core
 KERNELS = (
     "scale",
     "image_prep",
@@ -43,48 +52,6 @@ KERNELS = (
     "gather_rows",
     "deadlock_demo",
 )
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One architecture that PTX is built for: its copy engine, and what ptxas must accept it for."""
-
-    arch: str
-    engine: str
-    assembled_for: tuple[str, ...]
-
-
-VARIANTS = (
-    Variant("sm_80", "cp_async", ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")),
-    Variant("sm_90", "bulk", ("sm_90", "sm_100", "sm_120")),
-)
-
-# Common to `core` and the kernels. JumpThreading copies barriers (rust-lang/rust#149637, fixed in 1.97).
-CODEGEN_FLAGS = (
-    *("--edition", "2024", "--crate-type", "lib", "--target", "nvptx64-nvidia-cuda"),
-    *("-C", "opt-level=3", "-C", "panic=abort", "-C", "codegen-units=1"),
-    *("-Z", "mir-enable-passes=-JumpThreading"),
-)
-# LLVM would peel the executor's first poll off, and with it a second copy of the role; and SimplifyCFG, which folds the
-# state machines (LLVM has no jump threading for divergent targets), would leave those of long roles.
-KERNEL_FLAGS = (
-    *("-C", "llvm-args=-unroll-peel-max-count=0"),
-    *("-C", "llvm-args=-max-jump-threading-live-blocks=1000"),
-    *("-D", "warnings"),
-)
-
-EMPTY_CRATE = (
-    "#![feature(compiler_builtins, no_core)]\n#![allow(internal_features)]\n#![compiler_builtins]\n#![no_core]\n"
-)
-
-
-@dataclass(frozen=True)
-class Rustc:
-    """A compiler that can build for nvptx: its path, the sources of ``core``, and its name in PTX headers."""
-
-    path: str
-    core: Path
-    name: str
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -163,25 +130,24 @@ def path_of(kernel: str, variant: Variant) -> Path:
 
 def declared(kernel: str) -> gates.Declared:
     """Return what the kernel's manifest and source declare."""
-    return gates.declared(HERE / f"{kernel}.toml")
+    return gates.declared(HERE / f"{kernel}.toml", HERE / "src" / f"{kernel}.rs")
 
 
 def source_hash(kernel: str) -> str:
     """SHA-256 of all that decides a kernel's PTX: its sources, the runtime's, this build's flags, its block."""
-    sources = [HERE / "src" / f"{kernel}.rs", *sorted((HERE / "src" / kernel).rglob("*.rs")), *runtime_sources()]
+    sources = [
+        HERE / "src" / f"{kernel}.rs",
+        *sorted((HERE / "src" / kernel).rglob("*.rs")),
+        *sorted((HERE / "runtime" / "src").rglob("*.rs")),
+    ]
     variants = [(variant.arch, variant.engine) for variant in VARIANTS]
-    settings = (CODEGEN_FLAGS, KERNEL_FLAGS, variants, ptxtext.PTX_VERSION, declared(kernel).block)
+    settings = (compiler.CODEGEN_FLAGS, compiler.KERNEL_FLAGS, variants, ptxtext.PTX_VERSION, declared(kernel).block)
     digest = hashlib.sha256(repr(settings).encode())
     for source in sources:
         digest.update(f"{source.relative_to(HERE).as_posix()}\0".encode())
         digest.update(source.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     digest.update(crate_head().encode())
     return digest.hexdigest()
-
-
-def runtime_sources() -> list[Path]:
-    """Return the sources of the runtime crate."""
-    return sorted((HERE / "runtime" / "src").rglob("*.rs"))
 
 
 def crate_head() -> str:
@@ -198,110 +164,16 @@ def compile_all(rustc: Rustc, kernels: tuple[str, ...]) -> dict[tuple[str, Varia
         return {(k, v): compile_kernel(rustc, k, v, out) for k in kernels for v in VARIANTS}
 
 
-def compile_core(rustc: Rustc, out: Path) -> None:
-    """Compile ``core`` (metadata with all MIR: no code of it is linked) and an empty ``compiler_builtins``."""
-    empty = out / "compiler_builtins.rs"
-    empty.write_text(EMPTY_CRATE, encoding="utf-8")
-    run_rustc(
-        rustc,
-        [*CODEGEN_FLAGS, "--crate-name", "compiler_builtins", "--emit", "metadata", "--out-dir", str(out), str(empty)],
-    )
-    flags = ["--cap-lints", "allow", "-Z", "always-encode-mir", "--crate-name", "core", "--emit", "metadata"]
-    run_rustc(rustc, [*CODEGEN_FLAGS, *flags, "--out-dir", str(out), str(rustc.core)])
-
-
-def compile_runtime(rustc: Rustc, variant: Variant, out: Path) -> Path:
-    """Compile the runtime for one variant, unless that was done before; return its metadata, with all its MIR."""
-    digest = hashlib.sha256(repr((rustc.name, CODEGEN_FLAGS)).encode())
-    for source in runtime_sources():
-        digest.update(source.read_bytes())
-    folder = out / f"runtime-{variant.arch}-{digest.hexdigest()[:16]}"
-    metadata = folder / "libwarpbridge_runtime.rmeta"
-    if not metadata.is_file():
-        flags = [
-            *("--crate-name", "warpbridge_runtime", "--emit", "metadata", "--out-dir", str(folder)),
-            *("-Z", "always-encode-mir", "-D", "warnings", *target_flags(variant, out)),
-        ]
-        run_rustc(rustc, [*CODEGEN_FLAGS, *flags, str(HERE / "runtime" / "src" / "lib.rs")])
-    return metadata
-
-
-def target_flags(variant: Variant, out: Path) -> list[str]:
-    """Return what the runtime and the kernels of one variant are both compiled with: target, engine, and ``core``."""
-    return [
-        *("-C", f"target-cpu={variant.arch}", "--cfg", f'engine="{variant.engine}"'),
-        *("--sysroot", str(out / "none"), "-L", str(out), "--remap-path-prefix", f"{HERE}=kernels"),
-        *("--extern", f"core={out / 'libcore.rmeta'}"),
-        *("--extern", f"compiler_builtins={out / 'libcompiler_builtins.rmeta'}"),
-    ]
-
-
 def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> str:
     """Compile one kernel for one variant into finished PTX."""
-    ptx = out / f"{kernel}.{variant.arch}.ptx"
-    flags = [
-        *("--crate-name", "warpbridge_kernels", "--emit", f"asm={ptx}", "--cfg", f'kernel="{kernel}"'),
-        *("--extern", f"warpbridge_runtime={compile_runtime(rustc, variant, out)}", *target_flags(variant, out)),
-    ]
-    run_rustc(rustc, [*CODEGEN_FLAGS, *KERNEL_FLAGS, *flags, str(HERE / "src" / "lib.rs")])
+    flags = ("--crate-name", "warpbridge_kernels", "--cfg", f'kernel="{kernel}"')
     return ptxtext.finish(
-        ptx.read_text(encoding="utf-8"),
+        compiler.compile_crate(rustc, HERE, variant, out, flags),
         f"{kernel}, {variant.arch}",
         rustc.name,
         source_hash(kernel),
         declared(kernel).block,
     )
-
-
-def find_rustc() -> Rustc:
-    """Find a rustc that is new enough and comes with the sources of ``core``: $RUSTC, Debian's, the one on the path."""
-    tried: list[str] = []
-    for candidate in rustc_candidates():
-        try:
-            facts = rustc_facts(candidate)
-            sysroot = subprocess.run(
-                [candidate, "--print", "sysroot"], capture_output=True, text=True, check=True
-            ).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        release = facts["release"]
-        version = tuple(int(part) for part in release.split("-")[0].split(".")[:2])
-        sources = [Path(sysroot) / "lib/rustlib/src/rust", Path(f"/usr/src/rustc-{release}")]
-        core = next((c for s in sources if (c := s / "library/core/src/lib.rs").is_file()), None)
-        if version < (1, 96):
-            tried.append(f"{candidate} is {release}")
-        elif core is None:
-            tried.append(f"{candidate} ({release}) has no sources of core")
-        else:
-            name = f"rustc {release} ({facts['commit-hash'][:9]}), LLVM {facts['LLVM version']}"
-            return Rustc(candidate, core, name)
-    raise BuildError(
-        f"no suitable rustc found ({'; '.join(tried) or 'none at all'}), expected 1.96 or later with the sources of "
-        "core: apt-get install rustc-web rust-web-src, or rustup toolchain install nightly --component rust-src, "
-        "or set RUSTC"
-    )
-
-
-def rustc_candidates() -> list[str]:
-    """Return compilers to try, best first: $RUSTC, Debian's, the one on the path, rustup's nightlies."""
-    home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
-    nightlies = [str(path) for path in sorted(home.glob("toolchains/nightly-*/bin/rustc"))]
-    given = os.environ.get("RUSTC")
-    return list(dict.fromkeys([*([given] if given else []), "/usr/bin/rustc", "rustc", *nightlies]))
-
-
-def rustc_facts(rustc: str) -> dict[str, str]:
-    """Return the ``key: value`` lines of ``rustc -vV``."""
-    text = subprocess.run([rustc, "-vV"], capture_output=True, text=True, check=True).stdout
-    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-
-
-def run_rustc(rustc: Rustc, arguments: list[str]) -> None:
-    """Run the compiler with unstable features allowed; a failure is an error with its output."""
-    environment = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
-    done = subprocess.run([rustc.path, *arguments], env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BuildError(f"{rustc.path} failed:\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 sys.path.insert(0, str(KERNELS))
 
 import build  # noqa: E402
-import gates  # noqa: E402
-import ptxtext  # noqa: E402
+from build import compiler, gates, ptxtext  # noqa: E402
 
 SYNC_HINT = "the compiler has copied or removed it, or the '//! sync:' line of the source is out of date"
 
@@ -99,7 +98,7 @@ def ptxas() -> str:
 @pytest.fixture(scope="module")
 def scale() -> tuple[str, gates.Declared]:
     text = (KERNELS / "ptx" / "scale.sm_90.ptx").read_text(encoding="utf-8")
-    return text, gates.declared(KERNELS / "scale.toml")
+    return text, build.declared("scale")
 
 
 @pytest.fixture
@@ -166,7 +165,7 @@ def test_a_source_without_declared_syncs_is_refused(copy: Path) -> None:
     source = copy / "src" / "scale.rs"
     source.write_text(source.read_text(encoding="utf-8").replace("//! sync:", "//! syncs"), encoding="utf-8")
     with pytest.raises(gates.BuildError) as caught:
-        gates.declared(copy / "scale.toml")
+        build.declared("scale")
     expected = "scale.rs declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'"
     assert str(caught.value) == expected
 
@@ -313,7 +312,7 @@ def old_rustc(folder: Path) -> Path:
 @pytest.fixture
 def only_old_rustc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     rustc = str(old_rustc(tmp_path))
-    monkeypatch.setattr(build, "rustc_candidates", lambda: [rustc])
+    monkeypatch.setattr(compiler, "rustc_candidates", lambda: [rustc])
     return (
         f"no suitable rustc found ({rustc} is 1.85.0), expected 1.96 or later with the sources of core: "
         "apt-get install rustc-web rust-web-src, or rustup toolchain install nightly --component rust-src, or set RUSTC"

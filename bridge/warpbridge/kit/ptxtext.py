@@ -1,6 +1,6 @@
 """From the compiler's PTX to the PTX that is shipped: header, version, launch bounds, nothing that is not needed.
 
-Text in, text out; running tools is in ``build.py``, refusing things in ``gates.py``.
+Text in, text out; running tools is in ``compiler.py``, refusing things in ``gates.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a kernel's PTX must pass before it ships. Each gate returns its complaints, found first, then expected.
 
-The gates know PTX text, manifests and ptxas; compiling is in ``build.py``. kernels/README.md says why each gate exists.
+The gates know PTX text, manifests and ptxas; compiling is in ``compiler.py``. kernels/README.md says why each gate
+exists.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import ptxtext
+from . import ptxtext
 
 
 class BuildError(Exception):
@@ -39,14 +40,13 @@ class Declared:
         return self.syncs.get(entry, self.syncs.get("", Counter()))
 
 
-def declared(manifest: Path) -> Declared:
+def declared(manifest: Path, source: Path) -> Declared:
     """Read what the manifest and the ``//! sync:`` lines of the kernel's source declare."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:
         entries.setdefault(Path(variant["ptx"]).name, set()).add(variant["entry"])
     block = table["launch"]["block"]
-    source = manifest.parent / "src" / f"{manifest.stem}.rs"
     syncs = read_syncs(source.read_text(encoding="utf-8"))
     if not syncs:
         raise BuildError(

@@ -8,8 +8,8 @@ Usage::
     python kernels/build.py --check --no-rebuild # gate the committed PTX and compare the sources' hash
     python kernels/build.py --check --rebuild=auto # rebuild if there is a suitable rustc
 
-Here: which kernels there are, and the order of the steps. The steps themselves are the kit's, which builds everybody's kernels
-(``bridge/warpbridge/kit``): ``compiler.py`` runs rustc, ``ptxtext.py`` finishes the text, ``gates.py`` refuses. Needs
+Here: which kernels there are, and the order of the steps. The steps are the kit's (``bridge/warpbridge/kit``), which
+builds everybody's kernels: ``compiler.py`` runs rustc, ``ptxtext.py`` finishes the text, ``gates.py`` refuses. Needs
 Python 3.11, a rustc with the sources of ``core``, and ptxas.
 """
 
@@ -36,8 +36,7 @@ else:
     from kit.compiler import Rustc, Variant
     from kit.gates import BuildError
 
-VARIANTS = compiler.VARIANTS
-find_rustc, compile_core = compiler.find_rustc, compiler.compile_core
+VARIANTS, find_rustc, compile_core = compiler.VARIANTS, compiler.find_rustc, compiler.compile_core
 KERNELS = (
     "scale",
     "image_prep",

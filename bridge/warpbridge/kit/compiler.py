@@ -1,8 +1,8 @@
 """Compiling a kernel's crate: finding a rustc that can, then ``core``, the runtime and the crate itself, to PTX text.
 
 Nothing is linked: ``core`` and the runtime are metadata with all their MIR, and the crate's one codegen unit takes in
-what it uses (docs/adr/0012). What becomes of the text is in ``ptxtext.py``, what is refused in ``gates.py``. This folder
-needs nothing of the package around it, so that warpbridge's own kernels are built before there is a native library.
+what it uses (docs/adr/0012). What becomes of the text is in ``ptxtext.py``, what is refused in ``gates.py``. This
+folder needs nothing of the package around it, so that warpbridge's own kernels are built before there is a native library.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ pub trait Element: Copy {
     /// Its size.
     const BYTES: u32;
 
+    /// A word of elements that all have this value, which the type can hold.
+    fn splat(value: f32) -> u32;
+
     /// Applies `f` to each of the elements packed into 16 bytes.
     fn map_v4(packed: [u32; 4], f: impl Fn(f32) -> f32) -> [u32; 4];
 
@@ -56,6 +59,11 @@ pub trait Element: Copy {
 
 impl Element for f32 {
     const BYTES: u32 = 4;
+
+    #[inline(always)]
+    fn splat(value: f32) -> u32 {
+        value.to_bits()
+    }
 
     #[inline(always)]
     fn map_v4(packed: [u32; 4], f: impl Fn(f32) -> f32) -> [u32; 4] {

@@ -156,9 +156,9 @@ pub unsafe fn map_row<T: Element, const STAGES: u32, const BYTES: u32, const TIL
         span.begin
     };
     // SAFETY: callers of these stay below `end`, so inside the span.
-    let load = |offset: u32| unsafe { (shared::load_v4(row.address(offset)), affine.load_v4(offset)) };
+    let load = |offset: u32| unsafe { (shared::load_v4(row.address(offset)), affine.load_v4::<T>(offset)) };
     let store = |offset: u32, (packed, (weights, biases)): ([u32; 4], ([u32; 4], [u32; 4]))| {
-        let results = T::map3_v4(packed, weights, biases, |x, w, b| affine.apply(f(x), w, b));
+        let results = T::map3_v4(packed, weights, biases, |x, w, b| Affine::apply(f(x), w, b));
         // SAFETY: as above.
         unsafe { global::store_v4(to + u64::from(offset), results) };
     };
@@ -176,18 +176,10 @@ pub unsafe fn map_row<T: Element, const STAGES: u32, const BYTES: u32, const TIL
     let mut offset = end + share.thread * T::BYTES;
     while offset < span.end {
         let at = u64::from(offset);
-        // SAFETY: below the span's end, so inside; and only where there is an array.
-        let other = |array: u64| {
-            if array == 0 {
-                0.0
-            } else {
-                unsafe { T::load_global(array + at) }
-            }
-        };
-        // SAFETY: below the span's end.
-        let value = f(unsafe { T::load_shared(row.address(offset)) });
+        // SAFETY: below the span's end, so inside.
+        let (value, (weight, bias)) = unsafe { (f(T::load_shared(row.address(offset))), affine.load::<T>(at)) };
         // SAFETY: as above.
-        unsafe { T::store_global(to + at, affine.apply(value, other(affine.weight), other(affine.bias))) };
+        unsafe { T::store_global(to + at, Affine::apply(value, weight, bias)) };
         offset += share.threads * T::BYTES;
     }
 }

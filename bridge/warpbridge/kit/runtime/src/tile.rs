@@ -121,32 +121,47 @@ pub struct Affine {
 impl Affine {
     /// Neither.
     pub const NONE: Self = Self { weight: 0, bias: 0 };
+    const NO_WEIGHT: f32 = 1.0;
+    /// Not +0, which would turn -0 into it.
+    const NO_BIAS: f32 = -0.0;
 
-    /// 16 bytes of both, and whether they are there.
+    /// 16 bytes of both; of one that is missing, what changes nothing.
     ///
     /// # Safety
     /// As [`global::load_v4`], `bytes` behind the addresses that are not 0.
     #[inline(always)]
-    pub unsafe fn load_v4(self, bytes: u32) -> ([u32; 4], [u32; 4]) {
-        let load = |address: u64| {
+    pub unsafe fn load_v4<T: Element>(self, bytes: u32) -> ([u32; 4], [u32; 4]) {
+        let load = |address: u64, missing: f32| {
             if address == 0 {
-                [0; 4]
+                [T::splat(missing); 4]
             } else {
                 // SAFETY: the caller's promise.
                 unsafe { global::load_v4(address + u64::from(bytes)) }
             }
         };
-        (load(self.weight), load(self.bias))
+        (load(self.weight, Self::NO_WEIGHT), load(self.bias, Self::NO_BIAS))
     }
 
-    /// `value * weight + bias`, rounded once; without the part that is missing.
+    /// One element of both, `bytes` behind their starts; of one that is missing, what changes nothing.
+    ///
+    /// # Safety
+    /// As [`Element::load_global`], at the addresses that are not 0.
     #[inline(always)]
-    pub fn apply(self, value: f32, weight: f32, bias: f32) -> f32 {
-        match (self.weight != 0, self.bias != 0) {
-            (true, true) => fma(value, weight, bias),
-            (true, false) => value * weight,
-            (false, true) => value + bias,
-            (false, false) => value,
-        }
+    pub unsafe fn load<T: Element>(self, bytes: u64) -> (f32, f32) {
+        let load = |address: u64, missing: f32| {
+            if address == 0 {
+                missing
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { T::load_global(address + bytes) }
+            }
+        };
+        (load(self.weight, Self::NO_WEIGHT), load(self.bias, Self::NO_BIAS))
+    }
+
+    /// `value * weight + bias`, rounded once. No test of what is there: one per element would cost more than the arithmetic.
+    #[inline(always)]
+    pub fn apply(value: f32, weight: f32, bias: f32) -> f32 {
+        fma(value, weight, bias)
     }
 }

@@ -12,10 +12,6 @@ rounds' own ratios. Every row's result is checked before anything is timed.
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib
-import importlib.metadata
-import platform
 import resource
 import statistics
 import sys
@@ -26,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import warpbridge as wb
 from launch_peers import PEERS
 from launch_ptx import BLOCK, COUNT, adder
+from places import Cpu, Gpu, title
 
 ROUNDS = 21
 BURSTS = {False: 256, True: 100}
@@ -71,56 +67,6 @@ def main() -> int:
     return 0
 
 
-class Cpu:
-    """The CPU device with NumPy arrays."""
-
-    name = "cpu"
-
-    def __init__(self) -> None:
-        self.stream: Any = wb.device("cpu").stream()
-
-    def arrays(self, count: int) -> dict[str, list[Any]]:
-        """Return arrays by library."""
-        rng = np.random.default_rng(1)
-        return {"NumPy": [rng.standard_normal(COUNT, dtype=np.float32) for _ in range(count)]}
-
-    def host(self, array: Any) -> np.ndarray:
-        """Return an array's values."""
-        return np.asarray(array)
-
-    def synchronize(self) -> None:
-        """Wait for the stream."""
-        self.stream.synchronize()
-
-
-class Gpu:
-    """The first GPU, with the arrays of each library that is there."""
-
-    name = "cuda:0"
-
-    def __init__(self) -> None:
-        self.cupy = importlib.import_module("cupy")
-        self.stream: Any = self.cupy.cuda.Stream(non_blocking=True)
-        self.stream.use()
-
-    def arrays(self, count: int) -> dict[str, list[Any]]:
-        """Return arrays by library; PyTorch's only where it is installed."""
-        found = {"CuPy": [self.cupy.random.standard_normal(COUNT, dtype="f4") for _ in range(count)]}
-        try:
-            torch = importlib.import_module("torch")
-        except ImportError:
-            return found
-        return {**found, "torch": [torch.randn(COUNT, device="cuda:0") for _ in range(count)]}
-
-    def host(self, array: Any) -> np.ndarray:
-        """Return an array's values."""
-        return array.get() if hasattr(array, "get") else array.cpu().numpy()
-
-    def synchronize(self) -> None:
-        """Wait for the stream."""
-        self.stream.synchronize()
-
-
 def looped(call: Callable[[], Any], place: Any) -> Callable[[int], float]:
     """Return a burst of a Python call."""
 
@@ -137,7 +83,7 @@ def looped(call: Callable[[], Any], place: Any) -> Callable[[int], float]:
 
 def ours(place: Any) -> Iterator[Row]:
     """Yield the floors and our own rows; each call's result is checked."""
-    for number, (library, arrays) in enumerate(place.arrays(MORE_ARRAYS).items()):
+    for number, (library, arrays) in enumerate(place.arrays(MORE_ARRAYS, COUNT).items()):
         for count in (3, MORE_ARRAYS):
             kernel, used = adder(count), arrays[:count]
             check(place, kernel, used)
@@ -224,27 +170,19 @@ def per_array(rows: list[Row]) -> str:
 
 def header(place: Any) -> str:
     """Say where and when."""
-    device = wb.device(place.name)
-    driver = f", driver {device.driver}" if device.driver else ""
-    names = ["warpbridge", "numpy"] + ([] if place.name == "cpu" else ["cupy-cuda13x", "torch", "triton", "cuda-core"])
-    versions = [f"{name} {version(name)}" for name in names if version(name)]
-    return (
-        f"# Launch cost on {device.name}{driver}\n\n{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}, "
-        f"Python {platform.python_version()}, {', '.join(versions)}. Three float32 arrays of {COUNT} elements, "
-        f"blocks of {BLOCK}. Made by `benchmarks/launch.py`; medians, interleaved rounds.\n\n"
+    names = [] if place.name == "cpu" else ["cupy-cuda13x", "torch", "triton", "cuda-core"]
+    return title(
+        "Launch cost",
+        place,
+        names,
+        f"Three float32 arrays of {COUNT} elements, blocks of {BLOCK}. Made by `benchmarks/launch.py`; medians, "
+        "interleaved rounds.",
     )
-
-
-def version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def growth(place: Any, count: int) -> str:
     """Launch so many times, half of them unbound, and return how much memory came along."""
-    _, arrays = next(iter(place.arrays(3).items()))
+    _, arrays = next(iter(place.arrays(3, COUNT).items()))
     kernel = adder(3)
     bound = kernel.bind(*arrays[:-1], out=arrays[-1])
     call = call_of(kernel.launch, arrays, place)

@@ -18,9 +18,9 @@ GRID = -(-COUNT // BLOCK)
 
 def cupy_raw_kernel(place: Any) -> Found:
     """CuPy RawKernel."""
-    a, b, y = place.arrays(3)["CuPy"]
+    a, b, y = place.arrays(3, COUNT)["CuPy"]
     path = _file("adder.ptx", ptx(2))
-    kernel = place.cupy.RawModule(path=path).get_function("adder")
+    kernel = place.library.RawModule(path=path).get_function("adder")
     arguments = (a, b, y, np.uint64(COUNT))
     grid, block = (GRID,), (BLOCK,)
     kernel(grid, block, arguments)
@@ -42,7 +42,7 @@ def cuda_core(place: Any) -> Found:
     stream = core.Stream.from_handle(place.stream.ptr)
     kernel = core.ObjectCode.from_ptx(ptx(2).encode()).get_kernel("adder")
     config = core.LaunchConfig(grid=GRID, block=BLOCK)
-    a, b, y = place.arrays(3)["CuPy"]
+    a, b, y = place.arrays(3, COUNT)["CuPy"]
     pointers = [array.data.ptr for array in (a, b, y)]
     length, launch = np.uint64(COUNT), core.launch
     launch(stream, config, kernel, *pointers, length)
@@ -59,7 +59,7 @@ def cuda_core(place: Any) -> Found:
 def torch_add(place: Any) -> Found:
     """PyTorch."""
     torch = importlib.import_module("torch")
-    a, b, y = place.arrays(3)["torch"]
+    a, b, y = place.arrays(3, COUNT)["torch"]
     stream = torch.cuda.ExternalStream(place.stream.ptr)
     torch.cuda.set_stream(stream)
     add = torch.add
@@ -74,7 +74,7 @@ def triton_kernel(place: Any) -> Found:
     triton = importlib.import_module("triton")
     kernel = triton.jit(importlib.import_module("launch_triton").adder)
     torch = importlib.import_module("torch")
-    a, b, y = place.arrays(3)["torch"]
+    a, b, y = place.arrays(3, COUNT)["torch"]
     stream = torch.cuda.ExternalStream(place.stream.ptr)
     torch.cuda.set_stream(stream)
     kernel[(GRID,)](a, b, y, COUNT, BLOCK=BLOCK)
@@ -87,7 +87,7 @@ def tvm_ffi(place: Any) -> Found:
     """tvm-ffi: its call of a function that does nothing, because a function that launches would need a compiler."""
     ffi = importlib.import_module("tvm_ffi")
     nothing = ffi.get_global_func("testing.nop")
-    a, b, y = place.arrays(3)["torch"]
+    a, b, y = place.arrays(3, COUNT)["torch"]
     nothing(a, b, y, COUNT)
     yield "tvm-ffi with three torch tensors, launching nothing", False, lambda: nothing(a, b, y, COUNT)
 

@@ -42,6 +42,23 @@ def test_launch_shows_that_memory_does_not_grow() -> None:
     assert int(found[1]) < 2000
 
 
+def test_callbacks_shows_a_latency_for_each_scene() -> None:
+    rows = [
+        line.split("|")[1:-1] for line in run("callbacks.py", "--cpu", "--tries", "3").splitlines() if line[:1] == "|"
+    ]
+    assert [row[0].strip() for row in rows[2:]] == ["idle", "8 threads in NumPy", "8 threads in Python code"]
+    assert all(int(row[1]) > 0 and -50 < float(row[2]) <= float(row[4]) for row in rows[2:])
+
+
+def test_cancel_stops_launches_and_compares_them_with_unwatched_ones() -> None:
+    lines = run("cancel.py", "--cpu", "--tries", "8", "--rounds", "2", "--only", "scale", "rms").splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line[:1] == "|"]
+    names = [row[0].strip() for row in rows]
+    assert names[:2] == ["scale", "rms_norm"]
+    assert all(0 < int(row[1]) <= 8 and float(row[6]) > 0 < float(row[7]) for row in rows[:2])
+    assert re.fullmatch(r"All kernels: ended within \d+ us \(p99\), \d+ us \(most\)\.", lines[-2])
+
+
 def test_short_soak_leaves_memory_handles_and_threads_where_they_were() -> None:
     lines = run("soak.py", "--cpu", "--seconds", "10").splitlines()
     assert lines[-1] == "grown: nothing"

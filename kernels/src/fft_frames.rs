@@ -97,20 +97,26 @@ async fn compute<S: Sample>(mut ring: Reader<STAGES, STAGE>, job: Job) {
             let from = stage + rows.slot(row) + rows.skew(row);
             let number = u64::from(tile.frame + row) * u64::from(job.length) + u64::from(tile.sample);
             let to = job.y + number * u64::from(NUMBER);
-            let mut pair = walk.item;
+            let line = Line {
+                from,
+                window,
+                to,
+                scale: job.scale,
+            };
+            let (mut pair, step) = (walk.item, walk.item_step);
+            while line.is_aligned::<S>() && 2 * (pair + step) + 1 < tile.samples {
+                // SAFETY: samples of the tile.
+                let (a, b) = unsafe { (line.pair::<S>(pair), line.pair::<S>(pair + step)) };
+                // SAFETY: their places in y.
+                unsafe { global::store_v4(line.place(2 * pair), a) };
+                // SAFETY: as above.
+                unsafe { global::store_v4(line.place(2 * (pair + step)), b) };
+                pair += 2 * step;
+            }
             while pair < pairs {
-                let sample = pair * 2;
-                let [a, b] = weigh::<S>(from, window, sample, job.scale);
-                let to = to + u64::from(sample * NUMBER);
-                if sample + 1 < tile.samples {
-                    let [c, d] = weigh::<S>(from, window, sample + 1, job.scale);
-                    // SAFETY: two numbers of y.
-                    unsafe { store_pair(to, [a, b, c, d]) };
-                } else {
-                    // SAFETY: a number of y.
-                    unsafe { global::store_v2(to, [a, b]) };
-                }
-                pair += walk.item_step;
+                // SAFETY: samples of the tile, and their places in y.
+                unsafe { line.singly::<S>(pair, tile.samples) };
+                pair += step;
             }
             row += walk.row_step;
         }
@@ -118,32 +124,91 @@ async fn compute<S: Sample>(mut ring: Reader<STAGES, STAGE>, job: Job) {
     }
 }
 
-/// Both parts of a sample times its weight, as bits.
-#[inline(always)]
-fn weigh<S: Sample>(from: u32, window: u64, sample: u32, scale: f32) -> [u32; 2] {
-    // SAFETY: a sample of the tile, and its weight.
-    let (parts, weight) = unsafe {
-        (
-            S::load(from + sample * S::BYTES),
-            f32::from_bits(global::load_u32(window + u64::from(sample) * 4)),
-        )
-    };
-    let factor = weight * scale;
-    [(parts[0] * factor).to_bits(), (parts[1] * factor).to_bits()]
+/// What of a frame lies in one tile: where its samples and weights are, and where they go.
+#[derive(Clone, Copy)]
+struct Line {
+    from: u32,
+    window: u64,
+    to: u64,
+    scale: f32,
 }
 
-/// # Safety
-/// As [`global::store_v2`], for 16 bytes.
-#[inline(always)]
-unsafe fn store_pair(to: u64, [a, b, c, d]: [u32; 4]) {
-    if to % 16 == 0 {
+impl Line {
+    /// Whether pairs of samples, of weights and of results are at multiples of their sizes.
+    #[inline(always)]
+    fn is_aligned<S: Sample>(&self) -> bool {
+        self.from % (2 * S::BYTES) == 0 && self.window % 8 == 0 && self.to % 16 == 0
+    }
+
+    #[inline(always)]
+    fn place(&self, sample: u32) -> u64 {
+        self.to + u64::from(sample * NUMBER)
+    }
+
+    /// Two samples times their weights, as bits.
+    ///
+    /// # Safety
+    /// The line is aligned, and has both.
+    #[inline(always)]
+    unsafe fn pair<S: Sample>(&self, pair: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        let ([a, b, c, d], weights) = unsafe {
+            (
+                S::load_pair(self.from + 2 * pair * S::BYTES),
+                global::load_u64(self.window + u64::from(8 * pair)),
+            )
+        };
+        let weight = |bits: u64| f32::from_bits(bits as u32) * self.scale;
+        let (v, w) = (weight(weights), weight(weights >> 32));
+        [
+            (a * v).to_bits(),
+            (b * v).to_bits(),
+            (c * w).to_bits(),
+            (d * w).to_bits(),
+        ]
+    }
+
+    /// As `pair`, at any alignment and one sample at a time.
+    ///
+    /// # Safety
+    /// The line has the sample.
+    #[inline(always)]
+    unsafe fn one<S: Sample>(&self, sample: u32) -> [u32; 2] {
+        // SAFETY: the caller's promise.
+        let ([a, b], weight) = unsafe {
+            (
+                S::load(self.from + sample * S::BYTES),
+                global::load_u32(self.window + u64::from(sample * 4)),
+            )
+        };
+        let weight = f32::from_bits(weight) * self.scale;
+        [(a * weight).to_bits(), (b * weight).to_bits()]
+    }
+
+    /// Does a pair, or half of it where the line ends, at any alignment.
+    ///
+    /// # Safety
+    /// The line has `samples` samples, and the pair's first is one of them.
+    #[inline(always)]
+    unsafe fn singly<S: Sample>(&self, pair: u32, samples: u32) {
+        let (sample, to) = (2 * pair, self.place(2 * pair));
+        // SAFETY: the caller's promise.
+        let [a, b] = unsafe { self.one::<S>(sample) };
+        if sample + 1 == samples {
+            // SAFETY: the sample's place.
+            return unsafe { global::store_v2(to, [a, b]) };
+        }
         // SAFETY: the caller's promise, and the test above.
-        unsafe { global::store_v4(to, [a, b, c, d]) };
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { global::store_v2(to, [a, b]) };
-        // SAFETY: the caller's promise.
-        unsafe { global::store_v2(to + 8, [c, d]) };
+        let [c, d] = unsafe { self.one::<S>(sample + 1) };
+        if to % 16 == 0 {
+            // SAFETY: both samples' places.
+            unsafe { global::store_v4(to, [a, b, c, d]) };
+        } else {
+            // SAFETY: as above.
+            unsafe { global::store_v2(to, [a, b]) };
+            // SAFETY: as above.
+            unsafe { global::store_v2(to + 8, [c, d]) };
+        }
     }
 }
 
@@ -156,6 +221,12 @@ trait Sample {
     /// # Safety
     /// As [`shared::load_u8`], for a whole sample at a multiple of its parts' size.
     unsafe fn load(from: u32) -> [f32; 2];
+
+    /// Two samples at once.
+    ///
+    /// # Safety
+    /// As `load`, for both, at a multiple of their size together.
+    unsafe fn load_pair(from: u32) -> [f32; 4];
 }
 
 /// Pairs of int8.
@@ -173,6 +244,14 @@ impl Sample for Pair8 {
                 shared::load_u8(from + 1) as i8 as f32,
             ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn load_pair(from: u32) -> [f32; 4] {
+        // SAFETY: the caller's promise.
+        let word = unsafe { shared::load_u32(from) };
+        let part = |shift: u32| (word >> shift) as i8 as f32;
+        [part(0), part(8), part(16), part(24)]
     }
 }
 
@@ -192,6 +271,14 @@ impl Sample for Pair16 {
             ]
         }
     }
+
+    #[inline(always)]
+    unsafe fn load_pair(from: u32) -> [f32; 4] {
+        // SAFETY: the caller's promise.
+        let [a, b] = unsafe { shared::load_v2(from) };
+        let part = |bits: u32| bits as i16 as f32;
+        [part(a), part(a >> 16), part(b), part(b >> 16)]
+    }
 }
 
 impl Sample for f32 {
@@ -201,6 +288,13 @@ impl Sample for f32 {
     unsafe fn load(from: u32) -> [f32; 2] {
         // SAFETY: the caller's promise.
         [f32::from_bits(unsafe { shared::load_u32(from) }), 0.0]
+    }
+
+    #[inline(always)]
+    unsafe fn load_pair(from: u32) -> [f32; 4] {
+        // SAFETY: the caller's promise.
+        let [a, b] = unsafe { shared::load_v2(from) };
+        [f32::from_bits(a), 0.0, f32::from_bits(b), 0.0]
     }
 }
 

@@ -34,6 +34,7 @@ from .settings import cpu
 from .stream import Stream
 from .tensor_map import tensor_map
 from .trace import Trace
+from .view import View
 
 __version__ = _version()
 
@@ -59,6 +60,7 @@ __all__ = [
     "Stream",
     "TensorMap",
     "Trace",
+    "View",
     "WarpbridgeError",
     "cpu",
     "device",

@@ -69,8 +69,7 @@ class _Own:
         letter = _LETTERS.get(array.dtype)
         if letter is None:
             raise ArgumentError(f"{array!r} holds no numbers that Python reads; pass a tuple of numbers")
-        array._wait()
-        return [float(number) for (number,) in struct.iter_unpack(f"={letter}", array._bytes())]
+        return [float(number) for (number,) in struct.iter_unpack(f"={letter}", array.tobytes())]
 
 
 LIBRARY = _Own()
@@ -94,14 +93,22 @@ class Array:
         Whether it is host memory that GPUs reach.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: DType, device: Device, pinned: bool) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: DType,
+        device: Device,
+        pinned: bool,
+        memory: tuple[_ffi.Handle, int] | None = None,
+    ) -> None:
         self.shape = shape
         self.dtype = dtype.name
         self.device = device
         self.pinned = pinned
         self._dtype = dtype
-        self._place = _pinning_device() if pinned else device
-        self._memory, self._address = _ffi.memory_new(self._place.index, self.nbytes, pinned)
+        if memory is None:
+            memory = _ffi.memory_new((_pinning_device() if pinned else device).index, self.nbytes, pinned)
+        self._memory, self._address = memory
         # Streams to wait for before the array is read, with their owners: on the CPU those that launches went to; on a
         # GPU one of the array's own that waits for them, because theirs may be gone by then.
         self._uses: dict[int, tuple[Any]] = {}

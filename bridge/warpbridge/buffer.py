@@ -109,6 +109,40 @@ class Library(Protocol):
         ...
 
 
+class HandOver(Protocol):
+    """What a launch asks of an array whose bytes another API uses too (`view.py` has the only one).
+
+    The order of calls: `begin`, the launch, then `end` when it has ended, or `queued` where nobody will tell.
+    """
+
+    @property
+    def needs_end(self) -> bool:
+        """Whether a stream-ordered launch is to be followed to its end: something must be done there."""
+        ...
+
+    @property
+    def copies(self) -> bool:
+        """Whether the other API's bytes are copied, so that a captured launch would miss them."""
+        ...
+
+    @property
+    def uses(self) -> tuple[bool, bool]:
+        """Whether it can be read and written, for launches that do not say which they do."""
+        ...
+
+    def allow(self, reads: bool, writes: bool) -> None:
+        """Raise ArgumentError where the array cannot be read, or written, by kernels."""
+
+    def begin(self, stream: int, reads: bool, writes: bool) -> None:
+        """Make the bytes safe to use by what is queued on `stream` from here on."""
+
+    def queued(self, stream: int, writes: bool) -> None:
+        """Take note of a launch that is on its stream."""
+
+    def end(self, writes: bool, failed: bool) -> None:
+        """Make what an ended launch wrote visible to the other API."""
+
+
 @dataclass(slots=True, eq=False)  # not frozen: that would triple the cost of making one
 class Buffer:
     """A claimed array; nothing changes it.
@@ -135,6 +169,8 @@ class Buffer:
         For arrays that come with a stream of their own, on CUDA devices: called with the stream of each launch before
         it is queued, and makes the memory safe there, or returns streams that the launch is to wait for, and that are
         to wait for the launch. None: the library's current stream counts.
+    hand_over
+        For arrays whose bytes another API uses too; asked around each launch.
     """
 
     pointer: int
@@ -147,6 +183,7 @@ class Buffer:
     library: Library
     owner: Any
     order: Callable[[int], Iterable[int]] | None = None
+    hand_over: HandOver | None = None
 
     @property
     def on_host(self) -> bool:

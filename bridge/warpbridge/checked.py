@@ -18,6 +18,7 @@ from .pending import Pending
 from .progress import Bar
 from .stream import handle_of
 from .trace import COPY_LATENCY, Trace
+from .uses import Uses
 
 
 class Checked:
@@ -35,6 +36,8 @@ class Checked:
         What a call returns.
     ordered
         The same arrays in the order of the native core's; default: `buffers`.
+    uses
+        Those of them that another API uses too.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Checked:
         buffers: Sequence[Buffer],
         result: Any,
         ordered: Sequence[Buffer] | None = None,
+        uses: Uses | None = None,
     ) -> None:
         self.name = name
         self.handle = handle
@@ -57,6 +61,7 @@ class Checked:
         self._ordered = () if self.is_cpu else tuple(b for b in self._here if b.order is not None)
         by_name = {} if self.is_cpu else {b.library.name: b for b in self._here if b.order is None}
         self._libraries = tuple(by_name.values()) if len(by_name) + len(self._ordered) > 1 else ()
+        self._uses = Uses() if uses is None else uses
         self._own = tuple(b.owner for b in self.buffers if b.library.name == "warpbridge")
         self._last_mode: tuple[tuple[Any, ...], _ffi.Handle] = ((), None)
 
@@ -64,10 +69,16 @@ class Checked:
         """Launch, wait, and return the result."""
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
-        others = self._order_before(handle, stream)
-        launch = _ffi.submit(self.handle, mode)
-        self._note_use(handle, stream)
-        waiting.wait(launch, (self.device.index, handle), self, Bar(self.name) if progress else None)
+        self._uses.begin(handle)
+        try:
+            others = self._order_before(handle, stream)
+            launch = _ffi.submit(self.handle, mode)
+            self._note_use(handle, stream)
+            waiting.wait(launch, (self.device.index, handle), self, Bar(self.name) if progress else None)
+        except BaseException:
+            self._uses.end(failed=True)
+            raise
+        self._uses.end(failed=False)
         self._order_after(handle, others)
         return self.result
 
@@ -75,11 +86,16 @@ class Checked:
         """Launch and return at once."""
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
-        others = self._order_before(handle, stream)
-        pending = Pending(self.name, self.result, (self, stream))
-        if on_done is not None:
-            pending.add_done_callback(on_done)
-        dispatcher.instance().submit(self.handle, mode, pending, (self.device.index, handle))
+        self._uses.begin(handle)
+        try:
+            others = self._order_before(handle, stream)
+            pending = Pending(self.name, self.result, (self, stream), self._uses.end if self._uses else None)
+            if on_done is not None:
+                pending.add_done_callback(on_done)
+            dispatcher.instance().submit(self.handle, mode, pending, (self.device.index, handle))
+        except BaseException:
+            self._uses.end(failed=True)
+            raise
         self._note_use(handle, stream)
         self._order_after(handle, others)
         return pending
@@ -88,12 +104,21 @@ class Checked:
         """Queue and return the result at once."""
         handle = self._stream(stream)
         is_over = settings.faults_at_once()  # when `launch` returns, so that nothing needs to be held
-        if self._ordered and not is_over and not _ffi.stream_is_capturing(self.device.index, handle):
+        asks = self._ordered or self._uses
+        captured = bool(asks) and _ffi.stream_is_capturing(self.device.index, handle)
+        if not captured and ((self._ordered and not is_over) or self._uses.need_end):
             self._launch_held(stream, handle)
             return self.result
-        others = self._order_before(handle, stream)
-        _ffi.launch(self.handle, self._mode(handle, None))
+        uses = self._uses if not captured else self._uses.captured(self.name)
+        uses.begin(handle)
+        try:
+            others = self._order_before(handle, stream)
+            _ffi.launch(self.handle, self._mode(handle, None))
+        except BaseException:
+            uses.end(failed=True)
+            raise
         self._note_use(handle, stream)
+        uses.queued(handle)
         if self.is_cpu:
             dispatcher.instance().hold_for_stream((self.device.index, handle), self)
         self._order_after(handle, others)
@@ -112,7 +137,14 @@ class Checked:
                 raise ArgumentError(
                     f"{self.name}: {name} has {wrong[0]}, expected numbers from 0", kernel=self.name, argument=name
                 )
-        record, error = _ffi.trace(self.handle, self._mode(self._stream(None), timeout), wanted, latency)
+        mode = self._mode(self._stream(None), timeout)
+        self._uses.begin(0)
+        failed = True
+        try:
+            record, error = _ffi.trace(self.handle, mode, wanted, latency)
+            failed = error is not None
+        finally:
+            self._uses.end(failed=failed)
         return Trace.read(record, self.result, error)
 
     def recipe(self, values: Sequence[Any], names: Sequence[str], stream: Any, holds: bool) -> calls.Recipe | None:

@@ -154,6 +154,11 @@ def instance() -> Dispatcher:
         return _instance
 
 
+def is_current_thread() -> bool:
+    """Whether this is the thread that completes launches, which must not wait for one."""
+    return _instance is not None and threading.current_thread() is _instance._thread
+
+
 def raise_stream_failure(device: int, stream: int) -> None:
     """Raise what the dispatcher learned about a stream-ordered launch on that stream."""
     failure = None if _instance is None else _instance.take_failure((device, stream))

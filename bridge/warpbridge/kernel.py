@@ -21,6 +21,7 @@ from .pickling import Origin, Source, Travels, reduce_kernel
 from .signature import Argument, Call, CallShape
 from .stream import handle_of
 from .trace import Trace
+from .uses import Uses
 
 _BIND_OPTIONS = ("out", "dtype", "arch")
 _LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
@@ -186,7 +187,8 @@ class Kernel(Travels):
         handle = _ffi.kernel_bind(self._handle, ordered, choices)
         result = None if not given else given[0] if len(given) == 1 else tuple(given)
         arrays = [value for value in ordered if isinstance(value, Buffer)]
-        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays)
+        uses = [(b, not a.is_output, a.is_written) for a in self._shape.visible if isinstance(b := values[a.name], Buffer)]
+        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays, Uses.of(uses))
 
     def _values(self, call: Call) -> dict[str, _ffi.Value]:
         """Convert the inputs; inline arrays last, because the others say where the launch runs."""
@@ -256,7 +258,14 @@ class Kernel(Travels):
         return made
 
     def _array(self, argument: Argument, obj: Any) -> Buffer:
-        return as_array(obj, self._described[argument.name], self._fields(argument))
+        described, fields = self._described[argument.name], self._fields(argument)
+        buffer = as_array(obj, described, fields)
+        if buffer.hand_over is not None:
+            try:
+                buffer.hand_over.allow(not argument.is_output, argument.is_written)
+            except ArgumentError as error:
+                raise ArgumentError(f"{described}: {error}", **{**error.fields, **fields}) from None
+        return buffer
 
     def _fields(self, argument: Argument) -> dict[str, Any]:
         return {"kernel": self.__name__, "argument": argument.name}

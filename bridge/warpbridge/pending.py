@@ -26,8 +26,9 @@ class Pending(Future[Any]):
     warpbridge's dispatcher thread; what they raise goes to `sys.unraisablehook`.
     """
 
-    def __init__(self, kernel: str, result: Any, owners: Any) -> None:
+    def __init__(self, kernel: str, result: Any, owners: Any, at_end: Callable[..., None] | None = None) -> None:
         super().__init__()
+        self._at_end = at_end
         self._kernel = kernel
         self._outputs = result
         self._owners = owners
@@ -109,6 +110,14 @@ class Pending(Future[Any]):
         if self._handle is not None:  # None only where Ctrl-C fell into `submit`, and nobody has this Pending
             failure = _ffi.outcome(self._handle)
         result, owners, self._outputs, self._owners, self._handle = self._outputs, self._owners, None, None, None
+        at_end, self._at_end = self._at_end, None
+        if at_end is not None:  # before anybody learns of the end
+            try:
+                at_end(failed=failure is not None)
+            except Exception as error:
+                if failure is None:
+                    self.set_exception(error)
+                    return None
         if failure is None:
             self.set_result(result)
             return None

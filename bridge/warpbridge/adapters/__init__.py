@@ -16,7 +16,7 @@ from warpbridge.buffer import Buffer
 Claim = Callable[[Any], "Buffer | None"]
 
 # Top-level module of an array type -> adapter. Everything else is asked for the general protocols, in this order.
-_ADAPTERS = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "warpbridge": "own"}
+_ADAPTERS = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "warpbridge": "own", "wgpu": "wgpu"}
 _PROTOCOLS = ("dlpack", "cuda_array")
 _claims: dict[type, Claim] = {}
 

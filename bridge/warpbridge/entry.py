@@ -15,7 +15,7 @@ from .errors import ArgumentError
 from .pending import Pending
 from .pickling import refuse
 from .trace import Trace
-from .uses import Uses
+from .uses import Use, Uses
 
 Extent = int | Sequence[int]
 """One to three extents; those left out are 1."""
@@ -165,9 +165,12 @@ class Entry:
         ]
         handle = _ffi.entry_bind(self._module, name, geometry, values)
         passed = [v.buffer if isinstance(v, TensorMap) else v for v in values]
-        buffers = [b for b in passed if isinstance(b, Buffer)]
-        uses = [(b, *b.hand_over.uses) for b in buffers if b.hand_over is not None]  # PTX does not say which it does
-        return Checked(name, handle, buffers, None, uses=Uses.of(uses))
+        uses = [
+            Use(buffer.hand_over, *buffer.hand_over.uses, f"{name}: argument {place} ({self._label(place)})")
+            for place, buffer in enumerate(passed, 1)
+            if isinstance(buffer, Buffer) and buffer.hand_over is not None
+        ]
+        return Checked(name, handle, [b for b in passed if isinstance(b, Buffer)], None, uses=Uses.of(uses))
 
     def _label(self, place: int) -> str:
         return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"

@@ -1,7 +1,7 @@
 """Memory that another API uses too (wgpu's buffers): what its adapter gives, and what it may ask of the core.
 
-Neutral ground, like `buffer.py`: adapters must not reach the native core, and the core knows no array library. An adapter
-implements `Transport`; `view.py` makes an array of it, and implements `Core`. The reasons are in ADR 12.
+Neutral ground, like `buffer.py`: adapters must not reach the native core, and the core knows no array library. An
+adapter implements `Transport`; `view.py` makes an array of it, and implements `Core`. The reasons are in ADR 12.
 """
 
 from __future__ import annotations
@@ -73,13 +73,24 @@ class Place(Protocol):
     """A device of ours, as an adapter sees it; `device.Device` is one."""
 
     @property
-    def index(self) -> int: ...
+    def index(self) -> int:
+        """Its number in the C ABI."""
+        ...
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """``cpu`` or ``cuda``."""
+        ...
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the product."""
+        ...
+
     @property
-    def uuid(self) -> str: ...
+    def uuid(self) -> str:
+        """32 hexadecimal digits, empty for the CPU device."""
+        ...
 
 
 class Core(Protocol):
@@ -113,7 +124,7 @@ _core: Core | None = None
 
 def connect(core: Core) -> None:
     """Take the core; called once, by `view.py`."""
-    global _core
+    global _core  # noqa: PLW0603 - one front door
     _core = core
 
 

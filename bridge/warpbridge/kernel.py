@@ -21,7 +21,7 @@ from .pickling import Origin, Source, Travels, reduce_kernel
 from .signature import Argument, Call, CallShape
 from .stream import handle_of
 from .trace import Trace
-from .uses import Uses
+from .uses import Use, Uses
 
 _BIND_OPTIONS = ("out", "dtype", "arch")
 _LAUNCH_OPTIONS = (*_BIND_OPTIONS, "stream")
@@ -187,8 +187,17 @@ class Kernel(Travels):
         handle = _ffi.kernel_bind(self._handle, ordered, choices)
         result = None if not given else given[0] if len(given) == 1 else tuple(given)
         arrays = [value for value in ordered if isinstance(value, Buffer)]
-        uses = [(b, not a.is_output, a.is_written) for a in self._shape.visible if isinstance(b := values[a.name], Buffer)]
-        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays, Uses.of(uses))
+        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays, self._uses(values))
+
+    def _uses(self, values: Mapping[str, _ffi.Value]) -> Uses:
+        """Return the arrays that another API uses too, and what the kernel does with them."""
+        found = []
+        for argument in self._shape.visible:
+            value = values[argument.name]
+            if isinstance(value, Buffer) and value.hand_over is not None:
+                described, fields = self._described[argument.name], self._fields(argument)
+                found.append(Use(value.hand_over, not argument.is_output, argument.is_written, described, fields))
+        return Uses.of(found)
 
     def _values(self, call: Call) -> dict[str, _ffi.Value]:
         """Convert the inputs; inline arrays last, because the others say where the launch runs."""

@@ -5,10 +5,11 @@ Most launches have none, and an empty `Uses` is false. `checked.py` calls these;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from .buffer import Buffer, HandOver
+from .buffer import HandOver
 from .errors import ArgumentError
 
 
@@ -18,6 +19,9 @@ class Use(NamedTuple):
     hand_over: HandOver
     reads: bool
     writes: bool
+    described: str = ""
+    """Opens error texts: kernel, place and name."""
+    fields: Mapping[str, Any] = MappingProxyType({})
 
 
 class Uses(tuple[Use, ...]):
@@ -26,14 +30,15 @@ class Uses(tuple[Use, ...]):
     __slots__ = ()
 
     @classmethod
-    def of(cls, items: Sequence[tuple[Buffer, bool, bool]]) -> Uses:
-        """Collect the arrays that have a hand-over; one that is passed twice is one."""
+    def of(cls, items: Iterable[Use]) -> Uses:
+        """Collect the arrays of a launch; one that is passed twice is one."""
         found: dict[int, Use] = {}
-        for buffer, reads, writes in items:
-            if buffer.hand_over is not None:
-                before = found.get(id(buffer.hand_over))
-                reads, writes = (reads, writes) if before is None else (reads | before.reads, writes | before.writes)
-                found[id(buffer.hand_over)] = Use(buffer.hand_over, reads, writes)
+        for use in items:
+            before = found.setdefault(id(use.hand_over), use)
+            if before is not use:
+                found[id(use.hand_over)] = before._replace(
+                    reads=before.reads or use.reads, writes=before.writes or use.writes
+                )
         return cls(found.values())
 
     def begin(self, stream: int) -> None:
@@ -41,8 +46,11 @@ class Uses(tuple[Use, ...]):
         for place, use in enumerate(self):
             try:
                 use.hand_over.begin(stream, use.reads, use.writes)
-            except BaseException:
+            except BaseException as error:
                 Uses(self[:place]).end(failed=True)
+                if isinstance(error, ArgumentError) and use.described:
+                    fields = {**error.fields, **use.fields}
+                    raise ArgumentError(f"{use.described}: {error}", **fields) from error.__cause__
                 raise
 
     def queued(self, stream: int) -> None:
@@ -77,8 +85,8 @@ class Uses(tuple[Use, ...]):
         for use in self:
             if use.hand_over.copies:
                 raise ArgumentError(
-                    f"{name}: {use.hand_over!r} is used under graph capture, expected an array that needs no copy; capture "
-                    "the kernel with an array on the GPU, and copy before and after the graph",
+                    f"{name}: {use.hand_over!r} is used under graph capture, expected an array that needs no copy; "
+                    "capture the kernel with an array on the GPU, and copy before and after the graph",
                     kernel=name,
                 )
         return Uses()

@@ -104,8 +104,8 @@ class View(Array):
     def wait(self) -> None:
         """Put the kernels so far before what the other API is given from here on; leaving a ``with`` block does this.
 
-        On the copying transports it waits for the kernels, and queues the copy back. A copy that fails loses nothing: the
-        values stay, and the next call tries again.
+        On the copying transports it waits for the kernels, and queues the copy back. A copy that fails loses nothing:
+        the values stay, and the next call tries again.
 
         Raises
         ------
@@ -115,9 +115,8 @@ class View(Array):
         with self._turn:
             if self._active and dispatcher.is_current_thread():
                 raise LaunchError(
-                    f"{self!r} is used by a launch under way and waited for in a callback, expected that elsewhere: callbacks "
-                    "run where launches are completed",
-                    kernel=None,
+                    f"{self!r} is used by a launch under way and waited for in a callback, expected that elsewhere: "
+                    "callbacks run where launches are completed"
                 )
             self._turn.wait_for(lambda: not self._active)
             streams, self._streams = self._streams, set()
@@ -246,7 +245,9 @@ class View(Array):
         versioned = max_version is not None and max_version[0] >= 1
         flags = 0 if self._transport.is_writable else _FLAG_READ_ONLY
         if flags and not versioned:
-            raise BufferError(f"{self!r} cannot be written, expected a consumer that knows of that (DLPack 1.0 or later)")
+            raise BufferError(
+                f"{self!r} cannot be written, expected a consumer that knows of that (DLPack 1.0 or later)"
+            )
         self._open(stream)
         self._make_safe(stream)
         return capsule.wrap(_ffi.memory_export(self._memory, self._buffer(), flags, versioned), versioned)
@@ -256,8 +257,8 @@ class View(Array):
         if not self._transport.copies or self._entered:
             return None
         return (
-            f"{self!r} is handed on outside a with block, where it is a copy that nobody writes back, expected it inside "
-            "`with view:`; or take view.copy()"
+            f"{self!r} is handed on outside a with block, where it is a copy that nobody writes back, expected it "
+            "inside `with view:`; or take view.copy()"
         )
 
     def _open(self, stream: int | None) -> None:
@@ -318,7 +319,9 @@ class _Core:
     def dtype(self, dtype: Any, described: str) -> DType:
         return dtype_of(dtype_name(dtype), described)
 
-    def view(self, transport: handover.Transport, shape: tuple[int, ...], dtype: DType, place: Any, memory: Any) -> View:
+    def view(
+        self, transport: handover.Transport, shape: tuple[int, ...], dtype: DType, place: Any, memory: Any
+    ) -> View:
         return View(transport, shape, dtype, place, memory)
 
     def copy(self, place: Any, to: int, source: int, nbytes: int) -> None:

@@ -1,17 +1,17 @@
 """wgpu buffers as arguments of kernels: `share` makes one that wgpu and kernels both see, `view` takes any that exists.
 
-``enable()``, once and before wgpu is used, allows buffers that are shared without a copy; without it everything works by
-copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` the copies.
+``enable()``, once and before wgpu is used, allows buffers that are shared without a copy; without it everything works
+by copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` the copies.
 wgpu is never imported: its objects bring it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from warpbridge import handover
-from warpbridge.errors import ArgumentError
+from warpbridge.errors import ArgumentError, DeviceError
 
 from . import checks
 from .staging import Staged, copied_bytes
@@ -61,7 +61,9 @@ def view(
     found = handover.core().dtype(dtype, "view")
     if not hasattr(type(offset), "__index__") or not 0 <= int(offset) <= buffer.size:
         raise ArgumentError(
-            f"view: offset is {offset!r}, expected 0 to {buffer.size}, the buffer's size", argument="offset", found=offset
+            f"view: offset is {offset!r}, expected 0 to {buffer.size}, the buffer's size",
+            argument="offset",
+            found=offset,
         )
     sizes = checks.extents(shape, found, buffer.size - offset, "view")
     nbytes = checks.nbytes(sizes, found)
@@ -135,7 +137,9 @@ def _best(buffer: Any, offset: int, nbytes: int, dtype: Any, shape: Any, require
     """Return a view by the best transport that there is."""
     if require not in (None, *TRANSPORTS):
         raise ArgumentError(
-            f"require is {require!r}, expected None or one of {', '.join(TRANSPORTS)}", argument="require", found=require
+            f"require is {require!r}, expected None or one of {', '.join(TRANSPORTS)}",
+            argument="require",
+            found=require,
         )
     transport = Staged(buffer, offset, nbytes, place)
     if require not in (None, transport.name):
@@ -148,7 +152,7 @@ def _best(buffer: Any, offset: int, nbytes: int, dtype: Any, shape: Any, require
     return handover.core().view(transport, shape, dtype, place, None)
 
 
-def claim(obj: Any) -> NoReturn | None:
+def claim(obj: Any) -> None:
     """Refuse a bare buffer, which has no dtype.
 
     Raises
@@ -162,8 +166,16 @@ def claim(obj: Any) -> NoReturn | None:
             "dtype=..., shape=...)",
             found="GPUBuffer",
         )
-    return None
 
 
 def enable() -> None:
-    raise NotImplementedError
+    """Allow buffers that are shared without a copy, by a Vulkan layer; to be called before wgpu's first instance.
+
+    Raises
+    ------
+    DeviceError
+        It cannot be had; the text says why. The staged transport works all the same.
+    """
+    raise DeviceError(
+        "this build of warpbridge has no Vulkan layer, expected one that has; views are staged, by copies"
+    )

@@ -16,7 +16,18 @@ from warpbridge.buffer import DType
 from warpbridge.errors import ArgumentError, DeviceError
 
 MAP_READ, MAP_WRITE, COPY_SRC, COPY_DST = 1, 2, 4, 8
-_USAGES = ("MAP_READ", "MAP_WRITE", "COPY_SRC", "COPY_DST", "INDEX", "VERTEX", "UNIFORM", "STORAGE", "INDIRECT", "QUERY_RESOLVE")
+_USAGES = (
+    "MAP_READ",
+    "MAP_WRITE",
+    "COPY_SRC",
+    "COPY_DST",
+    "INDEX",
+    "VERTEX",
+    "UNIFORM",
+    "STORAGE",
+    "INDIRECT",
+    "QUERY_RESOLVE",
+)
 _UNMAPPED = "unmapped"
 
 
@@ -71,8 +82,8 @@ def need_usage(buffer: Any, flag: int, why: str) -> None:
 def usable(buffer: Any) -> None:
     """Refuse a buffer that cannot be submitted now.
 
-    wgpu has no question for a destroyed buffer, but every operation on one is refused before all else. One byte is never
-    written: wgpu's unit is four.
+    wgpu has no question for a destroyed buffer, but every operation on one is refused before all else. One byte is
+    never written: wgpu's unit is four.
 
     Raises
     ------
@@ -109,9 +120,7 @@ def lost(buffer: Any, text: str) -> DeviceError:
     )
 
 
-def extents(
-    shape: int | Sequence[int] | None, dtype: DType, room: int | None, what: str
-) -> tuple[int, ...]:
+def extents(shape: int | Sequence[int] | None, dtype: DType, room: int | None, what: str) -> tuple[int, ...]:
     """Return the sizes of an array; without `shape` one dimension that fills `room` bytes.
 
     Raises
@@ -144,8 +153,8 @@ def nbytes(shape: tuple[int, ...], dtype: DType) -> int:
 def choose_place(device: Any, on: Any) -> handover.Place:
     """Return where kernels see the buffers of a wgpu device: what was asked for, else where the device is.
 
-    A GPU is known by its name here; the copying transports work from any device to any other, so that a wrong guess among
-    equal ones costs nothing but distance.
+    A GPU is known by its name here; the copying transports work from any device to any other, so that a wrong guess
+    among equal ones costs nothing but distance.
     """
     core = handover.core()
     if on is not None:

@@ -1,7 +1,7 @@
 """The staged transport: any wgpu buffer of any backend, copied through mappable buffers that are made once and kept.
 
-A transfer goes in chunks: while wgpu copies one, the host copies the one before, or after. Staging buffers of WRITE stay
-mapped between transfers, those of READ are mapped when their copy is done. No memory that wgpu maps is ever handed out.
+A transfer goes in chunks: while wgpu copies one, the host copies the one before, or after. Staging buffers of WRITE
+stay mapped between transfers, those of READ are mapped when their copy is done. No memory that wgpu maps is handed out.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ Copy = Callable[[int, int, int], None]
 """Called with (address in staging memory, first byte in the buffer, bytes)."""
 
 _counted = threading.Lock()
-_copied = 0
+_copied = {"bytes": 0}
 
 
 def copied_bytes() -> int:
     """Return how many bytes of wgpu buffers this process has copied for kernels so far, in both directions."""
-    return _copied
+    return _copied["bytes"]
 
 
 def count(nbytes: int) -> None:
     """Add to `copied_bytes`."""
-    global _copied
     with _counted:
-        _copied += nbytes
+        _copied["bytes"] += nbytes
 
 
 class _Slot:
@@ -176,8 +175,8 @@ class Staged:
         self._has_parts = self._start != offset or self._end != offset + nbytes
         if self._end > buffer.size and nbytes:
             raise ArgumentError(
-                f"{described(buffer)} has {buffer.size} bytes, of which wgpu cannot copy the last {buffer.size % _WORD}, "
-                f"expected a size that is a multiple of {_WORD}; make it larger and give shape=",
+                f"{described(buffer)} has {buffer.size} bytes, of which wgpu cannot copy the last "
+                f"{buffer.size % _WORD}, expected a size that is a multiple of {_WORD}; make it larger and give shape=",
                 found=buffer.size,
             )
 

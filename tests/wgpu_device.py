@@ -1,0 +1,54 @@
+"""A wgpu device for the tests, and what they do with its buffers by wgpu's own means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import wgpu
+
+USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+
+DOUBLE = """
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if (id.x < arrayLength(&x)) { x[id.x] = 2.0 * x[id.x]; }
+}
+"""
+
+
+def new_device() -> wgpu.GPUDevice:
+    """A device of the best adapter; without a Vulkan driver this fails, which is right: CI must have one."""
+    return wgpu.gpu.request_adapter_sync(power_preference="high-performance").request_device_sync()
+
+
+def new_buffer(device: wgpu.GPUDevice, data: np.ndarray | int, usage: int = USAGE, label: str = "x") -> wgpu.GPUBuffer:
+    """A buffer with these bytes, or of this size."""
+    size = data if isinstance(data, int) else data.nbytes
+    buffer = device.create_buffer(label=label, size=size, usage=usage)
+    if not isinstance(data, int):
+        device.queue.write_buffer(buffer, 0, data)
+    return buffer
+
+
+def read(buffer: wgpu.GPUBuffer, dtype: Any = np.float32) -> np.ndarray:
+    """What wgpu says is in a buffer."""
+    return np.frombuffer(buffer._device.queue.read_buffer(buffer), dtype)
+
+
+def double(buffer: wgpu.GPUBuffer) -> None:
+    """Submit a shader that doubles the float32 values, and do not wait."""
+    device = buffer._device
+    pipeline = device.create_compute_pipeline(
+        layout="auto", compute={"module": device.create_shader_module(code=DOUBLE), "entry_point": "main"}
+    )
+    entries = [{"binding": 0, "resource": {"buffer": buffer, "offset": 0, "size": buffer.size}}]
+    group = device.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
+    encoder = device.create_command_encoder()
+    work = encoder.begin_compute_pass()
+    work.set_pipeline(pipeline)
+    work.set_bind_group(0, group)
+    work.dispatch_workgroups(-(-buffer.size // 256))
+    work.end()
+    device.queue.submit([encoder.finish()])

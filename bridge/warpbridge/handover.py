@@ -1,7 +1,7 @@
 """Memory that another API uses too (wgpu's buffers): what its adapter gives, and what it may ask of the core.
 
 Neutral ground, like `buffer.py`: adapters must not reach the native core, and the core knows no array library. An
-adapter implements `Transport`; `view.py` makes an array of it, and implements `Core`. The reasons are in ADR 12.
+adapter implements `Transport`; `view.py` makes an array of it, and implements `Core`. The reasons are in ADR 13.
 """
 
 from __future__ import annotations

@@ -59,6 +59,9 @@ typedef struct wb_pending wb_pending;
 // Tokens of ended launches.
 typedef struct wb_queue wb_queue;
 
+// A Vulkan buffer that kernels share.
+typedef struct wb_vulkan_buffer wb_vulkan_buffer;
+
 // 16 bytes: one call shape for every kernel.
 typedef struct {
   // `WB_NONE` to `WB_TENSOR_MAP`.
@@ -387,3 +390,51 @@ int32_t wb_bound_trace(const wb_bound *bound,
 // "loads": bool, "reason": str}, ...]}. Compiles it for every CUDA device.
 int32_t wb_module_survey(const wb_module *module,
                          const char **json);
+
+// What the Vulkan layer knows, as JSON: live (a Vulkan instance uses it), instances, and for each device its id, name, uuid,
+// what it can (export, import, timeline, timeline_export) and why not.
+int32_t wb_vulkan_json(const char **json);
+
+// New host memory that a Vulkan buffer of `bytes` can live in: whole pages with room for padding. `pinned` not 0: memory
+// that the device, a GPU, reaches; else the device is the CPU device.
+int32_t wb_vulkan_memory_new(uint32_t device,
+                             uint64_t bytes,
+                             int32_t pinned,
+                             wb_memory **out);
+
+// Opens a bracket on this thread: the next Vulkan buffer of `bytes` that it makes gets exportable memory of its own.
+int32_t wb_vulkan_begin_export(uint64_t bytes);
+
+// The same: the buffer lives in host memory, which is kept until Vulkan has destroyed the buffer.
+int32_t wb_vulkan_begin_import(uint64_t bytes, const wb_memory *memory);
+
+// Closes this thread's bracket, also when it fails: then no buffer was made so, the text says why, and a buffer that was
+// made meanwhile is an ordinary one.
+int32_t wb_vulkan_end(wb_vulkan_buffer **out);
+
+// What is known of the buffer, as JSON: its device's id, VkDevice, name and uuid; bytes; allocation_bytes; kind.
+int32_t wb_vulkan_buffer_json(const wb_vulkan_buffer *buffer, const char **json);
+
+// Frees a handle; NULL is allowed. Vulkan's buffer and memory got from it stay.
+void wb_vulkan_buffer_free(wb_vulkan_buffer *buffer);
+
+// The buffer's bytes as memory of a device: the same GPU for exported memory, any for imported host memory. They stay when
+// Vulkan destroys the buffer.
+int32_t wb_vulkan_buffer_memory(const wb_vulkan_buffer *buffer,
+                                uint32_t device,
+                                wb_memory **out);
+
+// Orders what is queued on the stream later behind what was submitted to the buffer's Vulkan device so far. *how = 0: not
+// within `limit_s`; 1: the host waited; 2: a timeline semaphore does it, and nobody waited.
+int32_t wb_vulkan_to_stream(const wb_vulkan_buffer *buffer,
+                            uint32_t device,
+                            uint64_t stream,
+                            double limit_s,
+                            int32_t *how);
+
+// Orders what is submitted to the buffer's Vulkan device later behind what is queued on the stream so far. *how as above.
+int32_t wb_vulkan_from_stream(const wb_vulkan_buffer *buffer,
+                              uint32_t device,
+                              uint64_t stream,
+                              double limit_s,
+                              int32_t *how);

@@ -4,7 +4,7 @@
 //!
 //! 1. [`abi`]: every `extern "C"` function. Null checks, panic guard, delegate; no logic.
 //! 2. [`module`], [`manifest`], [`bind`], [`bound`], [`pending`], [`dispatch`], [`bundled`], [`tensor_map`], [`memory`],
-//!    [`trace`], [`survey`]: what a call means. All checks are here, the same for every device and every language.
+//!    [`trace`], [`survey`], [`vulkan`]: what a call means. All checks are here, the same for every device and every language.
 //!    [`python`] repeats checked calls for CPython.
 //! 3. [`backend`]: what a device does. `cpu` runs PTX in the emulator, `cuda` through the driver; they never import each
 //!    other, and [`device`] alone chooses between them.
@@ -32,3 +32,4 @@ pub mod survey;
 pub mod tensor_map;
 pub mod trace;
 pub mod value;
+pub mod vulkan;

@@ -1,4 +1,5 @@
-//! Memory of our own: allocated on a device, freed when the last owner lets go, be that a handle or an exported tensor.
+//! Memory of our own: allocated on a device, or another API's mapped there; freed when the last owner lets go, be that a
+//! handle, an exported tensor or a Vulkan buffer that lies in it.
 //!
 //! [`export`] makes the DLPack form. Its deleter is Rust: it needs no interpreter, so a consumer may call it on any thread
 //! and as late as it likes, also while the process ends.
@@ -6,7 +7,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use crate::backend::StreamHandle;
+use crate::backend::{Mapped, StreamHandle};
 use crate::device::Device;
 use crate::error::Result;
 use crate::value::Tensor;
@@ -16,7 +17,15 @@ pub struct Memory {
     device: Arc<Device>,
     address: u64,
     bytes: u64,
-    pinned: bool,
+    origin: Origin,
+}
+
+/// How it came about, which is how it is given back.
+enum Origin {
+    /// Allocated; `true`: pinned.
+    Own(bool),
+    /// Another API's.
+    Mapped(Mapped),
 }
 
 impl Memory {
@@ -28,20 +37,46 @@ impl Memory {
             device,
             address,
             bytes,
-            pinned,
+            origin: Origin::Own(pinned),
         })
+    }
+    /// Takes over what [`crate::backend::External::map`] of `device` returned.
+    pub(crate) fn adopt(device: &Arc<Device>, mapped: Mapped, bytes: u64) -> Self {
+        Self {
+            device: Arc::clone(device),
+            address: mapped.address,
+            bytes,
+            origin: Origin::Mapped(mapped),
+        }
     }
     /// Where it is.
     #[must_use]
     pub fn address(&self) -> u64 {
         self.address
     }
+    /// How much of it there is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+    /// Whether the host can read it.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        match self.origin {
+            Origin::Own(pinned) => pinned || self.device.index == 0,
+            Origin::Mapped(_) => false,
+        }
+    }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // A failure has nobody to go to: the context is lost or the process is ending, and the memory with it.
-        let _ = self.device.backend.memory_free(self.address, self.bytes, self.pinned);
+        let backend = &self.device.backend;
+        let _ = match self.origin {
+            Origin::Own(pinned) => backend.memory_free(self.address, self.bytes, pinned),
+            Origin::Mapped(mapped) => backend.external().map_or(Ok(()), |external| external.unmap(mapped)),
+        };
     }
 }
 
@@ -213,6 +248,14 @@ mod tests {
         // SAFETY: the tensor is ours until its deleter has been called, once.
         unsafe { ((*managed).deleter)(managed) };
         assert_eq!(Arc::strong_count(&owner), 1);
+    }
+
+    #[test]
+    fn whole_pages_begin_at_a_page() {
+        let page_bytes = crate::process::page_bytes();
+        for pages in 1..5 {
+            assert_eq!(memory(pages * page_bytes).address() % page_bytes, 0);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// Counted up in each child.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -18,11 +18,36 @@ extern "C" {
         parent: Option<extern "C" fn()>,
         child: Option<extern "C" fn()>,
     ) -> i32;
+    fn sysconf(name: i32) -> std::ffi::c_long;
 }
+
+/// `_SC_PAGESIZE` of Linux.
+#[cfg(target_os = "linux")]
+const SC_PAGESIZE: i32 = 30;
+/// `_SC_PAGESIZE` of macOS and the BSDs.
+#[cfg(all(unix, not(target_os = "linux")))]
+const SC_PAGESIZE: i32 = 29;
 
 #[cfg(unix)]
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
+/// Bytes of a page of memory here.
+#[must_use]
+pub fn page_bytes() -> u64 {
+    static BYTES: OnceLock<u64> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        #[cfg(unix)]
+        // SAFETY: asks for a number.
+        let asked = unsafe { sysconf(SC_PAGESIZE) };
+        #[cfg(not(unix))]
+        let asked = 4096i64;
+        u64::try_from(asked)
+            .ok()
+            .filter(|bytes| bytes.is_power_of_two())
+            .unwrap_or(4096)
+    })
 }
 
 /// How often this process's line was forked since it loaded us: differs between a parent and its child.

@@ -94,13 +94,36 @@ pub(crate) unsafe fn of(
         }
     }
     let add_timeline = chained.is_none() && has_timeline;
+    let mut abilities = abilities(version, &all_texts, add_timeline || chained == Some(true));
+    let mut plain = plain;
+    for found in [&mut abilities, &mut plain] {
+        // SAFETY: as above.
+        if found.timeline_export.is_ok() && !unsafe { exports_timeline(instance, physical) } {
+            found.timeline_export = Err("the device does not export timeline semaphores".into());
+        }
+    }
+    let features = vk::PhysicalDeviceTimelineSemaphoreFeatures::default().timeline_semaphore(true);
     Additions {
         names: all_names,
-        timeline: add_timeline
-            .then(|| vk::PhysicalDeviceTimelineSemaphoreFeatures::default().timeline_semaphore(true)),
-        abilities: abilities(version, &all_texts, add_timeline || chained == Some(true)),
+        timeline: add_timeline.then_some(features),
+        abilities,
         plain,
     }
+}
+
+unsafe fn exports_timeline(instance: &Instance, physical: vk::PhysicalDevice) -> bool {
+    let Some(ask) = instance.fns.external_semaphore else {
+        return false;
+    };
+    let mut kind = vk::SemaphoreTypeCreateInfo::default().semaphore_type(vk::SemaphoreType::TIMELINE);
+    let info = vk::PhysicalDeviceExternalSemaphoreInfo::default()
+        .handle_type(vk::ExternalSemaphoreHandleTypeFlags::OPAQUE_FD)
+        .push_next(&mut kind);
+    let mut found = vk::ExternalSemaphoreProperties::default();
+    // SAFETY: lib.rs; the out-pointer is a local.
+    unsafe { ask(physical, &raw const info, &raw mut found) };
+    let features = found.external_semaphore_features;
+    features.contains(vk::ExternalSemaphoreFeatureFlags::EXPORTABLE)
 }
 
 fn abilities(version: u32, names: &[&CStr], timeline: bool) -> Abilities {
@@ -198,7 +221,10 @@ mod tests {
     fn test_abilities_say_what_is_missing() {
         let none = abilities(vk::API_VERSION_1_3, &[], false);
         assert_eq!(none.export.unwrap_err(), "the device has no VK_KHR_external_memory_fd");
-        assert_eq!(none.import.unwrap_err(), "the device has no VK_EXT_external_memory_host");
+        assert_eq!(
+            none.import.unwrap_err(),
+            "the device has no VK_EXT_external_memory_host"
+        );
         assert_eq!(
             none.timeline_export.unwrap_err(),
             "the device has no timeline semaphores, or the application has turned them off"

@@ -156,7 +156,11 @@ unsafe fn facts(instance: &Instance, physical: vk::PhysicalDevice, abilities: &A
         let name = properties.device_name_as_c_str().unwrap_or_default();
         name.to_string_lossy().into_owned()
     };
-    let Some(properties2) = instance.fns.properties2.filter(|_| instance.api_version >= vk::API_VERSION_1_1) else {
+    let Some(properties2) = instance
+        .fns
+        .properties2
+        .filter(|_| instance.api_version >= vk::API_VERSION_1_1)
+    else {
         // SAFETY: lib.rs; the out-pointer is a local.
         unsafe { need(instance.fns.properties)(physical, &raw mut properties.properties) };
         return (text(&properties.properties), [0; 16], 0);
@@ -180,10 +184,7 @@ unsafe fn memory_types(instance: &Instance, physical: vk::PhysicalDevice) -> Vec
 }
 
 /// `vkDestroyDevice`.
-pub(crate) unsafe extern "system" fn destroy_device(
-    handle: vk::Device,
-    allocator: *const vk::AllocationCallbacks<'_>,
-) {
+pub(crate) unsafe extern "system" fn destroy_device(handle: vk::Device, allocator: *const vk::AllocationCallbacks<'_>) {
     if handle == vk::Device::null() {
         return;
     }

@@ -78,10 +78,7 @@ pub unsafe extern "system" fn vkNegotiateLoaderLayerInterfaceVersion(
 }
 
 /// `vkGetInstanceProcAddr`.
-unsafe extern "system" fn get_instance_proc_addr(
-    handle: vk::Instance,
-    name: *const c_char,
-) -> vk::PFN_vkVoidFunction {
+unsafe extern "system" fn get_instance_proc_addr(handle: vk::Instance, name: *const c_char) -> vk::PFN_vkVoidFunction {
     // SAFETY: lib.rs, here and below.
     let text = unsafe { CStr::from_ptr(name) };
     if let Some(found) = of_instance(text) {

@@ -38,7 +38,6 @@ table! {
     /// Functions of an instance.
     InstanceFns {
         destroy_instance: PFN_vkDestroyInstance = c"vkDestroyInstance";
-        create_device: PFN_vkCreateDevice = c"vkCreateDevice";
         enumerate_device_extensions: PFN_vkEnumerateDeviceExtensionProperties = c"vkEnumerateDeviceExtensionProperties";
         properties: PFN_vkGetPhysicalDeviceProperties = c"vkGetPhysicalDeviceProperties";
         properties2: PFN_vkGetPhysicalDeviceProperties2 = c"vkGetPhysicalDeviceProperties2";

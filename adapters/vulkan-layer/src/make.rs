@@ -224,13 +224,23 @@ impl Draft<'_> {
 
     /// A type among those allowed: the device's own where there is one.
     fn memory_type(&self, allowed: u32) -> Result<u32, String> {
-        let types = || (0u32..).zip(&self.device.memory_types).filter(|(index, _)| allowed & (1 << index) != 0);
+        let types = || {
+            (0u32..)
+                .zip(&self.device.memory_types)
+                .filter(|(index, _)| allowed & (1 << index) != 0)
+        };
         let local = types().find(|(_, flags)| flags.contains(vk::MemoryPropertyFlags::DEVICE_LOCAL));
         let found = local.or_else(|| types().next()).map(|(index, _)| index);
         found.ok_or_else(|| "no memory type of the device is allowed for both the buffer and the memory".into())
     }
 
-    fn allocate(&mut self, bytes: u64, index: u32, usage: vk::BufferUsageFlags, chain: *const c_void) -> Result<(), String> {
+    fn allocate(
+        &mut self,
+        bytes: u64,
+        index: u32,
+        usage: vk::BufferUsageFlags,
+        chain: *const c_void,
+    ) -> Result<(), String> {
         let mut flags = vk::MemoryAllocateFlagsInfo::default().flags(vk::MemoryAllocateFlags::DEVICE_ADDRESS);
         flags.p_next = chain;
         let mut info = vk::MemoryAllocateInfo::default()

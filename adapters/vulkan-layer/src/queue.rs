@@ -48,7 +48,9 @@ impl Queues {
             let _turn = queue.turn();
             // SAFETY: lib.rs; the queue's turn is ours.
             let result = unsafe { need(device.fns.queue_wait_idle)(queue.handle) };
-            result.result().map_err(|code| format!("vkQueueWaitIdle returned {code:?}"))?;
+            result
+                .result()
+                .map_err(|code| format!("vkQueueWaitIdle returned {code:?}"))?;
         }
         Ok(())
     }

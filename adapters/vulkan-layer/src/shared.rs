@@ -88,20 +88,16 @@ impl Shared {
         self.with(|device| device.timeline.wait_for(device, signal))
     }
 
-    /// New descriptors of the outgoing and of the incoming semaphore (`OPAQUE_FD`, timeline).
+    /// What is attached to the device until it goes; `make` makes it the first time, from new descriptors of the outgoing and
+    /// of the incoming semaphore (`OPAQUE_FD`, timeline).
     ///
     /// # Errors
-    /// The device cannot export them, or is gone.
-    pub fn timeline_fds(&self) -> Result<[OwnedFd; 2], String> {
-        self.with(|device| device.timeline.fds(device))
-    }
-
-    /// What was attached to the device, made by `make` the first time.
-    ///
-    /// # Errors
-    /// The device is gone, or those of `make`.
-    pub fn attachment(&self, make: impl FnOnce() -> Result<Attachment, String>) -> Result<Attachment, String> {
-        self.with(|device| device.timeline.attachment(make))
+    /// The device cannot export them or is gone, or those of `make`.
+    pub fn attachment(
+        &self,
+        make: impl FnOnce([OwnedFd; 2]) -> Result<Attachment, String>,
+    ) -> Result<Attachment, String> {
+        self.with(|device| device.timeline.attachment(device, make))
     }
 
     /// Waits on the host until all that was submitted to the device so far is done.

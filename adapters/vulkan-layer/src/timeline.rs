@@ -59,10 +59,7 @@ impl Timeline {
     /// See [`crate::Shared::wait_host`].
     pub(crate) fn wait_host(&self, device: &Device, value: u64, limit: Duration) -> Result<bool, String> {
         let semaphore = made(&mut lock(&self.pair), device)?.outgoing;
-        let wait = device
-            .fns
-            .wait_semaphores
-            .ok_or("the device has no vkWaitSemaphores")?;
+        let wait = device.fns.wait_semaphores.ok_or("the device has no vkWaitSemaphores")?;
         let (semaphores, values) = ([semaphore], [value]);
         let info = vk::SemaphoreWaitInfo::default().semaphores(&semaphores).values(&values);
         let start = Instant::now();
@@ -96,26 +93,26 @@ impl Timeline {
             .try_for_each(|queue| submit(device, queue, Some(point), None))
     }
 
-    /// See [`crate::Shared::timeline_fds`].
-    pub(crate) fn fds(&self, device: &Device) -> Result<[OwnedFd; 2], String> {
-        device.abilities.timeline_export.clone()?;
-        let mut guard = lock(&self.pair);
-        let pair = made(&mut guard, device)?;
-        Ok([export(device, pair.outgoing)?, export(device, pair.incoming)?])
-    }
-
     /// See [`crate::Shared::attachment`].
     pub(crate) fn attachment(
         &self,
-        make: impl FnOnce() -> Result<Attachment, String>,
+        device: &Device,
+        make: impl FnOnce([OwnedFd; 2]) -> Result<Attachment, String>,
     ) -> Result<Attachment, String> {
         let mut attachment = lock(&self.attachment);
         if let Some(found) = &*attachment {
             return Ok(found.clone());
         }
-        let new = make()?;
+        let new = make(self.fds(device)?)?;
         *attachment = Some(new.clone());
         Ok(new)
+    }
+
+    fn fds(&self, device: &Device) -> Result<[OwnedFd; 2], String> {
+        device.abilities.timeline_export.clone()?;
+        let mut guard = lock(&self.pair);
+        let pair = made(&mut guard, device)?;
+        Ok([export(device, pair.outgoing)?, export(device, pair.incoming)?])
     }
 
     /// Before the device is destroyed, when nothing of it is in use any more.
@@ -205,5 +202,7 @@ fn submit(device: &Device, queue: &Queue, wait: Option<Point>, signal: Option<Po
     let _turn = queue.turn();
     // SAFETY: lib.rs; the queue's turn is ours.
     let result = unsafe { need(device.fns.queue_submit)(queue.handle, 1, &raw const batch, vk::Fence::null()) };
-    result.result().map_err(|code| format!("vkQueueSubmit returned {code:?}"))
+    result
+        .result()
+        .map_err(|code| format!("vkQueueSubmit returned {code:?}"))
 }

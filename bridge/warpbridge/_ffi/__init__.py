@@ -47,6 +47,17 @@ from .native import ABI_VERSION, Handle, last_error, version
 from .streams import stream_free, stream_is_capturing, stream_new, stream_order, stream_position, stream_wait
 from .tensor_maps import MapOptions, tensor_map_encode
 from .values import Numbers, Value
+from .vulkan import (
+    vulkan_begin_export,
+    vulkan_begin_import,
+    vulkan_buffer_info,
+    vulkan_buffer_memory,
+    vulkan_end,
+    vulkan_from_stream,
+    vulkan_memory_new,
+    vulkan_report,
+    vulkan_to_stream,
+)
 
 __all__ = [
     "ABI_VERSION",
@@ -97,5 +108,14 @@ __all__ = [
     "tensor_map_encode",
     "trace",
     "version",
+    "vulkan_begin_export",
+    "vulkan_begin_import",
+    "vulkan_buffer_info",
+    "vulkan_buffer_memory",
+    "vulkan_end",
+    "vulkan_from_stream",
+    "vulkan_memory_new",
+    "vulkan_report",
+    "vulkan_to_stream",
     "wait",
 ]

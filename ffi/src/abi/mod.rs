@@ -21,6 +21,7 @@ mod stream;
 mod tensor_map;
 mod tools;
 mod types;
+mod vulkan;
 
 pub use device::{wb_device_count, wb_device_json, wb_device_of_address, wb_driver_json};
 pub use guard::{wb_abi_version, wb_last_error, wb_version};
@@ -35,6 +36,11 @@ pub use stream::{wb_stream_free, wb_stream_is_capturing, wb_stream_new, wb_strea
 pub use tensor_map::wb_tensor_map_encode;
 pub use tools::{wb_bound_trace, wb_module_survey};
 pub use types::*;
+pub use vulkan::{
+    wb_vulkan_begin_export, wb_vulkan_begin_import, wb_vulkan_buffer_free, wb_vulkan_buffer_json,
+    wb_vulkan_buffer_memory, wb_vulkan_end, wb_vulkan_from_stream, wb_vulkan_json, wb_vulkan_memory_new,
+    wb_vulkan_to_stream,
+};
 
 pub(crate) use guard::record;
 pub(crate) use launch::read_mode;

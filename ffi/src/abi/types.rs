@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use crate::{bound, memory, module, pending, queue};
+use crate::{bound, memory, module, pending, queue, vulkan};
 
 /// Version of this ABI; `wb_abi_version` returns it.
 pub const WB_ABI_VERSION: u32 = 1;
@@ -183,3 +183,5 @@ pub struct wb_pending(pub(super) Arc<pending::Pending>);
 pub struct wb_memory(pub(super) Arc<memory::Memory>);
 /// Tokens of ended launches.
 pub struct wb_queue(pub(super) Arc<queue::Queue>);
+/// A Vulkan buffer that kernels share.
+pub struct wb_vulkan_buffer(pub(super) vulkan::Buffer);

@@ -6,11 +6,14 @@
 mod control_block;
 pub mod cpu;
 pub mod cuda;
+mod external;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
+
+pub use external::{External, Mapped};
 
 /// What `wb.device(...)` shows.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -275,7 +278,7 @@ pub trait Backend: Send + Sync {
         let _ = stream;
         Ok(false)
     }
-    /// New memory of the device, at least `bytes` of it, aligned to 256; `pinned`: host memory that its GPU reaches.
+    /// New memory of the device, at least `bytes` of it, aligned to 256, host memory of whole pages to a page; `pinned`: host memory that its GPU reaches.
     fn memory_new(&self, bytes: u64, pinned: bool) -> Result<u64>;
     /// Frees what [`Backend::memory_new`] made, with the same `bytes` and `pinned`, after everything queued that may use it.
     fn memory_free(&self, address: u64, bytes: u64, pinned: bool) -> Result<()>;
@@ -285,6 +288,10 @@ pub trait Backend: Send + Sync {
     /// The bytes of a tensor map that was checked against the documented limits. `l2_promotion`: 0 none, 1 to 3 for 64, 128
     /// and 256 bytes.
     fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]>;
+    /// What it can do with memory and semaphores of another API; `None` where it has no such notion.
+    fn external(&self) -> Option<&dyn External> {
+        None
+    }
     /// The device that owns an address, for `auto` checks; `None` when unknown.
     fn owns(&self, address: u64) -> Option<bool>;
 }

@@ -1,14 +1,22 @@
-//! Host memory that warpbridge owns itself, aligned as a GPU's allocator would align it.
+//! Host memory that warpbridge owns itself, aligned as a GPU's allocator would align it; whole pages begin at a page, so that
+//! Vulkan can import them.
 
 use std::alloc::{alloc, dealloc, Layout};
 
 use crate::error::{Error, Kind, Result};
+use crate::process::page_bytes;
 
 /// What `cuMemAlloc` gives: code that vectorises by it runs here too.
 const ALIGN: usize = 256;
 
 fn layout(bytes: u64) -> Option<Layout> {
-    Layout::from_size_align(usize::try_from(bytes.max(1)).ok()?, ALIGN).ok()
+    let page_bytes = page_bytes();
+    let align = if bytes != 0 && bytes % page_bytes == 0 {
+        usize::try_from(page_bytes).ok()?
+    } else {
+        ALIGN
+    };
+    Layout::from_size_align(usize::try_from(bytes.max(1)).ok()?, align).ok()
 }
 
 pub fn allocate(bytes: u64, pinned: bool) -> Result<u64> {

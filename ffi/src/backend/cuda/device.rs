@@ -15,7 +15,7 @@ use super::stream;
 use super::sys;
 use super::tensor_map;
 use super::versions::{greatest_ptx, version_text};
-use crate::backend::{Backend, DeviceInfo, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
+use crate::backend::{Backend, DeviceInfo, External, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
 
 /// A device of the CUDA driver. Opened on first use, never closed.
@@ -87,6 +87,10 @@ impl CudaDevice {
         }
         launch::untracked(&self.state, plan, params, mode)?;
         Ok(None)
+    }
+
+    pub(super) fn state(&self) -> &DeviceState {
+        &self.state
     }
 
     /// Loads PTX that the front end has not parsed, for callers who trust the driver's compiler with it.
@@ -161,6 +165,10 @@ impl Backend for CudaDevice {
 
     fn tensor_map(&self, map: &emulator::TensorMap, l2_promotion: u32) -> Result<[u8; 128]> {
         tensor_map::encode(&self.state, map, l2_promotion)
+    }
+
+    fn external(&self) -> Option<&dyn External> {
+        Some(self)
     }
 
     /// Host memory, also pinned, is nobody's: `None`.

@@ -7,6 +7,7 @@
 mod context;
 mod control;
 mod device;
+mod external;
 mod failure;
 mod floor;
 mod launch;

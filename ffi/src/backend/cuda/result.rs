@@ -7,6 +7,7 @@
 //! `context::Current`. What is decided on a failure stands in `failure.rs`.
 
 mod device;
+mod external;
 mod memory;
 mod module;
 mod queue;

@@ -21,7 +21,7 @@ macro_rules! handles {
         pub(super) struct $name(pub(super) usize);
     )* };
 }
-handles! { Context Stream Event ModuleHandle FunctionHandle }
+handles! { Context Stream Event ModuleHandle FunctionHandle ExternalMemory ExternalSemaphore }
 
 pub(super) const SUCCESS: Code = 0;
 pub(super) const ERROR_INVALID_VALUE: Code = 1;
@@ -79,6 +79,51 @@ pub(super) struct LaunchAttribute {
     pub(super) padding: [u8; 4],
     pub(super) cluster: [c_uint; 3],
     pub(super) rest_of_value: [u8; 52],
+}
+
+/// `CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD`.
+pub(super) const EXTERNAL_MEMORY_OPAQUE_FD: c_int = 1;
+pub(super) const EXTERNAL_MEMORY_DEDICATED: c_uint = 1;
+/// `CU_EXTERNAL_SEMAPHORE_HANDLE_TYPE_TIMELINE_SEMAPHORE_FD`.
+pub(super) const EXTERNAL_SEMAPHORE_TIMELINE_FD: c_int = 9;
+
+/// `CUDA_EXTERNAL_MEMORY_HANDLE_DESC`, its union as the descriptor that it holds here.
+#[repr(C, align(8))]
+pub(super) struct ExternalMemoryDesc {
+    pub(super) kind: c_int,
+    pub(super) padding: c_int,
+    pub(super) fd: c_int,
+    pub(super) rest_of_handle: [c_int; 3],
+    pub(super) bytes: u64,
+    pub(super) flags: c_uint,
+    pub(super) reserved: [c_uint; 16],
+}
+
+/// `CUDA_EXTERNAL_MEMORY_BUFFER_DESC`.
+#[repr(C)]
+pub(super) struct ExternalBufferDesc {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) flags: c_uint,
+    pub(super) reserved: [c_uint; 16],
+}
+
+/// `CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC`, likewise.
+#[repr(C, align(8))]
+pub(super) struct ExternalSemaphoreDesc {
+    pub(super) kind: c_int,
+    pub(super) padding: c_int,
+    pub(super) fd: c_int,
+    pub(super) rest_of_handle: [c_int; 3],
+    pub(super) flags: c_uint,
+    pub(super) reserved: [c_uint; 16],
+}
+
+/// `CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS` and `CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS`: only the value is used.
+#[repr(C)]
+pub(super) struct ExternalSemaphoreParams {
+    pub(super) value: u64,
+    pub(super) rest: [u64; 17],
 }
 
 /// `CUtensorMap`.
@@ -177,6 +222,17 @@ api! {
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
     newer
     "cuStreamWriteValue32_v2" stream_write_value(Stream, u64, u32, c_uint);
+    "cuImportExternalMemory" import_memory(*mut ExternalMemory, *const ExternalMemoryDesc);
+    "cuExternalMemoryGetMappedBuffer" map_external_memory(*mut u64, ExternalMemory, *const ExternalBufferDesc);
+    "cuDestroyExternalMemory" destroy_external_memory(ExternalMemory);
+    "cuImportExternalSemaphore" import_semaphore(*mut ExternalSemaphore, *const ExternalSemaphoreDesc);
+    "cuDestroyExternalSemaphore" destroy_external_semaphore(ExternalSemaphore);
+    "cuSignalExternalSemaphoresAsync" signal_semaphores(
+        *const ExternalSemaphore, *const ExternalSemaphoreParams, c_uint, Stream
+    );
+    "cuWaitExternalSemaphoresAsync" wait_semaphores(
+        *const ExternalSemaphore, *const ExternalSemaphoreParams, c_uint, Stream
+    );
     "cuTensorMapEncodeTiled" tensor_map_encode_tiled(
         *mut TensorMapBytes, c_int, c_uint, u64, *const u64, *const u64, *const c_uint, *const c_uint, c_int, c_int, c_int, c_int
     );
@@ -198,5 +254,19 @@ mod tests {
         assert_eq!(size_of::<LaunchAttribute>(), 72);
         assert_eq!(offset_of!(LaunchAttribute, cluster), 8);
         assert_eq!(size_of::<Uuid>(), 16);
+    }
+
+    #[test]
+    fn test_external_structs_have_the_layout_of_cuda_h() {
+        assert_eq!(size_of::<ExternalMemoryDesc>(), 104);
+        assert_eq!(offset_of!(ExternalMemoryDesc, fd), 8);
+        assert_eq!(offset_of!(ExternalMemoryDesc, bytes), 24);
+        assert_eq!(offset_of!(ExternalMemoryDesc, flags), 32);
+        assert_eq!(size_of::<ExternalBufferDesc>(), 88);
+        assert_eq!(offset_of!(ExternalBufferDesc, flags), 16);
+        assert_eq!(size_of::<ExternalSemaphoreDesc>(), 96);
+        assert_eq!(offset_of!(ExternalSemaphoreDesc, fd), 8);
+        assert_eq!(offset_of!(ExternalSemaphoreDesc, flags), 24);
+        assert_eq!(size_of::<ExternalSemaphoreParams>(), 144);
     }
 }

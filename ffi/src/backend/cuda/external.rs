@@ -1,0 +1,91 @@
+//! Memory and timeline semaphores that a Vulkan device exported, as this device sees them.
+//!
+//! A descriptor is taken over by the driver when an import succeeds; else it is closed here. Whether both APIs mean the same
+//! GPU is the caller's to check (`vulkan/`), as only it knows Vulkan's UUID.
+
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+
+use super::device::CudaDevice;
+use super::state::DeviceState;
+use super::sys::{ExternalMemory, ExternalSemaphore, Stream};
+use crate::backend::{External, Mapped, StreamHandle};
+use crate::error::Result;
+
+const IMPORTING: &str = "importing memory of Vulkan";
+const FREEING: &str = "freeing memory of Vulkan";
+const ORDERING: &str = "ordering a stream with Vulkan";
+
+impl External for CudaDevice {
+    fn map(&self, fd: OwnedFd, bytes: u64) -> Result<Mapped> {
+        let state = self.state();
+        let _current = state.enter(IMPORTING)?;
+        let api = state.api();
+        let memory = api
+            .import_memory(fd.as_raw_fd(), bytes)
+            .map_err(|f| state.error(IMPORTING, f))?;
+        let _taken_over = fd.into_raw_fd();
+        match api.map_external_memory(memory, bytes) {
+            Ok(address) => Ok(Mapped {
+                address,
+                handle: memory.0 as u64,
+            }),
+            Err(failure) => {
+                // The failure above is the one to report.
+                let _ = api.destroy_external_memory(memory);
+                Err(state.error(IMPORTING, failure))
+            }
+        }
+    }
+
+    fn unmap(&self, mapped: Mapped) -> Result<()> {
+        let state = self.state();
+        let _current = state.enter(FREEING)?;
+        // SAFETY: `map` returned it, and `External::unmap` is called once.
+        let freed = unsafe { state.api().free(mapped.address) };
+        let destroyed = state
+            .api()
+            .destroy_external_memory(ExternalMemory(mapped.handle as usize));
+        freed.and(destroyed).map_err(|f| state.error(FREEING, f))
+    }
+
+    fn semaphore(&self, fd: OwnedFd) -> Result<u64> {
+        let state = self.state();
+        let _current = state.enter(ORDERING)?;
+        let semaphore = state
+            .api()
+            .import_semaphore(fd.as_raw_fd())
+            .map_err(|f| state.error(ORDERING, f))?;
+        let _taken_over = fd.into_raw_fd();
+        Ok(semaphore.0 as u64)
+    }
+
+    fn semaphore_free(&self, semaphore: u64) -> Result<()> {
+        on(self.state(), |state| {
+            state
+                .api()
+                .destroy_external_semaphore(ExternalSemaphore(semaphore as usize))
+        })
+    }
+
+    fn signal(&self, semaphore: u64, value: u64, stream: StreamHandle) -> Result<()> {
+        on(self.state(), |state| {
+            let stream = Stream(stream.0 as usize);
+            state.api().signal(ExternalSemaphore(semaphore as usize), value, stream)
+        })
+    }
+
+    fn wait(&self, semaphore: u64, value: u64, stream: StreamHandle) -> Result<()> {
+        on(self.state(), |state| {
+            let stream = Stream(stream.0 as usize);
+            state
+                .api()
+                .wait_for_semaphore(ExternalSemaphore(semaphore as usize), value, stream)
+        })
+    }
+}
+
+/// A call in the device's context.
+fn on(state: &DeviceState, call: impl FnOnce(&DeviceState) -> super::result::Checked<()>) -> Result<()> {
+    let _current = state.enter(ORDERING)?;
+    call(state).map_err(|f| state.error(ORDERING, f))
+}

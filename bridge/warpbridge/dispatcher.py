@@ -91,20 +91,22 @@ class Dispatcher:
         deadline: float | None = None
         while True:
             holding = bool(self._on_streams or self._closing)
-            token = _ffi.queue_next(self._queue, _HOLDING_S if holding else _IDLE_S)
-            if token is not None:
-                self._complete(token)
-            self._release()
+            ended = _ffi.queue_next(self._queue, _HOLDING_S if holding else _IDLE_S)
+            if ended is not None:
+                self._complete(*ended)
+            if holding:
+                self._release()
             if self._closing:
                 deadline = deadline or time.monotonic() + _EXIT_LIMIT_S
                 if not (self._in_flight or self._on_streams) or time.monotonic() > deadline:
                     return
 
-    def _complete(self, token: int) -> None:
+    def _complete(self, token: int, ended_well: bool) -> None:
+        """Complete the Pending. No call of the core comes before its callbacks: each would wait for the GIL again."""
         with self._lock:
             pending, place = self._in_flight.pop(token)
         try:
-            owners = pending._complete()
+            owners = pending._complete(ended_well)
         except BaseException as error:  # the thread must live on for the other launches
             report_unraisable(error, pending)
         else:

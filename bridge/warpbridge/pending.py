@@ -104,11 +104,12 @@ class Pending(Future[Any]):
                 )
             )
 
-    def _complete(self) -> Any:
+    def _complete(self, ended_well: bool) -> Any:
         """Take the outcome from the native launch; return what the device may still use, None as a rule."""
         failure: WarpbridgeError | None = None
-        if self._handle is not None:  # None only where Ctrl-C fell into `submit`, and nobody has this Pending
-            failure = _ffi.outcome(self._handle)
+        handle = self._handle  # freed when this returns, behind the callbacks
+        if handle is not None and not ended_well:  # None where Ctrl-C fell into `submit`, and nobody has this Pending
+            failure = _ffi.outcome(handle)
         result, owners, self._outputs, self._owners, self._handle = self._outputs, self._owners, None, None, None
         at_end, self._at_end = self._at_end, None
         if at_end is not None:  # before anybody learns of the end

@@ -339,7 +339,8 @@ void *wb_python_caller(int32_t blocking,
 // An empty queue.
 int32_t wb_queue_new(wb_queue **out);
 
-// The next token; *got = 0 when `limit_s` passed or the queue was woken.
+// The next token; *got = 0 when `limit_s` passed or the queue was woken, 1 for a launch that ended well, 2 for one whose
+// error wb_pending_result has.
 int32_t wb_queue_next(wb_queue *queue, double limit_s, uint64_t *token, int32_t *got);
 
 // Makes one wb_queue_next return without a token.

@@ -2,7 +2,7 @@
 //!
 //! Never inside a driver callback: CUDA calls are illegal there and it deadlocks with the GIL (numba-cuda#317). The
 //! thread polls [`Pending::poll`]; a device that can wake it (the CPU device) does, for others it spins briefly and then
-//! sleeps for longer and longer. Order is kept per stream; only timeouts and cancellations overtake, because what they
+//! sleeps, for longer the longer nothing has happened. Order is kept per stream; only timeouts and cancellations overtake, because what they
 //! would wait for may never end.
 
 use std::collections::{HashMap, VecDeque};
@@ -17,10 +17,13 @@ use crate::process::PerProcess;
 /// What to do at the end of a launch; called exactly once, on the dispatcher thread.
 pub type Report = Box<dyn FnOnce(&Result<()>) + Send>;
 
-/// How long to poll without sleeping after the last end: about what a short kernel takes.
+/// How long to poll without sleeping after something has happened: about what a short kernel takes.
 const SPIN: Duration = Duration::from_micros(50);
-const FIRST_SLEEP: Duration = Duration::from_micros(20);
-const LAST_SLEEP: Duration = Duration::from_millis(1);
+/// Between polls later: this share of the time since something happened, so that an end is seen late by a thousandth of
+/// the kernel's time, between these limits. The shorter one costs a few hundredths of a core while a launch is under way.
+const SLEEP_SHARE: u32 = 1000;
+const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 struct Entry {
     pending: Arc<Pending>,
@@ -42,12 +45,18 @@ struct Dispatcher {
     changed: Condvar,
 }
 
+static DISPATCHER: PerProcess<Arc<Dispatcher>> = PerProcess::new();
+
+/// Polls often again: a launch was asked to stop.
+pub fn expect_end() {
+    DISPATCHER.get(|_| Arc::default()).wake();
+}
+
 /// Reports the end of a launch to `report`.
 pub fn watch(pending: Arc<Pending>, report: Report) {
     if faults_at_once() {
         pending.wait(Duration::MAX);
     }
-    static DISPATCHER: PerProcess<Arc<Dispatcher>> = PerProcess::new();
     let dispatcher = DISPATCHER.get(|_| Arc::default());
     let waker = Arc::clone(dispatcher);
     let wakes = pending.on_end(Box::new(move || waker.wake()));
@@ -71,49 +80,50 @@ impl Dispatcher {
     }
 
     fn run(&self) {
+        sleep_exactly();
         let mut streams: HashMap<(u32, StreamHandle), VecDeque<Entry>> = HashMap::new();
-        let mut last_end = Instant::now();
-        let mut sleep = FIRST_SLEEP;
+        let mut last_event = Instant::now();
         loop {
-            for entry in self.receive(&streams, last_end, sleep) {
+            let (new, woken) = self.receive(&streams, last_event);
+            if woken {
+                last_event = Instant::now();
+            }
+            for entry in new {
                 streams.entry(entry.pending.queue_key()).or_default().push_back(entry);
-                (last_end, sleep) = (Instant::now(), FIRST_SLEEP);
             }
             let ended: Vec<Entry> = streams.values_mut().flat_map(take_ended).collect();
-            streams.retain(|_, queue| !queue.is_empty());
             if ended.is_empty() {
-                if last_end.elapsed() >= SPIN {
-                    sleep = (sleep * 2).min(LAST_SLEEP);
-                }
                 continue;
             }
+            streams.retain(|_, queue| !queue.is_empty());
             for Entry { pending, report, .. } in ended {
                 if let Some(outcome) = pending.outcome() {
                     report(outcome);
                 }
             }
-            (last_end, sleep) = (Instant::now(), FIRST_SLEEP);
+            last_event = Instant::now();
         }
     }
 
-    /// Waits for something to do, and takes what is new.
+    /// Waits for something to do; returns what is new, and whether anybody has woken this thread.
     fn receive(
         &self,
         streams: &HashMap<(u32, StreamHandle), VecDeque<Entry>>,
-        last_end: Instant,
-        sleep: Duration,
-    ) -> Vec<Entry> {
+        last_event: Instant,
+    ) -> (Vec<Entry>, bool) {
         let waiting = || streams.values().flatten();
         let must_poll = waiting().any(|entry| !entry.wakes);
         let event = waiting().filter_map(|entry| entry.pending.next_event()).min();
+        let quiet = last_event.elapsed();
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if must_poll && last_end.elapsed() < SPIN {
-            inbox.woken = false;
+        if must_poll && quiet < SPIN {
+            let woken = std::mem::take(&mut inbox.woken);
             let new = std::mem::take(&mut inbox.entries);
             drop(inbox);
             std::hint::spin_loop();
-            return new;
+            return (new, woken);
         }
+        let sleep = (quiet / SLEEP_SHARE).clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
         while !inbox.woken {
             let until_event = event.map(|at| at.saturating_duration_since(Instant::now()));
             let limit = [until_event, must_poll.then_some(sleep)].into_iter().flatten().min();
@@ -129,8 +139,21 @@ impl Dispatcher {
                 }
             };
         }
-        inbox.woken = false;
-        std::mem::take(&mut inbox.entries)
+        let woken = std::mem::take(&mut inbox.woken);
+        (std::mem::take(&mut inbox.entries), woken)
+    }
+}
+
+/// Lets this thread's sleeps end when they should: Linux lets them last 50 us longer unless asked.
+fn sleep_exactly() {
+    #[cfg(target_os = "linux")]
+    {
+        const PR_SET_TIMERSLACK: i32 = 29;
+        extern "C" {
+            fn prctl(option: i32, ...) -> i32;
+        }
+        // SAFETY: sets a number of the calling thread; a failure leaves the sleeps a little longer.
+        let _ = unsafe { prctl(PR_SET_TIMERSLACK, 1_u64) };
     }
 }
 

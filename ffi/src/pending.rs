@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{Ending, StreamHandle, Ticket};
 use crate::bound::Bound;
+use crate::dispatch;
 use crate::error::{Error, Kind, Result};
 
 /// How long a kernel that was asked to stop may take before its timeout is reported without it.
@@ -150,6 +151,7 @@ impl Pending {
     pub fn cancel(&self) {
         if let (Some(ticket), None) = (&self.ticket, self.outcome.get()) {
             self.ask(ASKED_BY_CANCEL, ticket);
+            dispatch::expect_end();
         }
     }
 

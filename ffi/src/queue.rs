@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tokens in the order in which launches ended.
+/// Tokens in the order in which launches ended, each with whether its launch ended well.
 #[derive(Default)]
 pub struct Queue {
     state: Mutex<State>,
@@ -13,18 +13,18 @@ pub struct Queue {
 
 #[derive(Default)]
 struct State {
-    tokens: VecDeque<u64>,
+    tokens: VecDeque<(u64, bool)>,
     woken: bool,
 }
 
 impl Queue {
     /// Adds a token.
-    pub fn push(&self, token: u64) {
+    pub fn push(&self, token: u64, ended_well: bool) {
         self.state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .tokens
-            .push_back(token);
+            .push_back((token, ended_well));
         self.changed.notify_one();
     }
     /// Makes one `next` return without a token, now or when it is called.
@@ -33,7 +33,7 @@ impl Queue {
         self.changed.notify_all();
     }
     /// The next token; `None` when `limit` has passed or the queue was woken.
-    pub fn next(&self, limit: Duration) -> Option<u64> {
+    pub fn next(&self, limit: Duration) -> Option<(u64, bool)> {
         let until = Instant::now().checked_add(limit);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn tokens_come_in_order_and_wake_returns_none_once() {
         let queue = Queue::default();
-        queue.push(7);
-        queue.push(8);
+        queue.push(7, true);
+        queue.push(8, false);
         queue.wake();
-        assert_eq!(queue.next(Duration::from_secs(5)), Some(7));
-        assert_eq!(queue.next(Duration::from_secs(5)), Some(8));
+        assert_eq!(queue.next(Duration::from_secs(5)), Some((7, true)));
+        assert_eq!(queue.next(Duration::from_secs(5)), Some((8, false)));
         let start = Instant::now();
         assert_eq!(queue.next(Duration::from_secs(5)), None);
         assert!(start.elapsed() < Duration::from_secs(4), "woken, not timed out");

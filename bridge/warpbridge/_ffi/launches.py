@@ -84,11 +84,17 @@ def queue_new() -> Handle:
     return ffi.gc(out[0], lib.wb_queue_free)
 
 
-def queue_next(queue: Handle, limit_s: float) -> int | None:
-    """Wait without the GIL for a token; None when the limit has passed or the queue was woken."""
+_ENDED_WELL = 1
+
+
+def queue_next(queue: Handle, limit_s: float) -> tuple[int, bool] | None:
+    """Wait without the GIL for a token; None when the limit has passed or the queue was woken.
+
+    The token comes with whether its launch ended well; if not, `outcome` says how.
+    """
     token, got = ffi.new("uint64_t *"), ffi.new("int32_t *")
     check(lib.wb_queue_next(queue, limit_s, token, got))
-    return int(token[0]) if got[0] else None
+    return (int(token[0]), got[0] == _ENDED_WELL) if got[0] else None
 
 
 def queue_wake(queue: Handle) -> None:

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn wb_bound_submit(
                     call(callback, &user, outcome);
                 }
                 if let Some(queue) = queue {
-                    queue.push(token);
+                    queue.push(token, outcome.is_ok());
                 }
             });
             dispatch::watch(Arc::clone(&pending), report);

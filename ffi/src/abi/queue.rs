@@ -11,7 +11,8 @@ pub unsafe extern "C" fn wb_queue_new(out: *mut *mut wb_queue) -> i32 {
     guard(|| unsafe { give(out, "out", wb_queue(std::sync::Arc::default())) })
 }
 
-/// The next token; *got = 0 when `limit_s` passed or the queue was woken.
+/// The next token; *got = 0 when `limit_s` passed or the queue was woken, 1 for a launch that ended well, 2 for one whose
+/// error wb_pending_result has.
 #[no_mangle]
 pub unsafe extern "C" fn wb_queue_next(queue: *mut wb_queue, limit_s: f64, token: *mut u64, got: *mut i32) -> i32 {
     guard(|| {
@@ -22,9 +23,15 @@ pub unsafe extern "C" fn wb_queue_next(queue: *mut wb_queue, limit_s: f64, token
         }
         let next = queue.0.next(limit(limit_s));
         // SAFETY: as above.
-        unsafe { put(token, "token", next.unwrap_or(0)) }?;
+        unsafe { put(token, "token", next.map_or(0, |(token, _)| token)) }?;
         // SAFETY: as above.
-        unsafe { put(got, "got", i32::from(next.is_some())) }
+        unsafe {
+            put(
+                got,
+                "got",
+                next.map_or(0, |(_, ended_well)| if ended_well { 1 } else { 2 }),
+            )
+        }
     })
 }
 

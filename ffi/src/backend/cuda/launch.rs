@@ -110,7 +110,7 @@ pub(super) fn tracked(
         return Err(refused(state, function, plan, mode.stream, failure));
     }
     // Where the stream cannot write, the event alone says when the launch has ended.
-    api.write_value(stream, slot.flag_address, ENDED);
+    let reports = api.write_value(stream, slot.flag_address, ENDED);
     let flight = InFlight {
         plan: plan.clone(),
         stream: mode.stream,
@@ -122,7 +122,7 @@ pub(super) fn tracked(
     if let Err(failure) = api.record(slot.event, stream) {
         return Err(state.launch_error(serial, &name, failure));
     }
-    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name)))
+    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name, reports)))
 }
 
 fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {

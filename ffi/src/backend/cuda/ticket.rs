@@ -5,7 +5,7 @@
 //! dispatcher calls `request_stop`.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::Current;
 use super::control::Slot;
@@ -15,53 +15,71 @@ use super::state::{lock, DeviceState};
 use super::wait::{poll_until, spin_until};
 use crate::backend::{Ending, Ticket};
 
+/// How often the driver is asked about a launch whose end the stream will report: behind a fault nothing is reported. Each
+/// question takes the driver's locks, which other threads launch under.
+const ASK_EVERY: Duration = Duration::from_micros(500);
+
 pub(super) struct CudaTicket {
     state: Arc<DeviceState>,
     serial: u64,
     slot: Slot,
     launch: LaunchName,
+    /// Whether the stream sets the slot's flag at the end.
+    reports: bool,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
     /// `None` while it runs, and only then may `slot` be used.
-    ending: Mutex<Option<Ending>>,
+    ending: Option<Ending>,
+    /// When the driver was asked last.
+    asked: Instant,
 }
 
 impl CudaTicket {
-    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: LaunchName) -> Self {
+    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: LaunchName, reports: bool) -> Self {
         Self {
             state,
             serial,
             slot,
             launch,
-            ending: Mutex::new(None),
+            reports,
+            progress: Mutex::new(Progress {
+                ending: None,
+                asked: Instant::now(),
+            }),
         }
     }
 
-    /// Asks the driver, unless the ending is known.
-    fn settle(&self, ending: &mut Option<Ending>) {
-        if ending.is_some() {
+    /// Looks, unless the ending is known.
+    fn settle(&self, progress: &mut Progress) {
+        if progress.ending.is_some() {
             return;
         }
-        match self.query() {
+        match self.look(&mut progress.asked) {
             Ok(false) => {}
             Ok(true) => {
-                *ending = Some(self.slot.block.ending());
+                progress.ending = Some(self.slot.block.ending());
                 let landed = self.state.flights().land(self.serial);
                 drop(landed); // the lock is free again
             }
             // The flight stays in the books: the device may still write to its control block.
             Err(failure) => {
-                *ending = Some(Ending::Failed(self.state.launch_error(
-                    self.serial,
-                    &self.launch,
-                    failure,
-                )));
+                let error = self.state.launch_error(self.serial, &self.launch, failure);
+                progress.ending = Some(Ending::Failed(error));
             }
         }
     }
 
-    fn query(&self) -> Result<bool, Failure> {
+    /// Whether the launch has ended: by the flag, and now and then by asking the driver.
+    fn look(&self, asked: &mut Instant) -> Result<bool, Failure> {
         if self.slot.flag.is_set() {
             return Ok(true);
         }
+        if self.reports && asked.elapsed() < ASK_EVERY {
+            return Ok(false);
+        }
+        *asked = Instant::now();
         let api = self.state.api();
         let context = self.state.context().ok();
         let _current = context.map(|c| Current::enter_relaxed(api, c)).transpose()?;
@@ -71,9 +89,9 @@ impl CudaTicket {
 
 impl Ticket for CudaTicket {
     fn is_done(&self) -> bool {
-        let mut ending = lock(&self.ending);
-        self.settle(&mut ending);
-        ending.is_some()
+        let mut progress = lock(&self.progress);
+        self.settle(&mut progress);
+        progress.ending.is_some()
     }
 
     fn wait(&self, limit: Duration) -> bool {
@@ -86,32 +104,32 @@ impl Ticket for CudaTicket {
     }
 
     fn request_stop(&self) {
-        let ending = lock(&self.ending);
-        if ending.is_none() {
+        let progress = lock(&self.progress);
+        if progress.ending.is_none() {
             self.slot.block.request_stop();
         }
     }
 
     fn progress(&self) -> f64 {
-        let mut ending = lock(&self.ending);
-        self.settle(&mut ending);
-        match *ending {
+        let mut progress = lock(&self.progress);
+        self.settle(&mut progress);
+        match progress.ending {
             None => self.slot.block.progress(),
             Some(_) => 1.0,
         }
     }
 
     fn ending(&self) -> Option<Ending> {
-        let mut ending = lock(&self.ending);
-        self.settle(&mut ending);
-        ending.clone()
+        let mut progress = lock(&self.progress);
+        self.settle(&mut progress);
+        progress.ending.clone()
     }
 }
 
 impl Drop for CudaTicket {
     fn drop(&mut self) {
         // A fork of the process has no launches, and the locks may be held by threads that it has not.
-        if self.state.check_process().is_ok() && lock(&self.ending).is_none() {
+        if self.state.check_process().is_ok() && lock(&self.progress).ending.is_none() {
             self.state.flights().orphan(self.serial);
         }
     }

@@ -341,7 +341,10 @@ int32_t wb_queue_new(wb_queue **out);
 
 // The next token; *got = 0 when `limit_s` passed or the queue was woken, 1 for a launch that ended well, 2 for one whose
 // error wb_pending_result has.
-int32_t wb_queue_next(wb_queue *queue, double limit_s, uint64_t *token, int32_t *got);
+int32_t wb_queue_next(wb_queue *queue,
+                      double limit_s,
+                      uint64_t *token,
+                      int32_t *got);
 
 // Makes one wb_queue_next return without a token.
 int32_t wb_queue_wake(wb_queue *queue);

@@ -167,7 +167,7 @@ def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> st
     """Compile one kernel for one variant into finished PTX."""
     flags = ("--crate-name", "warpbridge_kernels", "--cfg", f'kernel="{kernel}"')
     return ptxtext.finish(
-        compiler.compile_crate(rustc, HERE, variant, out, flags),
+        compiler.compile_crate(rustc, HERE, variant, out, flags)[0],
         f"{kernel}, {variant.arch}",
         rustc.name,
         source_hash(kernel),

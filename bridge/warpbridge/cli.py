@@ -1,6 +1,6 @@
 """The ``warpbridge`` command: `info`, `kernels`, `demo`. It prints; what it prints comes from the public API.
 
-The commands `trace` and `check` are in `tools/`.
+The commands `trace` and `check` are in `tools/`, `new` and `build` in `kit/`.
 
 Exit status: 0 done, 1 the demo or a check found something wrong or a traced launch failed, 2 wrong usage or an error,
 130 Ctrl-C.
@@ -17,6 +17,7 @@ from pathlib import Path
 from . import WarpbridgeError, __version__, _ffi, devices, kernels
 from .device import Device
 from .kernel import Kernel
+from .kit import commands as kit
 from .tools import add_commands
 
 _DESCRIPTION = "Call warp-specialised async GPU kernels from code that has never heard of async."
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--count", type=_at_least_one, default=8, metavar="N", help="pictures in the batch (default: 8)")
     demo.set_defaults(run=_demo)
     add_commands(commands)
+    kit.add_commands(commands)
     return parser
 
 

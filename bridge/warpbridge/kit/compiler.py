@@ -2,7 +2,7 @@
 
 Nothing is linked: ``core`` and the runtime are metadata with all their MIR, and the crate's one codegen unit takes in
 what it uses (docs/adr/0012). What becomes of the text is in ``ptxtext.py``, what is refused in ``gates.py``. This
-folder needs nothing of the package around it, so that warpbridge's own kernels are built before there is a native library.
+folder needs nothing of the package around it: warpbridge's own kernels are built before there is a native library.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,20 +106,22 @@ def target_flags(variant: Variant, out: Path) -> list[str]:
     ]
 
 
-def compile_crate(rustc: Rustc, crate: Path, variant: Variant, out: Path, flags: Sequence[str]) -> str:
-    """Compile a crate (its folder, with ``src/lib.rs``) for one variant; return what rustc wrote.
+def compile_crate(rustc: Rustc, crate: Path, variant: Variant, out: Path, flags: Sequence[str]) -> tuple[str, str]:
+    """Compile a crate (its folder, with ``src/lib.rs``) for one variant; return what rustc wrote, and its warnings.
 
     ``out`` has what `compile_core` made; ``flags`` are the crate's name and cfgs.
     """
-    ptx = out / f"{crate.name}.{variant.arch}.ptx"
-    flags = [
-        *("--emit", f"asm={ptx}", "--remap-path-prefix", f"{crate}={crate.name}", *flags),
-        *("--extern", f"warpbridge_runtime={compile_runtime(rustc, variant, out)}"),
-    ]
-    run_rustc(
-        rustc, [*CODEGEN_FLAGS, *KERNEL_FLAGS, *flags, *target_flags(variant, out), str(crate / "src" / "lib.rs")]
-    )
-    return ptx.read_text(encoding="utf-8")
+    crate = crate.resolve()
+    with tempfile.TemporaryDirectory(prefix="warpbridge-") as scratch:
+        ptx = Path(scratch) / "kernel.ptx"
+        flags = [
+            *("--emit", f"asm={ptx}", "--remap-path-prefix", f"{crate}={crate.name}", *flags),
+            *("--extern", f"warpbridge_runtime={compile_runtime(rustc, variant, out)}"),
+        ]
+        source = crate / "src" / "lib.rs"
+        flags = [*CODEGEN_FLAGS, *KERNEL_FLAGS, *flags, *target_flags(variant, out)]
+        warnings = run_rustc(rustc, [*flags, str(source)])
+        return ptx.read_text(encoding="utf-8"), warnings
 
 
 def find_rustc() -> Rustc:
@@ -164,9 +167,10 @@ def rustc_facts(rustc: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def run_rustc(rustc: Rustc, arguments: list[str]) -> None:
-    """Run the compiler with unstable features allowed; a failure is an error with its output."""
+def run_rustc(rustc: Rustc, arguments: list[str]) -> str:
+    """Run the compiler with unstable features allowed; return its warnings. A failure is an error with its output."""
     environment = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
     done = subprocess.run([rustc.path, *arguments], env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"{rustc.path} failed:\n{done.stderr}")
+    return done.stderr

@@ -11,7 +11,7 @@ import re
 PTX_VERSION = "8.0"
 
 _HEADER = """\
-// warpbridge kernel {title}. Built by kernels/build.py from kernels/src: do not edit.
+// warpbridge kernel {title}. Built by {built_by}: do not edit.
 // compiler: {compiler}
 // sources: sha256 {digest}
 """
@@ -19,15 +19,23 @@ _HEADER = """\
 _ENTRY = re.compile(r"^\.visible \.entry (\w+)\(.*?^\)\n(.*?)(^\{.*?^\})", re.M | re.S)
 
 
-def finish(text: str, title: str, compiler: str, digest: str, block: tuple[int, ...]) -> str:
+def finish(
+    text: str,
+    title: str,
+    compiler: str,
+    digest: str,
+    block: tuple[int, ...],
+    *,
+    built_by: str = "kernels/build.py from kernels/src",
+) -> str:
     """Make the compiler's output the shipped file.
 
     Parameters
     ----------
     text : str
         What rustc wrote.
-    title, compiler, digest : str
-        For the header: kernel and architecture, compiler, hash of the sources.
+    title, compiler, digest, built_by : str
+        For the header: kernel and architecture, compiler, hash of the sources, what to run to build it again.
     block : tuple of int
         Threads per axis of every entry.
     """
@@ -40,7 +48,7 @@ def finish(text: str, title: str, compiler: str, digest: str, block: tuple[int, 
     text = _bound_launches(text, block)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     text = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
-    return _HEADER.format(title=title, compiler=compiler, digest=digest) + text
+    return _HEADER.format(title=title, compiler=compiler, digest=digest, built_by=built_by) + text
 
 
 def entries(text: str) -> dict[str, str]:

@@ -185,15 +185,19 @@ def test_missing_or_wrong_launch_bounds_are_refused(text: str) -> None:
 
 
 def test_functions_calls_and_local_memory_are_refused() -> None:
-    text = (
-        FINISHED.replace("\tret;", "\t@%p1 call.uni panic, ();\n\tst.local.b32 \t[%rd1], 0;\n\tret;")
-        + ".func f()\n{\n}\n"
-    )
+    planted = """\
+	@%p1 call.uni panic, ();
+	call.uni
+	(), _RNvCs2_4core9panicking9panic_fmt, ();
+	st.local.b32 	[%rd1], 0;
+	ret;"""
+    text = FINISHED.replace("\tret;", planted) + ".func f()\n{\n}\n"
     reason = "expected none: a panic or a state machine is left in it"
     assert gates.gate_calls(text, "twice.sm_90.ptx") == [
         "twice.sm_90.ptx: has a .func, expected entries only",
-        f"twice.sm_90.ptx: entry twice has a call, {reason}",
-        f"twice.sm_90.ptx: entry twice has a .local, {reason}",
+        f"twice.sm_90.ptx: entry twice has a call of panic, {reason}",
+        f"twice.sm_90.ptx: entry twice has a call of panic_fmt, {reason}",
+        f"twice.sm_90.ptx: entry twice has .local memory, {reason}",
     ]
 
 

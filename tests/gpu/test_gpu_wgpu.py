@@ -24,7 +24,6 @@ class Wgpu:
 
     def __init__(self, transport: str) -> None:
         import wgpu_device
-
         from warpbridge.adapters import wgpu as wbgpu
 
         self.transport = transport

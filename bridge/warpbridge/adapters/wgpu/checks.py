@@ -52,8 +52,9 @@ def of_wgpu(obj: Any, kind: str, argument: str) -> None:
     if any(base.__name__ == kind and base.__module__.partition(".")[0] == "wgpu" for base in type(obj).__mro__):
         return
     name = f"{type(obj).__module__}.{type(obj).__qualname__}".removeprefix("builtins.")
+    article = "an" if name[0] in "aeiou" else "a"
     hint = "" if is_installed() else "; wgpu is not installed: pip install 'warpbridge[wgpu]'"
-    raise ArgumentError(f"{argument} is a {name}, expected a wgpu.{kind}{hint}", argument=argument, found=name)
+    raise ArgumentError(f"{argument} is {article} {name}, expected a wgpu.{kind}{hint}", argument=argument, found=name)
 
 
 def is_installed() -> bool:

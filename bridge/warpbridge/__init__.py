@@ -6,7 +6,7 @@ arrays are. Start with `warpbridge.kernels`, `load` and `devices`; the call styl
 
 from __future__ import annotations
 
-from . import kernels
+from . import handover_core, kernels
 from ._ffi import version as _version
 from .array import Array, empty
 from .bound import Bound

@@ -97,9 +97,7 @@ def end() -> Shared:
     """
     handle = _ffi.vulkan_end()
     info = _ffi.vulkan_buffer_info(handle)
-    return Shared(
-        handle, info["device_id"], info["uuid"], info["device_name"], info["allocation_bytes"], info["kind"]
-    )
+    return Shared(handle, info["device_id"], info["uuid"], info["device_name"], info["allocation_bytes"], info["kind"])
 
 
 def open_memory(shared: Shared, device: int) -> tuple[_ffi.Handle, int]:

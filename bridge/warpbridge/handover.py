@@ -6,11 +6,11 @@ adapter implements `Transport`; `view.py` makes an array of it, and implements `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .buffer import DType
-from .errors import ArgumentError
+from .errors import ArgumentError, DeviceError
 
 
 class Transport(Protocol):
@@ -93,6 +93,26 @@ class Place(Protocol):
         ...
 
 
+class Sharing(Protocol):
+    """Memory that a Vulkan buffer and kernels have in common."""
+
+    @property
+    def place(self) -> Place:
+        """Where kernels see it."""
+        ...
+
+    @property
+    def memory(self) -> tuple[Any, int]:
+        """Handle and address there."""
+        ...
+
+    def to_kernels(self, stream: int) -> None:
+        """Put what was submitted to Vulkan so far before what is queued on the stream later."""
+
+    def to_vulkan(self, stream: int) -> None:
+        """Put what is queued on the stream so far before what is submitted to Vulkan later."""
+
+
 class Core(Protocol):
     """What an adapter may ask for."""
 
@@ -115,8 +135,36 @@ class Core(Protocol):
     def copy(self, place: Place, to: int, source: int, nbytes: int) -> None:
         """Copy bytes between a device and the host, and wait."""
 
-    def wait(self, place: Place, stream: int) -> None:
-        """Wait on the host for what is queued on a stream."""
+    def layer(self) -> tuple[str, str]:
+        """Return the folder and the name of the Vulkan layer."""
+        ...
+
+    def layer_is_live(self) -> bool:
+        """Whether a Vulkan instance of this process has the layer."""
+        ...
+
+    def share(
+        self, create: Callable[[], Any], nbytes: int, place: Place, on_host: bool
+    ) -> tuple[Any, Sharing | DeviceError]:
+        """Call `create`, which makes one Vulkan buffer of at least `nbytes`, and share its memory.
+
+        Parameters
+        ----------
+        create
+            Makes the buffer.
+        nbytes
+            Its size.
+        place
+            Where kernels see it.
+        on_host
+            Whether the memory is to be the host's, which `place` reaches (CUDA: pinned), else the GPU's.
+
+        Returns
+        -------
+        tuple
+            What `create` returned, and its memory, or why it has an ordinary one.
+        """
+        ...
 
 
 _core: Core | None = None

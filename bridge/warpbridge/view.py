@@ -113,6 +113,11 @@ class View(Array):
             A kernel failed, or the bytes could not be copied back.
         """
         with self._turn:
+            if not self._transport.copies:
+                for stream in self._streams:
+                    self._transport.to_owner(stream)
+                self._streams = set()
+                return
             if self._active and dispatcher.is_current_thread():
                 raise LaunchError(
                     f"{self!r} is used by a launch under way and waited for in a callback, expected that elsewhere: "
@@ -120,10 +125,6 @@ class View(Array):
                 )
             self._turn.wait_for(lambda: not self._active)
             streams, self._streams = self._streams, set()
-            if not self._transport.copies:
-                for stream in streams:
-                    self._transport.to_owner(stream)
-                return
             for stream in streams:
                 wait_for_stream(self.device.index, stream)
             if self._is_dirty:
@@ -144,6 +145,7 @@ class View(Array):
         with self._turn:
             Array._wait(self)
             if not self._transport.copies:
+                self._transport.check()
                 self._transport.to_kernels(0)
             elif not (self._is_dirty or self._writers or (self._is_filled and (self._entered or self._active))):
                 self._transport.allow(True, False)
@@ -271,8 +273,10 @@ class View(Array):
                 if not self._is_filled:
                     self._transport.allow(True, False)
                     self._fill()
-            elif stream != _NO_SYNC:
-                self._transport.to_kernels(stream or 1)
+            else:
+                self._transport.check()
+                if stream != _NO_SYNC:
+                    self._transport.to_kernels(stream or 1)
             self._is_dirty |= self._transport.is_writable and self._transport.copies
             if self._entered and stream != _NO_SYNC:
                 self._streams.add(1 if stream is None else stream)
@@ -305,30 +309,3 @@ class View(Array):
             self._is_filled = True  # all of it will be
             super().frombytes(data)
             self._is_dirty = self._transport.copies
-
-
-class _Core:
-    """What adapters may ask for (`handover.Core`)."""
-
-    def devices(self) -> Sequence[Device]:
-        return devices()
-
-    def device(self, name: Any) -> Device:
-        return name if isinstance(name, Device) else find_device(name)
-
-    def dtype(self, dtype: Any, described: str) -> DType:
-        return dtype_of(dtype_name(dtype), described)
-
-    def view(
-        self, transport: handover.Transport, shape: tuple[int, ...], dtype: DType, place: Any, memory: Any
-    ) -> View:
-        return View(transport, shape, dtype, place, memory)
-
-    def copy(self, place: Any, to: int, source: int, nbytes: int) -> None:
-        _ffi.memory_copy(place.index, to, source, nbytes, 0)
-
-    def wait(self, place: Any, stream: int) -> None:
-        wait_for_stream(place.index, stream)
-
-
-handover.connect(_Core())

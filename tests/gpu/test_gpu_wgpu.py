@@ -16,7 +16,7 @@ import warpbridge as wb
 pytestmark = pytest.mark.gpu
 
 scale = wb.kernels.scale
-TRANSPORTS = ["staged"]
+TRANSPORTS = ["staged", "shared"]
 
 
 class Wgpu:
@@ -26,6 +26,7 @@ class Wgpu:
         import wgpu_device
         from warpbridge.adapters import wgpu as wbgpu
 
+        wbgpu.enable()
         self.transport = transport
         self.tools, self.adapter = wgpu_device, wbgpu
         self.device = wgpu_device.new_device()

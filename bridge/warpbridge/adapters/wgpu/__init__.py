@@ -1,7 +1,8 @@
 """wgpu buffers as arguments of kernels: `share` makes one that wgpu and kernels both see, `view` takes any that exists.
 
 ``enable()``, once and before wgpu is used, allows buffers that are shared without a copy; without it everything works
-by copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` the copies.
+by copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` the copies,
+`sharing.py` what needs none.
 wgpu is never imported: its objects bring it.
 """
 
@@ -11,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from warpbridge import handover
-from warpbridge.errors import ArgumentError, DeviceError
+from warpbridge.errors import ArgumentError
 
 from . import checks
+from .sharing import Shared, create, enable, sharing_of
 from .staging import Staged, copied_bytes
 
 __all__ = ["copied_bytes", "enable", "share", "view"]
@@ -128,24 +130,38 @@ def share(
         )
     place = checks.choose_place(device, on)
     rounded = -(-(nbytes if size is None else int(size)) // 4) * 4
-    buffer = device.create_buffer(label=label, size=rounded, usage=usage)
-    checks.need_usage(buffer, checks.COPY_DST, "because wgpu clears it before kernels use it")
-    return _best(buffer, 0, nbytes, found, sizes, require, place)
+    why = "because wgpu clears it before kernels use it"
+    checks.need_flag(checks.usage_flags(usage), checks.COPY_DST, f"wgpu buffer {label!r}", why)
+    buffer, why_not = create(device, {"label": label, "size": rounded, "usage": usage}, place)
+    return _best(buffer, 0, nbytes, found, sizes, require, place, why_not)
 
 
-def _best(buffer: Any, offset: int, nbytes: int, dtype: Any, shape: Any, require: str | None, place: Any) -> Any:
-    """Return a view by the best transport that there is."""
+def _best(
+    buffer: Any,
+    offset: int,
+    nbytes: int,
+    dtype: Any,
+    shape: Any,
+    require: str | None,
+    place: handover.Place,
+    why_not: str = "",
+) -> Any:
+    """Return a view by the best transport that there is; `why_not` says why it is not shared, where that is known."""
     if require not in (None, *TRANSPORTS):
         raise ArgumentError(
             f"require is {require!r}, expected None or one of {', '.join(TRANSPORTS)}",
             argument="require",
             found=require,
         )
+    sharing, why = sharing_of(buffer, place)
+    if sharing is not None and require in (None, "shared"):
+        shared = Shared(buffer, offset, sharing)
+        return handover.core().view(shared, shape, dtype, place, shared.memory)
     transport = Staged(buffer, offset, nbytes, place)
     if require not in (None, transport.name):
         raise ArgumentError(
-            f"{checks.described(buffer)} can only be {transport.name}, expected {require}: it was not created by "
-            "warpbridge.adapters.wgpu.share",
+            f"{checks.described(buffer)} can only be {transport.name}, expected {require}: "
+            f"{why_not or why or 'there is something better'}",
             found=transport.name,
             expected=require,
         )
@@ -166,16 +182,3 @@ def claim(obj: Any) -> None:
             "dtype=..., shape=...)",
             found="GPUBuffer",
         )
-
-
-def enable() -> None:
-    """Allow buffers that are shared without a copy, by a Vulkan layer; to be called before wgpu's first instance.
-
-    Raises
-    ------
-    DeviceError
-        It cannot be had; the text says why. The staged transport works all the same.
-    """
-    raise DeviceError(
-        "this build of warpbridge has no Vulkan layer, expected one that has; views are staged, by copies"
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,14 @@ def usage_names(usage: int) -> str:
     return " | ".join(name for bit, name in enumerate(_USAGES) if usage >> bit & 1) or "0"
 
 
+def usage_flags(usage: int | str) -> int:
+    """Return usage flags as a number; what is no flag is for wgpu to refuse."""
+    if not isinstance(usage, str):
+        return int(usage)
+    names = re.split(r"[|,\s]+", usage.upper())
+    return sum(1 << bit for bit, name in enumerate(_USAGES) if name in names)
+
+
 def of_wgpu(obj: Any, kind: str, argument: str) -> None:
     """Refuse what is no object of wgpu.
 
@@ -70,12 +79,17 @@ def need_usage(buffer: Any, flag: int, why: str) -> None:
     ArgumentError
         It was; `why` says what the flag is for.
     """
-    if not buffer.usage & flag:
+    need_flag(buffer.usage, flag, described(buffer), why)
+
+
+def need_flag(usage: int, flag: int, what: str, why: str) -> None:
+    """Refuse usage flags without this one."""
+    if not usage & flag:
         name = usage_names(flag)
         raise ArgumentError(
-            f"{described(buffer)} has usage {usage_names(buffer.usage)}, expected {name} too, {why}; "
+            f"{what} has usage {usage_names(usage)}, expected {name} too, {why}; "
             f"add wgpu.BufferUsage.{name} where it is made",
-            found=usage_names(buffer.usage),
+            found=usage_names(usage),
             expected=name,
         )
 

@@ -51,8 +51,8 @@ def enable() -> None:
 
 def _has_instance() -> bool:
     """Whether wgpu has made its Vulkan instance, which a layer can no longer join."""
-    module = sys.modules.get("wgpu.backends.wgpu_native._helpers")
-    return getattr(module, "_the_instance", None) is not None
+    backends = [module for name, module in list(sys.modules.items()) if name.startswith("wgpu.backends.")]
+    return any(getattr(module, "_the_instance", None) is not None for module in backends)
 
 
 def why_not_live() -> str:

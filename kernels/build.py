@@ -49,6 +49,7 @@ KERNELS = (
     "fft_frames",
     "field_to_rgba",
     "gather_rows",
+    "dequant_matvec",
     "deadlock_demo",
 )
 

@@ -20,6 +20,7 @@ macro_rules! embed {
 const MANIFESTS: &[(&str, &str)] = embed![
     "cross_entropy.toml",
     "deadlock_demo.toml",
+    "dequant_matvec.toml",
     "fft_frames.toml",
     "fft_power.toml",
     "field_to_rgba.toml",
@@ -36,6 +37,8 @@ const PTX: &[(&str, &str)] = embed![
     "ptx/cross_entropy.sm_90.ptx",
     "ptx/deadlock_demo.sm_80.ptx",
     "ptx/deadlock_demo.sm_90.ptx",
+    "ptx/dequant_matvec.sm_80.ptx",
+    "ptx/dequant_matvec.sm_90.ptx",
     "ptx/fft_frames.sm_80.ptx",
     "ptx/fft_frames.sm_90.ptx",
     "ptx/fft_power.sm_80.ptx",

@@ -15,6 +15,8 @@
 pub mod cross_entropy;
 #[cfg(kernel = "deadlock_demo")]
 pub mod deadlock_demo;
+#[cfg(kernel = "dequant_matvec")]
+pub mod dequant_matvec;
 #[cfg(kernel = "fft_frames")]
 pub mod fft_frames;
 #[cfg(kernel = "fft_power")]

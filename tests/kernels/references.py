@@ -170,3 +170,29 @@ def field_to_rgba(
     y = lut[np.clip(np.nan_to_num(place, nan=0.0), 0, k - 1).astype(np.int64)]
     y[np.isnan(x.astype(np.float64))] = np.array([nan], "<u4").view(np.uint8)
     return y
+
+
+def dequant_matvec(
+    w: NDArray[np.integer], scales: NDArray[np.floating], x: NDArray[np.floating], zeros: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Return `x` times the transpose of the dequantised `w`, (b, rows), in float64.
+
+    Parameters
+    ----------
+    w : ndarray of uint8 (rows, k/2) or int8 (rows, k)
+        Two unsigned int4 per byte, the one with the smaller k in the low half; or one integer per byte.
+    scales : ndarray, (rows, groups)
+    x : ndarray, (b, k)
+    zeros : ndarray of the type of `w`, (rows, groups), optional
+        By default 8 for int4, 0 for int8.
+    """
+    if w.dtype == np.uint8:
+        integers = np.stack([w & 15, w >> 4], axis=-1).reshape(len(w), -1).astype(np.float64)
+    else:
+        integers = w.astype(np.float64)
+    group = integers.shape[1] // scales.shape[1]
+    zero = np.full(scales.shape, 8 if w.dtype == np.uint8 else 0) if zeros is None else zeros
+    weights = (integers - np.repeat(zero.astype(np.float64), group, axis=1)) * np.repeat(
+        scales.astype(np.float64), group, axis=1
+    )
+    return x.astype(np.float64) @ weights.T

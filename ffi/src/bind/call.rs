@@ -213,6 +213,14 @@ impl<'a> Call<'a> {
     }
 }
 
+impl Call<'_> {
+    /// A dtype by its name, or by that of a variable.
+    fn named_dtype(&self, name: &str) -> Result<DType, String> {
+        let dtype = DType::from_name(name).or_else(|| self.dtypes.get(name).map(|(dtype, _)| *dtype));
+        dtype.ok_or_else(|| format!("nothing given binds {name}"))
+    }
+}
+
 impl Names for Call<'_> {
     fn value(&self, name: &str) -> Result<i64, String> {
         if let Some((value, _)) = self.symbols.get(name) {
@@ -251,10 +259,10 @@ impl Names for Call<'_> {
         value
     }
     fn itemsize(&self, name: &str) -> Result<i64, String> {
-        let dtype = DType::from_name(name).or_else(|| self.dtypes.get(name).map(|(dtype, _)| *dtype));
-        dtype
-            .map(|d| d.bytes() as i64)
-            .ok_or_else(|| format!("nothing given binds {name}"))
+        self.named_dtype(name).map(|dtype| dtype.bytes() as i64)
+    }
+    fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String> {
+        Ok(self.named_dtype(name)? == self.named_dtype(dtype)?)
     }
 }
 

@@ -18,6 +18,8 @@ pub trait Names {
     fn value(&self, name: &str) -> Result<i64, String>;
     /// The bytes of one element of a dtype variable or dtype.
     fn itemsize(&self, name: &str) -> Result<i64, String>;
+    /// Whether a dtype variable stands for this dtype.
+    fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String>;
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ enum Node {
     Number(i64),
     Symbol(String),
     ItemSize(String),
+    IsDType(String, String),
     Negate(Box<Node>),
     Binary(Op, Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
@@ -147,14 +150,14 @@ impl Expr {
         });
         found
     }
-    /// Every dtype that `itemsize` is asked for.
+    /// Every dtype or variable that `itemsize` and `is_dtype` are asked for.
     #[must_use]
-    pub fn itemsizes(&self) -> Vec<&str> {
+    pub fn dtypes(&self) -> Vec<&str> {
         let mut found = Vec::new();
-        collect(&self.node, &mut |node| {
-            if let Node::ItemSize(name) = node {
-                found.push(name.as_str());
-            }
+        collect(&self.node, &mut |node| match node {
+            Node::ItemSize(name) => found.push(name.as_str()),
+            Node::IsDType(name, dtype) => found.extend([name.as_str(), dtype.as_str()]),
+            _ => {}
         });
         found
     }
@@ -169,7 +172,7 @@ impl fmt::Display for Expr {
 fn collect<'a>(node: &'a Node, visit: &mut dyn FnMut(&'a Node)) {
     visit(node);
     match node {
-        Node::Number(_) | Node::Symbol(_) | Node::ItemSize(_) => {}
+        Node::Number(_) | Node::Symbol(_) | Node::ItemSize(_) | Node::IsDType(..) => {}
         Node::Negate(inner) => collect(inner, visit),
         Node::Binary(_, left, right) => {
             collect(left, visit);
@@ -261,20 +264,13 @@ impl<'a> Parser<'a> {
         Ok(Node::Symbol(word.to_owned()))
     }
     fn call(&mut self, name: &str) -> Result<Node, String> {
-        if name == "itemsize" {
-            let Node::Symbol(dtype) = self.atom()? else {
-                return Err("itemsize expects a dtype's name".into());
-            };
-            return if self.take(")") {
-                Ok(Node::ItemSize(dtype))
-            } else {
-                Err(self.expected("\")\""))
-            };
+        if name == "itemsize" || name == "is_dtype" {
+            return self.of_dtype(name);
         }
         let Some(&(_, function, least, most)) = FUNCTIONS.iter().find(|row| row.0 == name) else {
             let known: Vec<_> = FUNCTIONS.iter().map(|row| row.0).collect();
             return Err(format!(
-                "unknown function {name}, expected {} or itemsize",
+                "unknown function {name}, expected {}, itemsize or is_dtype",
                 known.join(", ")
             ));
         };
@@ -295,6 +291,28 @@ impl<'a> Parser<'a> {
         }
         Ok(Node::Call(function, args))
     }
+    /// `itemsize(T)`, or `is_dtype(T, float16)`.
+    fn of_dtype(&mut self, function: &str) -> Result<Node, String> {
+        let first = self.dtype(function)?;
+        let node = if function == "itemsize" {
+            Node::ItemSize(first)
+        } else if self.take(",") {
+            Node::IsDType(first, self.dtype(function)?)
+        } else {
+            return Err(self.expected("\",\""));
+        };
+        if self.take(")") {
+            Ok(node)
+        } else {
+            Err(self.expected("\")\""))
+        }
+    }
+    fn dtype(&mut self, function: &str) -> Result<String, String> {
+        match self.atom()? {
+            Node::Symbol(name) => Ok(name),
+            _ => Err(format!("{function} expects a dtype's name")),
+        }
+    }
     fn expected(&mut self, what: &str) -> String {
         match self.peek() {
             "" => format!("ends early, expected {what}"),
@@ -308,6 +326,7 @@ fn eval(node: &Node, names: &dyn Names) -> Result<i64, String> {
         Node::Number(value) => Ok(*value),
         Node::Symbol(name) => names.value(name),
         Node::ItemSize(name) => names.itemsize(name),
+        Node::IsDType(name, dtype) => names.is_dtype(name, dtype).map(i64::from),
         Node::Negate(inner) => eval(inner, names)?.checked_neg().ok_or_else(overflow),
         Node::Binary(Op::And, left, right) => Ok(i64::from(eval(left, names)? != 0 && eval(right, names)? != 0)),
         Node::Binary(Op::Or, left, right) => Ok(i64::from(eval(left, names)? != 0 || eval(right, names)? != 0)),

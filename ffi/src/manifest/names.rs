@@ -20,7 +20,7 @@ pub fn check(manifest: &Manifest) -> Result<()> {
                 return Err(error(&manifest.origin, &key, &text));
             }
         }
-        for name in expr.itemsizes() {
+        for name in expr.dtypes() {
             if DType::from_name(name).is_none() && manifest.instances(name).is_empty() {
                 let text =
                     format!("uses the unknown dtype {name} in \"{expr}\"; expected a dtype or a variable of [dtypes]");

@@ -19,6 +19,9 @@ impl Names for Table {
             Err(format!("unknown dtype {name}"))
         }
     }
+    fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String> {
+        self.itemsize(name).map(|_| dtype == "float16")
+    }
 }
 
 fn value(text: &str) -> Result<i64, String> {
@@ -76,7 +79,19 @@ fn errors_quote_the_expression() {
         ),
         (
             "log(1)",
-            "expression \"log(1)\": unknown function log, expected min, max, ceil_div, align_up, next_pow2 or itemsize",
+            "expression \"log(1)\": unknown function log, expected min, max, ceil_div, align_up, next_pow2, itemsize or is_dtype",
+        ),
+        (
+            "is_dtype(T)",
+            "expression \"is_dtype(T)\": found \")\", expected \",\"",
+        ),
+        (
+            "is_dtype(T, 2)",
+            "expression \"is_dtype(T, 2)\": is_dtype expects a dtype's name",
+        ),
+        (
+            "is_dtype(U, int8)",
+            "expression \"is_dtype(U, int8)\": unknown dtype U",
         ),
         (
             "9223372036854775808",
@@ -103,9 +118,17 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
-fn symbols_and_itemsizes_are_listed() {
+fn a_dtype_is_compared() {
+    assert_eq!(value("1 + is_dtype(T, float16)"), Ok(2));
+    assert_eq!(value("3 * is_dtype(T, int8)"), Ok(0));
+}
+
+#[test]
+fn symbols_and_dtypes_are_listed() {
     let expr = Expr::parse("min(n, m) * itemsize(T)").expect("parses");
     assert_eq!(expr.symbols(), ["n", "m"]);
-    assert_eq!(expr.itemsizes(), ["T"]);
+    assert_eq!(expr.dtypes(), ["T"]);
+    let expr = Expr::parse("is_dtype(W, uint8) + itemsize(T)").expect("parses");
+    assert_eq!(expr.dtypes(), ["W", "uint8", "T"]);
     assert_eq!(Expr::parse("n").expect("parses").as_symbol(), Some("n"));
 }

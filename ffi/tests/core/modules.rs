@@ -48,7 +48,7 @@ fn unknown_bundled_kernel_lists_what_is_shown() {
     let error = bundled::load("sacle").err().expect("no such kernel");
     assert_eq!(
         error.message,
-        "no bundled kernel \"sacle\", expected one of cross_entropy, fft_frames, fft_power, field_to_rgba, gather_rows, image_prep, layer_norm, rms_norm, scale, softmax, \
+        "no bundled kernel \"sacle\", expected one of cross_entropy, dequant_matvec, fft_frames, fft_power, field_to_rgba, gather_rows, image_prep, layer_norm, rms_norm, scale, softmax, \
          spectral_multiply"
     );
     assert_eq!(error.kind, Kind::Load);

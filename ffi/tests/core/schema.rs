@@ -19,6 +19,7 @@ fn manifests() -> Vec<Value> {
     let names = [
         "cross_entropy",
         "deadlock_demo",
+        "dequant_matvec",
         "fft_frames",
         "fft_power",
         "field_to_rgba",

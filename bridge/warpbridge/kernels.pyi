@@ -50,6 +50,47 @@ class _CrossEntropy(Kernel):
         self, x: A, target: A, ignore_index: int = ..., *, out: A | None = ..., arch: str | None = ...
     ) -> Bound: ...
 
+class _DequantMatvec(Kernel):
+    def __call__(
+        self,
+        w: A,
+        scales: A,
+        x: A,
+        zeros: A | None = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        w: A,
+        scales: A,
+        x: A,
+        zeros: A | None = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        w: A,
+        scales: A,
+        x: A,
+        zeros: A | None = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, w: A, scales: A, x: A, zeros: A | None = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
+
 class _FftFrames(Kernel):
     def __call__(
         self,
@@ -455,6 +496,7 @@ class _SpectralMultiply(Kernel):
 
 cross_entropy: _CrossEntropy
 deadlock_demo: Kernel
+dequant_matvec: _DequantMatvec
 fft_frames: _FftFrames
 fft_power: _FftPower
 field_to_rgba: _FieldToRgba

@@ -210,7 +210,11 @@ macro_rules! entry {
                 rows,
                 steps,
                 groups,
-                group_shift: if groups == 1 { 31 } else { 31 - group.leading_zeros() },
+                group_shift: if groups == 1 {
+                    31
+                } else {
+                    31 - group.leading_zeros()
+                },
                 x: Vector::new(x, place, batch, steps),
                 control,
             };

@@ -42,14 +42,8 @@ impl Sums {
     #[inline(always)]
     fn add(self, a: [f32; 4], b: [f32; 4], low: f32, high: f32) -> Self {
         Self {
-            low: (
-                fma(a[0] + b[0], low, self.low.0),
-                fma(a[1] + b[1], low, self.low.1),
-            ),
-            high: (
-                fma(a[2] + b[2], high, self.high.0),
-                fma(a[3] + b[3], high, self.high.1),
-            ),
+            low: (fma(a[0] + b[0], low, self.low.0), fma(a[1] + b[1], low, self.low.1)),
+            high: (fma(a[2] + b[2], high, self.high.0), fma(a[3] + b[3], high, self.high.1)),
         }
     }
 }

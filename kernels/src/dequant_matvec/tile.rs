@@ -123,7 +123,11 @@ impl Windows for Tile {
 
     #[inline(always)]
     fn count(&self) -> u32 {
-        if self.zeros.array.begin == 0 { 2 * ROWS } else { 3 * ROWS }
+        if self.zeros.array.begin == 0 {
+            2 * ROWS
+        } else {
+            3 * ROWS
+        }
     }
 
     #[inline(always)]

@@ -173,7 +173,10 @@ def field_to_rgba(
 
 
 def dequant_matvec(
-    w: NDArray[np.integer], scales: NDArray[np.floating], x: NDArray[np.floating], zeros: NDArray[np.integer] | None = None
+    w: NDArray[np.integer],
+    scales: NDArray[np.floating],
+    x: NDArray[np.floating],
+    zeros: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float64]:
     """Return `x` times the transpose of the dequantised `w`, (b, rows), in float64.
 

@@ -1,4 +1,4 @@
-"""`dequant_matvec` against NumPy in float64: both widths, both types of x, every size of group, odd rows and lengths."""
+"""`dequant_matvec` against NumPy in float64: both widths, both types of x, all sizes of groups, odd rows and lengths."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import warpbridge as wb
 
 VARIANTS = ["sm_80", "sm_90"]
 DTYPES = [np.float16, ml_dtypes.bfloat16]
+GROUPS = "expected groups of 32, 64, 128 or another power of two, or a single one"
 WIDTHS = [np.uint8, np.int8]  # two int4 per byte, one int8 per byte
-# Rows, k, group and batch: one row and group; part of a unit, of a chunk; several chunks; rows that are no multiple of 16;
-# scales of a row at odd addresses; x too long for shared memory (of an sm_80; of an sm_90).
+# Rows, k, group and batch: one row and group; part of a unit, of a chunk; several chunks; rows that are no multiple of
+# 16; scales of a row at odd addresses; x too long for shared memory (of an sm_80; of an sm_90).
 SIZES = [
     (1, 32, 32, 1),
     (16, 128, 128, 1),
@@ -87,7 +88,10 @@ def test_any_size(size: tuple[int, int, int, int], width: Any, dtype: Any, arch:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_schedule(width: Any, arch: str, schedule: str, seed: int) -> None:
     with wb.cpu(schedule=schedule, seed=seed, checks="all"):
-        for size, dtype, zeros in (((50, 2208, 32, 3), np.float16, True), ((37, 4480, 128, 8), ml_dtypes.bfloat16, False)):
+        for size, dtype, zeros in (
+            ((50, 2208, 32, 3), np.float16, True),
+            ((37, 4480, 128, 8), ml_dtypes.bfloat16, False),
+        ):
             Case.random(size, width, dtype, zeros=zeros).check(as_it_is, arch=arch)
 
 
@@ -152,13 +156,13 @@ def test_nothing_to_do() -> None:
             (4, 48),
             (4, 2),
             (1, 96),
-            "scales has 2 groups for 96 columns, expected groups of 32, 64, 128 or another power of two, or a single one",
+            f"scales has 2 groups for 96 columns, {GROUPS}",
         ),
         (
             (4, 32),
             (4, 0),
             (1, 64),
-            "scales has 0 groups for 64 columns, expected groups of 32, 64, 128 or another power of two, or a single one",
+            f"scales has 0 groups for 64 columns, {GROUPS}",
         ),
     ],
 )
@@ -170,10 +174,10 @@ def test_shapes_that_do_not_go_together(w: Any, scales: Any, x: Any, text: str) 
 
 def test_int8_weights_take_one_column_of_x_each() -> None:
     with pytest.raises(wb.ArgumentError) as caught:
-        wb.kernels.dequant_matvec(np.zeros((4, 32), np.int8), np.zeros((4, 1), np.float16), np.zeros((1, 64), np.float16))
-    assert (
-        str(caught.value) == "dequant_matvec: x has 64 columns, expected 1 for each of the 32 bytes in a row of w"
-    )
+        wb.kernels.dequant_matvec(
+            np.zeros((4, 32), np.int8), np.zeros((4, 1), np.float16), np.zeros((1, 64), np.float16)
+        )
+    assert str(caught.value) == "dequant_matvec: x has 64 columns, expected 1 for each of the 32 bytes in a row of w"
 
 
 @pytest.mark.parametrize("arch", VARIANTS)
@@ -202,7 +206,9 @@ def test_any_size_on_the_gpu(size: tuple[int, int, int, int], width: Any, arch: 
 @pytest.mark.gpu
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("size", [(16, 128, 128, 1), (33, 352, 32, 3), (4096, 4096, 128, 1), (5000, 11_008, 128, 8)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(16, 128, 128, 1), (33, 352, 32, 3), (4096, 4096, 128, 1), (5000, 11_008, 128, 8)], ids=str
+)
 def test_bfloat16_on_the_gpu(size: tuple[int, int, int, int], width: Any, arch: str) -> None:
     import torch
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warpbridge as wb
+import wgpu
 from warpbridge.adapters import wgpu as wbgpu
-from wgpu_device import USAGE, double, new_buffer, new_device, read
+from wgpu_device import TRANSPORTS, USAGE, Views, double, new_buffer, new_device, read
 
 scale = wb.kernels.scale
 
@@ -21,6 +22,11 @@ scale = wb.kernels.scale
 @pytest.fixture(scope="module")
 def device():
     return new_device()
+
+
+@pytest.fixture(params=TRANSPORTS, scope="module")
+def views(request: pytest.FixtureRequest, device) -> Views:
+    return Views(request.param, device)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +37,20 @@ def values() -> np.ndarray:
 # ---- what a view is --------------------------------------------------------------------------------------------------
 
 
-def test_view_says_what_it_is(device) -> None:
-    buffer = new_buffer(device, 1024, label="field")
-    view = wbgpu.view(buffer, dtype=np.float32, shape=(8, 16), offset=256)
+def test_view_says_what_it_is(views) -> None:
+    view = views(1024, np.float32, shape=(8, 16), offset=256)
     assert (view.shape, view.dtype, view.nbytes, view.offset) == ((8, 16), "float32", 512, 256)
-    assert (view.buffer, view.transport, view.device) == (buffer, "staged", wb.device("cpu"))
-    assert repr(view) == "<View float32 (8, 16) of wgpu buffer 'field' on cpu, staged>"
+    assert (view.buffer.size, view.transport, view.device) == (1024, views.transport, wb.device("cpu"))
+    assert repr(view) == f"<View float32 (8, 16) of wgpu buffer 'x' on cpu, {views.transport}>"
+
+
+def test_best_transport_is_taken_unless_another_is_required(device) -> None:
+    shared = wbgpu.share(device, size=64, usage=USAGE)
+    existing = new_buffer(device, 64)
+    assert (shared.transport, wbgpu.view(existing, dtype="uint8").transport) == ("shared", "pinned")
+    assert wbgpu.view(shared.buffer, dtype="uint8").transport == "shared"
+    assert wbgpu.view(shared.buffer, dtype="uint8", require="staged").transport == "staged"
+    assert wbgpu.view(existing, dtype="uint8", require="staged").transport == "staged"
 
 
 def test_view_without_shape_goes_to_the_end(device) -> None:
@@ -59,36 +73,36 @@ def test_view_is_a_wb_array_for_type_checkers_and_cannot_be_pickled(device) -> N
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 
-def test_blocking_call_reads_before_and_writes_back_after(device, values) -> None:
-    x, y = (wbgpu.view(new_buffer(device, data), dtype="float32") for data in (values, values.nbytes))
+def test_blocking_call_reads_before_and_writes_back_after(views, values) -> None:
+    x, y = views(values), views(values.nbytes)
     assert scale(x, 2.0, 1.0, out=y) is y
     np.testing.assert_allclose(read(y.buffer), values * 2 + 1, rtol=1e-6)
     np.testing.assert_array_equal(read(x.buffer), values)
 
 
-def test_output_that_is_not_given_is_an_array_of_our_own(device, values) -> None:
-    y = scale(wbgpu.view(new_buffer(device, values), dtype="float32"), 2.0, 0.0)
+def test_output_that_is_not_given_is_an_array_of_our_own(views, values) -> None:
+    y = scale(views(values), 2.0, 0.0)
     assert isinstance(y, wb.Array)
     assert not isinstance(y, wb.View)
     np.testing.assert_array_equal(np.asarray(y), values * 2)
 
 
-def test_call_sees_what_a_shader_was_submitted_to_write(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_call_sees_what_a_shader_was_submitted_to_write(views, values) -> None:
+    view = views(values)
     for turn in range(1, 4):  # and again: nothing is kept between calls
         double(view.buffer)
         np.testing.assert_array_equal(np.asarray(scale(view, 1.0, 0.0)), values * 2**turn)
 
 
-def test_shader_sees_what_a_call_wrote(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_shader_sees_what_a_call_wrote(views, values) -> None:
+    view = views(values)
     scale(view, 3.0, 0.0, out=view)
     double(view.buffer)
     np.testing.assert_allclose(read(view.buffer), values * 6, rtol=1e-6)
 
 
-def test_submitted_call_has_written_back_when_its_result_is_there(device, values) -> None:
-    x, y = (wbgpu.view(new_buffer(device, data), dtype="float32") for data in (values, values.nbytes))
+def test_submitted_call_has_written_back_when_its_result_is_there(views, values) -> None:
+    x, y = views(values), views(values.nbytes)
     seen: list[np.ndarray] = []
     called = threading.Event()
     pending = scale.submit(x, 2.0, 0.0, out=y, on_done=lambda _: (seen.append(read(y.buffer)), called.set()))
@@ -98,8 +112,8 @@ def test_submitted_call_has_written_back_when_its_result_is_there(device, values
     np.testing.assert_array_equal(seen[0], values * 2)
 
 
-def test_launch_outside_a_block_is_there_after_wait(device, values) -> None:
-    x, y = (wbgpu.view(new_buffer(device, data), dtype="float32") for data in (values, values.nbytes))
+def test_launch_outside_a_block_is_there_after_wait(views, values) -> None:
+    x, y = views(values), views(values.nbytes)
     stream = wb.device("cpu").stream()
     for _ in range(3):
         scale.launch(x, 2.0, 0.0, out=x, stream=stream)
@@ -109,8 +123,8 @@ def test_launch_outside_a_block_is_there_after_wait(device, values) -> None:
     np.testing.assert_allclose(read(y.buffer), values * 8 + 1, rtol=1e-6)
 
 
-def test_bound_call_takes_the_bytes_anew_each_time(device, values) -> None:
-    x, y = (wbgpu.view(new_buffer(device, data), dtype="float32") for data in (values, values.nbytes))
+def test_bound_call_takes_the_bytes_anew_each_time(views, values) -> None:
+    x, y = views(values), views(values.nbytes)
     bound = scale.bind(x, 1.0, 0.0, out=y)
     for turn in range(1, 4):
         double(x.buffer)
@@ -121,17 +135,17 @@ def test_bound_call_takes_the_bytes_anew_each_time(device, values) -> None:
     np.testing.assert_array_equal(read(y.buffer), values * 8)
 
 
-def test_entry_reads_and_writes_a_view(device, data) -> None:
+def test_entry_reads_and_writes_a_view(views, data) -> None:
     numbers = np.arange(64, dtype=np.float32)
-    x, y = (wbgpu.view(new_buffer(device, item), dtype="float32") for item in (numbers, numbers.nbytes))
+    x, y = views(numbers), views(numbers.nbytes)
     wb.load(data / "axpb.ptx").entries["axpb"](1, 64, [x, y, 64, 2.0, 1.0])
     np.testing.assert_array_equal(read(y.buffer), numbers * 2 + 1)
     np.testing.assert_array_equal(read(x.buffer), numbers)
 
 
-def test_inline_argument_may_be_a_view(device) -> None:
+def test_inline_argument_may_be_a_view(views) -> None:
     pictures = np.full((1, 4, 4, 3), 255, np.uint8)
-    mean = wbgpu.view(new_buffer(device, np.array([0.5, 0.5, 0.5], np.float32)), dtype="float32")
+    mean = views(np.array([0.5, 0.5, 0.5], np.float32))
     prepared = wb.kernels.image_prep(pictures, mean, (0.5, 0.5, 0.5))
     np.testing.assert_allclose(np.asarray(prepared), 1.0, rtol=1e-6)
 
@@ -139,46 +153,47 @@ def test_inline_argument_may_be_a_view(device) -> None:
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def test_block_copies_once_in_and_once_out(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_block_copies_once_in_and_once_out(views, values) -> None:
+    view = views(values)
     before = wbgpu.copied_bytes()
     with view:
         for _ in range(4):
             scale(view, 2.0, 0.0, out=view)
         scale.submit(view, 2.0, 0.0, out=view)
         scale.launch(view, 2.0, 0.0, out=view)
-    assert wbgpu.copied_bytes() - before == 2 * values.nbytes
+    assert wbgpu.copied_bytes() - before == views.copied(2 * values.nbytes)
     np.testing.assert_array_equal(read(view.buffer), values * 64)
 
 
-def test_block_around_an_output_does_not_read_it(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values.nbytes), dtype="float32")
+def test_block_around_an_output_does_not_read_it(views, values) -> None:
+    view = views(values.nbytes)
     before = wbgpu.copied_bytes()
     with view:
         scale(values, 2.0, 0.0, out=view)
-    assert wbgpu.copied_bytes() - before == values.nbytes
+    assert wbgpu.copied_bytes() - before == views.copied(values.nbytes)
 
 
-def test_block_that_only_reads_does_not_write_back(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values, USAGE & ~8 | 8), dtype="float32")
+def test_block_that_only_reads_does_not_write_back(views, values) -> None:
+    view = views(values)
     before = wbgpu.copied_bytes()
     with view:
         scale(view, 2.0, 0.0)
         scale(view, 3.0, 0.0)
-    assert wbgpu.copied_bytes() - before == values.nbytes
+    assert wbgpu.copied_bytes() - before == views.copied(values.nbytes)
 
 
-def test_nested_blocks_settle_with_the_outermost(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_nested_blocks_settle_with_the_outermost(views, values) -> None:
+    view = views(values)
     with view:
         with view:
             scale(view, 2.0, 0.0, out=view)
-        np.testing.assert_array_equal(read(view.buffer), values)
+        expected = values * 2 if views.transport == "shared" else values  # a copy is not yet back
+        np.testing.assert_array_equal(read(view.buffer), expected)
     np.testing.assert_array_equal(read(view.buffer), values * 2)
 
 
-def test_numpy_writes_through_dlpack_and_array_interface_inside_a_block(device) -> None:
-    view = wbgpu.view(new_buffer(device, 64), dtype="uint8")
+def test_numpy_writes_through_dlpack_and_array_interface_inside_a_block(views) -> None:
+    view = views(64, "uint8")
     with view:
         np.asarray(view)[:8] = 7
         np.from_dlpack(view)[8:16] = 9
@@ -187,15 +202,15 @@ def test_numpy_writes_through_dlpack_and_array_interface_inside_a_block(device) 
 
 def test_numpy_sees_a_buffer_that_cannot_be_written_as_read_only(device, values) -> None:
     view = wbgpu.view(new_buffer(device, values), dtype="float32")
-    source = new_buffer(device, values.nbytes, 4)
+    source = new_buffer(device, values.nbytes, wgpu.BufferUsage.COPY_SRC)
     with wbgpu.view(source, dtype="float32") as readable, view:
         assert not np.asarray(readable).flags.writeable
         assert not np.from_dlpack(readable).flags.writeable
         assert np.asarray(view).flags.writeable
 
 
-def test_copy_and_bytes_need_no_block(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_copy_and_bytes_need_no_block(views, values) -> None:
+    view = views(values)
     assert view.tobytes() == values.tobytes()
     np.testing.assert_array_equal(np.asarray(view.copy()), values)
     np.testing.assert_array_equal(np.from_dlpack(view, copy=True), values)
@@ -208,10 +223,10 @@ def test_copy_and_bytes_need_no_block(device, values) -> None:
 
 @pytest.mark.parametrize("nbytes", [1, 2, 3, 4, 5, 4095, 4097, (8 << 20) - 1, (8 << 20) + 1, 3 * (8 << 20) + 13])
 @pytest.mark.parametrize("offset", [0, 1, 7, 4096])
-def test_odd_sizes_and_offsets_leave_their_neighbours_alone(device, nbytes: int, offset: int) -> None:
+def test_odd_sizes_and_offsets_leave_their_neighbours_alone(views, nbytes: int, offset: int) -> None:
     old = np.random.default_rng(nbytes).integers(0, 256, -(-(offset + nbytes) // 4) * 4 + 8, dtype=np.uint8)
     new = np.random.default_rng(offset).integers(0, 256, nbytes, dtype=np.uint8)
-    view = wbgpu.view(new_buffer(device, old), dtype="uint8", shape=nbytes, offset=offset)
+    view = views(old, "uint8", shape=nbytes, offset=offset)
     assert view.tobytes() == old[offset : offset + nbytes].tobytes()
     view.frombytes(new.tobytes())
     expected = old.copy()
@@ -220,9 +235,9 @@ def test_odd_sizes_and_offsets_leave_their_neighbours_alone(device, nbytes: int,
 
 
 @pytest.mark.parametrize("mebibytes", [64, 256])
-def test_large_buffers_go_round(device, mebibytes: int) -> None:
+def test_large_buffers_go_round(views, mebibytes: int) -> None:
     data = np.random.default_rng(1).integers(0, 2**63, mebibytes << 17, dtype=np.int64)
-    view = wbgpu.view(new_buffer(device, data), dtype="int64")
+    view = views(data, "int64")
     with view:
         array = np.asarray(view)
         np.testing.assert_array_equal(array, data)
@@ -231,15 +246,17 @@ def test_large_buffers_go_round(device, mebibytes: int) -> None:
     view.buffer.destroy()
 
 
-def test_empty_view_is_an_empty_array(device) -> None:
-    view = wbgpu.view(new_buffer(device, 16), dtype="float32", shape=(0, 4))
+@pytest.mark.parametrize("require", [None, "staged"])
+def test_empty_view_is_an_empty_array(device, require: str | None) -> None:
+    view = wbgpu.view(new_buffer(device, 16), dtype="float32", shape=(0, 4), require=require)
     assert view.tobytes() == b""
     assert np.asarray(scale(view, 1.0, 0.0)).shape == (0, 4)
 
 
-def test_two_views_share_a_word_of_one_buffer(device) -> None:
-    buffer = new_buffer(device, np.arange(8, dtype=np.uint8))
-    low, high = (wbgpu.view(buffer, dtype="uint8", shape=n, offset=at) for at, n in ((1, 2), (3, 3)))
+def test_two_views_share_a_word_of_one_buffer(views) -> None:
+    low = views(np.arange(8, dtype=np.uint8), "uint8", shape=2, offset=1)
+    buffer = low.buffer
+    high = wbgpu.view(buffer, dtype="uint8", shape=3, offset=3, require=views.transport)
     with low, high:
         np.asarray(low)[:] = 100
         np.asarray(high)[:] = 200
@@ -249,19 +266,19 @@ def test_two_views_share_a_word_of_one_buffer(device) -> None:
 # ---- several, and for long -------------------------------------------------------------------------------------------
 
 
-def test_two_devices_in_one_call(values) -> None:
-    x, y = (wbgpu.view(new_buffer(new_device(), data), dtype="float32") for data in (values, values.nbytes))
+def test_two_devices_in_one_call(views, values) -> None:
+    x, y = views(values), Views(views.transport, new_device())(values.nbytes)
     scale(x, 2.0, 0.0, out=y)
     np.testing.assert_array_equal(read(y.buffer), values * 2)
 
 
-def test_eight_threads_on_one_device(device) -> None:
+def test_eight_threads_on_one_device(views) -> None:
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
         try:
             start = np.full(50_000, number + 1, np.float32)
-            view = wbgpu.view(new_buffer(device, start), dtype="float32")
+            view = views(start)
             for _ in range(6):
                 scale(view, 2.0, 0.0, out=view)
             np.testing.assert_array_equal(np.asarray(view.copy()), start * 64)
@@ -276,8 +293,8 @@ def test_eight_threads_on_one_device(device) -> None:
     assert failures == []
 
 
-def test_eight_threads_on_one_view_read_it_alike(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_eight_threads_on_one_view_read_it_alike(views, values) -> None:
+    view = views(values)
     results: list[np.ndarray] = []
     threads = [threading.Thread(target=lambda: results.append(np.asarray(scale(view, 2.0, 0.0)))) for _ in range(8)]
     for thread in threads:
@@ -289,35 +306,38 @@ def test_eight_threads_on_one_view_read_it_alike(device, values) -> None:
         np.testing.assert_array_equal(result, values * 2)
 
 
-def test_buffer_lives_as_long_as_its_view(device, values) -> None:
-    view = wbgpu.view(new_buffer(device, values), dtype="float32")
+def test_buffer_lives_as_long_as_its_view(views, values) -> None:
+    view = views(values)
     gc.collect()
     np.testing.assert_array_equal(np.asarray(view.copy()), values)
 
 
-def test_launch_keeps_view_and_buffer_until_it_has_ended(device, values) -> None:
-    buffer = new_buffer(device, values.nbytes)
-    pending = scale.submit(values, 2.0, 0.0, out=wbgpu.view(buffer, dtype="float32"))
+def test_launch_keeps_the_view_until_it_has_ended(views, values) -> None:
+    view = views(values.nbytes)
+    buffer = view.buffer
+    pending = scale.submit(values, 2.0, 0.0, out=view)
+    del view
     gc.collect()
     pending.result(60)
     np.testing.assert_array_equal(read(buffer), values * 2)
 
 
-def test_hundreds_of_views_leave_no_memory_and_no_descriptors(run_python) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_hundreds_of_views_leave_no_memory_and_no_descriptors(run_python, transport: str) -> None:
     program = """
 import os, sys
 sys.path.insert(0, {folder!r})
 import numpy as np, warpbridge as wb
-from wgpu_device import new_buffer, new_device, USAGE
-from warpbridge.adapters import wgpu as wbgpu
+from wgpu_device import Views, new_device
 def used():
     resident = next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]
     return int(resident) >> 10, len(os.listdir("/proc/self/fd"))
 device = new_device()
+views = Views({transport!r}, device)
 data = np.ones(1 << 18, np.float32)
 sizes = []
 for turn in range(400):
-    view = wbgpu.view(new_buffer(device, data), dtype="float32")
+    view = views(data)
     wb.kernels.scale(view, 2.0, 0.0, out=view)
     view.buffer.destroy()
     device._poll_wait()
@@ -326,5 +346,5 @@ for turn in range(400):
 (mebibytes, descriptors), (mebibytes_after, descriptors_after) = sizes
 print(descriptors_after - descriptors, mebibytes_after - mebibytes < 40, mebibytes_after - mebibytes)
 """
-    found = run_python(program.format(folder=str(Path(__file__).parent)))
+    found = run_python(program.format(folder=str(Path(__file__).parent), transport=transport))
     assert found.stdout.split()[:2] == ["0", "True"], found.stdout + found.stderr

@@ -102,14 +102,14 @@ def test_share_checks_size_and_shape(device, options, text: str) -> None:
 
 
 def test_dtype_that_the_kernel_does_not_take_is_named(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES), dtype="int32")
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="int32", require="staged")
     assert text_of(wb.ArgumentError, lambda: scale(view, 1.0, 0.0)) == (
         "scale: argument 1 (x) is int32, expected float32 or float16; convert it first"
     )
 
 
 def test_size_that_the_kernel_does_not_take_is_named(device) -> None:
-    x = wbgpu.view(new_buffer(device, VALUES), dtype="float32")
+    x = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
     y = wbgpu.view(new_buffer(device, VALUES), dtype="float32", shape=999)
     assert text_of(wb.ArgumentError, lambda: scale(x, 1.0, 0.0, out=y)) == (
         "scale: out (y) has shape (999,), expected (1000,), the shape of argument 1 (x); reshape or slice it first"
@@ -120,7 +120,7 @@ def test_size_that_the_kernel_does_not_take_is_named(device) -> None:
 
 
 def test_missing_copy_src_of_an_input_is_named(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES, DST), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES, DST), dtype="float32", require="staged")
     expected = (
         "wgpu buffer 'x' has usage COPY_DST, expected COPY_SRC too, so that the staged transport can copy it to "
         "kernels that read it; add wgpu.BufferUsage.COPY_SRC where it is made"
@@ -130,7 +130,7 @@ def test_missing_copy_src_of_an_input_is_named(device) -> None:
 
 
 def test_missing_copy_dst_of_an_output_is_named(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES.nbytes, SRC, "out"), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES.nbytes, SRC, "out"), dtype="float32", require="staged")
     expected = (
         "wgpu buffer 'out' has usage COPY_SRC, expected COPY_DST too, so that the staged transport can copy into it "
         "what kernels write; add wgpu.BufferUsage.COPY_DST where it is made"
@@ -169,7 +169,7 @@ def test_buffer_whose_last_bytes_wgpu_cannot_copy_is_refused(device) -> None:
 
 def test_mapped_buffer_is_refused_and_works_again_unmapped(device) -> None:
     buffer = new_buffer(device, VALUES.nbytes, wgpu.BufferUsage.MAP_READ | DST)
-    view = wbgpu.view(buffer, dtype="float32")
+    view = wbgpu.view(buffer, dtype="float32", require="staged")
     buffer.map_sync("READ")
     expected = "wgpu buffer 'x' is mapped, expected it unmapped; call its unmap() first"
     assert text_of(wb.ArgumentError, lambda: scale(VALUES, 2.0, 0.0, out=view)) == f"scale: out (y): {expected}"
@@ -182,7 +182,7 @@ def test_mapped_buffer_is_refused_and_works_again_unmapped(device) -> None:
 
 
 def test_destroyed_buffer_is_refused_while_its_view_lives(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
     view.buffer.destroy()
     expected = "wgpu buffer 'x' has been destroyed, expected a live one; make a new one, and a view of that"
     assert text_of(wb.ArgumentError, lambda: scale(view, 1.0, 0.0)) == f"scale: argument 1 (x): {expected}"
@@ -192,7 +192,7 @@ def test_destroyed_buffer_is_refused_while_its_view_lives(device) -> None:
 
 
 def test_values_survive_a_buffer_that_is_destroyed_inside_the_block(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
 
     def block() -> None:
         with view:
@@ -207,7 +207,7 @@ def test_values_survive_a_buffer_that_is_destroyed_inside_the_block(device) -> N
 
 def test_values_survive_a_device_that_is_lost_inside_the_block() -> None:
     device = new_device()
-    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
 
     def block() -> None:
         with view:
@@ -223,7 +223,7 @@ def test_values_survive_a_device_that_is_lost_inside_the_block() -> None:
 def test_mapping_that_fails_half_way_leaves_the_ring_usable(device) -> None:
     data = np.arange(6 << 20, dtype=np.int32)  # three chunks of 8 MiB
     buffer = new_buffer(device, data)
-    view = wbgpu.view(buffer, dtype="int32")
+    view = wbgpu.view(buffer, dtype="int32", require="staged")
     assert view.tobytes() == data.tobytes()
     device._warpbridge_ring._slots["READ"][1].buffer._map_state = "pending"  # wgpu refuses to map the second one
     assert text_of(wb.DeviceError, view.tobytes) == (
@@ -242,7 +242,7 @@ def test_failed_kernel_leaves_the_buffer_as_it_was(device) -> None:
 
 
 def test_unlaunched_call_lets_go_of_the_views_before_the_one_refused(device) -> None:
-    x, y = (wbgpu.view(new_buffer(device, VALUES), dtype="float32") for _ in range(2))
+    x, y = (wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged") for _ in range(2))
     y.buffer.destroy()
     with pytest.raises(wb.ArgumentError, match=r"^scale: out \(y\): wgpu buffer 'x' has been destroyed"):
         scale(x, 1.0, 0.0, out=y)
@@ -255,7 +255,7 @@ def test_unlaunched_call_lets_go_of_the_views_before_the_one_refused(device) -> 
 
 
 def test_staged_memory_is_not_handed_on_outside_a_block(device) -> None:
-    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32")
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
     expected = (
         "<View float32 (1000,) of wgpu buffer 'x' on cpu, staged> is handed on outside a with block, where it is a "
         "copy that nobody writes back, expected it inside `with view:`; or take view.copy()"
@@ -267,13 +267,14 @@ def test_staged_memory_is_not_handed_on_outside_a_block(device) -> None:
 def test_required_transport_that_cannot_be_had_says_why(device) -> None:
     buffer = new_buffer(device, VALUES)
     assert text_of(wb.ArgumentError, lambda: wbgpu.view(buffer, dtype="float32", require="shared")) == (
-        "wgpu buffer 'x' can only be staged, expected shared: it was not created by warpbridge.adapters.wgpu.share"
+        "wgpu buffer 'x' cannot be shared: it was not created by warpbridge.adapters.wgpu.share; leave require out, or "
+        "make it so"
     )
     assert wbgpu.view(buffer, dtype="float32", require="staged").transport == "staged"
 
 
 def test_waiting_in_a_callback_for_another_launch_is_an_error(device) -> None:
-    view = wbgpu.view(new_buffer(device, np.zeros(1 << 22, np.float32)), dtype="float32")
+    view = wbgpu.view(new_buffer(device, np.zeros(1 << 22, np.float32)), dtype="float32", require="staged")
     caught: list[str] = []
     called = threading.Event()
 

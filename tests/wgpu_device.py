@@ -1,4 +1,7 @@
-"""A wgpu device for the tests, and what they do with its buffers by wgpu's own means."""
+"""A wgpu device for the tests, what they do with its buffers by wgpu's own means, and views by each transport.
+
+Whoever imports this has the Vulkan layer: it must be enabled before wgpu's first instance.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from typing import Any
 
 import numpy as np
 import wgpu
+from warpbridge.adapters import wgpu as wbgpu
+
+wbgpu.enable()
+TRANSPORTS = ("staged", "pinned", "shared")
 
 USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 
@@ -52,3 +59,30 @@ def double(buffer: wgpu.GPUBuffer) -> None:
     work.dispatch_workgroups(-(-buffer.size // 256))
     work.end()
     device.queue.submit([encoder.finish()])
+
+
+class Views:
+    """Views by one transport, on the CPU device unless `on` says otherwise."""
+
+    def __init__(self, transport: str, device: wgpu.GPUDevice, on: str = "cpu") -> None:
+        self.transport = transport
+        self.device = device
+        self._on = on
+
+    def __call__(self, data: np.ndarray | int, dtype: Any = "float32", usage: int = USAGE, **options: Any) -> Any:
+        """A view of a new buffer with these bytes, or of this size."""
+        options = {"dtype": dtype, "on": self._on, "require": self.transport, **options}
+        if self.transport != "shared":
+            return wbgpu.view(new_buffer(self.device, data, usage), **options)
+        offset = options.pop("offset", 0)
+        size = data if isinstance(data, int) else data.nbytes
+        made = wbgpu.share(
+            self.device, size=size, usage=usage, label="x", **{**options, "shape": None, "dtype": "uint8"}
+        )
+        if not isinstance(data, int):
+            self.device.queue.write_buffer(made.buffer, 0, data)
+        return wbgpu.view(made.buffer, offset=offset, **options)
+
+    def copied(self, nbytes: int) -> int:
+        """What moving so many bytes counts as."""
+        return 0 if self.transport == "shared" else nbytes

@@ -6,7 +6,8 @@ arrays are. Start with `warpbridge.kernels`, `load` and `devices`; the call styl
 
 from __future__ import annotations
 
-from . import handover_core, kernels
+from . import handover_core as _handover_core  # noqa: F401 - connects the adapters
+from . import kernels
 from ._ffi import version as _version
 from .array import Array, empty
 from .bound import Bound

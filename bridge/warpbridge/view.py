@@ -9,17 +9,14 @@ is filled, what is written and not yet back, who is at work. Launches come in by
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
 from . import _ffi, capsule, dispatcher, handover
 from .array import Array
-from .buffer import Buffer, DType, dtype_of
-from .device import Device, devices, wait_for_stream
-from .device import device as find_device
+from .buffer import Buffer, DType
+from .device import Device, wait_for_stream
 from .errors import LaunchError
-from .kernel import dtype_name
 from .pickling import refuse
 
 _FLAG_READ_ONLY = 1
@@ -97,9 +94,11 @@ class View(Array):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._turn:
-            self._entered -= 1
-            if not self._entered:
-                self.wait()
+            try:
+                if self._entered == 1:  # still inside: a launch that ends meanwhile leaves the copy back to us
+                    self.wait()
+            finally:
+                self._entered -= 1
 
     def wait(self) -> None:
         """Put the kernels so far before what the other API is given from here on; leaving a ``with`` block does this.

@@ -1,8 +1,8 @@
 """wgpu buffers as arguments of kernels: `share` makes one that wgpu and kernels both see, `view` takes any that exists.
 
 ``enable()``, once and before wgpu is used, allows buffers that are shared without a copy; without it everything works
-by copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` the copies,
-`sharing.py` what needs none.
+by copies. The page is docs/wgpu.md. Here: the public functions; `checks.py` has the words, `staging.py` and
+`pinned.py` the copies, `sharing.py` what needs none.
 wgpu is never imported: its objects bring it.
 """
 
@@ -15,6 +15,7 @@ from warpbridge import handover
 from warpbridge.errors import ArgumentError
 
 from . import checks
+from .pinned import pinned
 from .sharing import Shared, create, enable, sharing_of
 from .staging import Staged, copied_bytes
 
@@ -153,19 +154,22 @@ def _best(
             argument="require",
             found=require,
         )
+    core = handover.core()
     sharing, why = sharing_of(buffer, place)
+    why = why_not or why
     if sharing is not None and require in (None, "shared"):
         shared = Shared(buffer, offset, sharing)
-        return handover.core().view(shared, shape, dtype, place, shared.memory)
-    transport = Staged(buffer, offset, nbytes, place)
-    if require not in (None, transport.name):
+        return core.view(shared, shape, dtype, place, shared.memory)
+    if require in (None, "pinned"):
+        found = pinned(buffer, offset, nbytes, place)
+        if not isinstance(found, str):
+            return core.view(found, shape, dtype, place, getattr(found, "memory", None))
+        why = found if require == "pinned" else why
+    if require in ("shared", "pinned"):
         raise ArgumentError(
-            f"{checks.described(buffer)} can only be {transport.name}, expected {require}: "
-            f"{why_not or why or 'there is something better'}",
-            found=transport.name,
-            expected=require,
+            f"{checks.described(buffer)} cannot be {require}: {why}; leave require out, or make it so", expected=require
         )
-    return handover.core().view(transport, shape, dtype, place, None)
+    return core.view(Staged(buffer, offset, nbytes, place), shape, dtype, place, None)
 
 
 def claim(obj: Any) -> None:

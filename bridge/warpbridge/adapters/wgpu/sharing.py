@@ -59,7 +59,9 @@ def why_not_live() -> str:
     """Return why no buffer can be shared in this process."""
     if not _is_asked_for():
         return "warpbridge.adapters.wgpu.enable() was not called before wgpu was first used"
-    return "the Vulkan loader has not taken warpbridge's layer in (is the backend Vulkan, and the loader 1.3.234 or later?)"
+    return (
+        "the Vulkan loader has not taken warpbridge's layer in, expected the Vulkan backend and loader 1.3.234 or later"
+    )
 
 
 def _is_asked_for() -> bool:

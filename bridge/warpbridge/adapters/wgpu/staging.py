@@ -168,12 +168,12 @@ class Staged:
     def __init__(self, buffer: Any, offset: int, nbytes: int, place: handover.Place) -> None:
         self.owner = buffer
         self.offset = offset
-        self._nbytes = nbytes
+        self.nbytes = nbytes
         self._place = place
-        self._start = offset - offset % _WORD
-        self._end = -(-(offset + nbytes) // _WORD) * _WORD
-        self._has_parts = self._start != offset or self._end != offset + nbytes
-        if self._end > buffer.size and nbytes:
+        self.start = offset - offset % _WORD
+        self.end = -(-(offset + nbytes) // _WORD) * _WORD
+        self._has_parts = self.start != offset or self.end != offset + nbytes
+        if self.end > buffer.size and nbytes:
             raise ArgumentError(
                 f"{described(buffer)} has {buffer.size} bytes, of which wgpu cannot copy the last "
                 f"{buffer.size % _WORD}, expected a size that is a multiple of {_WORD}; make it larger and give shape=",
@@ -201,7 +201,7 @@ class Staged:
         if writes:
             need_usage(self.owner, COPY_DST, f"so that the {self.name} transport can copy into it what kernels write")
             if self._has_parts:
-                parts = f"bytes {self.offset} to {self.offset + self._nbytes}"
+                parts = f"bytes {self.offset} to {self.offset + self.nbytes}"
                 need_usage(self.owner, COPY_SRC, f"because {parts} end inside a word of 4 bytes, whose rest is kept")
 
     def check(self) -> None:
@@ -210,28 +210,27 @@ class Staged:
 
     def fill(self, address: int) -> None:
         """Copy the buffer's bytes to this address."""
-        if self._nbytes:
+        if self.nbytes:
             ring_of(self.owner._device).read(
-                self.owner, self._start, self._end, lambda mapped, at, n: self._move(address, mapped, at, n, out=True)
+                self.owner, self.start, self.end, lambda mapped, at, n: self.move(address, mapped, at, n, out=True)
             )
-            count(self._nbytes)
+            count(self.nbytes)
 
     def write_back(self, address: int) -> None:
         """Copy the bytes at this address into the buffer."""
-        if not self._nbytes:
+        if not self.nbytes:
             return
         usable(self.owner)
-        ring = ring_of(self.owner._device)
-        parts = self._parts(ring) if self._has_parts else {}
+        parts = self.parts()
 
         def give(mapped: int, at: int, nbytes: int) -> None:
             for place, word in parts.items():
                 if at <= place < at + nbytes:
                     ctypes.memmove(mapped + place - at, word, _WORD)
-            self._move(address, mapped, at, nbytes, out=False)
+            self.move(address, mapped, at, nbytes, out=False)
 
-        ring.write(self.owner, self._start, self._end, give)
-        count(self._nbytes)
+        ring_of(self.owner._device).write(self.owner, self.start, self.end, give)
+        count(self.nbytes)
 
     def to_kernels(self, stream: int) -> None:
         """Never asked: it copies."""
@@ -239,19 +238,22 @@ class Staged:
     def to_owner(self, stream: int) -> None:
         """Never asked: it copies."""
 
-    def _parts(self, ring: Ring) -> dict[int, bytes]:
-        """Return the first and the last word of the buffer's bytes, whose other bytes must stay."""
+    def parts(self) -> dict[int, bytes]:
+        """Return the first and the last word, by place, where not all of it is the view's: the rest must stay."""
         found: dict[int, bytes] = {}
-        for place in {self._start, self._end - _WORD}:
-            ring.read(
-                self.owner, place, place + _WORD, lambda mapped, at, n: found.update({at: ctypes.string_at(mapped, n)})
-            )
+
+        def take(mapped: int, at: int, nbytes: int) -> None:
+            found[at] = ctypes.string_at(mapped, nbytes)
+
+        if self._has_parts:
+            for place in {self.start, self.end - _WORD}:
+                ring_of(self.owner._device).read(self.owner, place, place + _WORD, take)
         return found
 
-    def _move(self, address: int, mapped: int, at: int, nbytes: int, *, out: bool) -> None:
+    def move(self, address: int, mapped: int, at: int, nbytes: int, *, out: bool) -> None:
         """Copy what of bytes `at` to `at + nbytes` is the view's, between staging memory and the kernels'."""
         first = max(at, self.offset)
-        length = min(at + nbytes, self.offset + self._nbytes) - first
+        length = min(at + nbytes, self.offset + self.nbytes) - first
         ours, theirs = address + first - self.offset, mapped + first - at
         to, source = (ours, theirs) if out else (theirs, ours)
         if self._place.kind == "cpu":

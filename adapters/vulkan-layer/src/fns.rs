@@ -74,6 +74,7 @@ table! {
         create_semaphore: PFN_vkCreateSemaphore = c"vkCreateSemaphore";
         destroy_semaphore: PFN_vkDestroySemaphore = c"vkDestroySemaphore";
         semaphore_fd: PFN_vkGetSemaphoreFdKHR = c"vkGetSemaphoreFdKHR";
+        signal_semaphore: PFN_vkSignalSemaphore = c"vkSignalSemaphore" | c"vkSignalSemaphoreKHR";
         wait_semaphores: PFN_vkWaitSemaphores = c"vkWaitSemaphores" | c"vkWaitSemaphoresKHR";
     }
 }

@@ -9,6 +9,7 @@
 //! - `link.rs`: the loader's structures. `table.rs`: live instances and devices. `instance.rs`, `device.rs`: making them;
 //!   `additions.rs`: what is added to a device. `fns.rs`: the next layer's functions.
 //! - `bracket.rs`: the thread's request. `buffers.rs`: intercepted buffer calls. `make.rs`: making a buffer as requested.
+//! - `c.rs`: the C functions of the layer alone (feature `c`).
 //! - `queue.rs`: intercepted queue calls. `timeline.rs`: our own submissions between them.
 //!
 //! Safety contract, stated once. The loader and the application call the intercepted functions as the Vulkan specification
@@ -18,6 +19,8 @@
 mod additions;
 mod bracket;
 mod buffers;
+#[cfg(feature = "c")]
+mod c;
 mod device;
 mod entry;
 mod fns;

@@ -88,6 +88,14 @@ impl Shared {
         self.with(|device| device.timeline.wait_for(device, signal))
     }
 
+    /// Signals a value of the incoming semaphore from the host, which `wait_for` has asked for.
+    ///
+    /// # Errors
+    /// As [`Shared::signal`].
+    pub fn signal_host(&self, value: u64) -> Result<(), String> {
+        self.with(|device| device.timeline.signal_host(device, value))
+    }
+
     /// What is attached to the device until it goes; `make` makes it the first time, from new descriptors of the outgoing and
     /// of the incoming semaphore (`OPAQUE_FD`, timeline).
     ///

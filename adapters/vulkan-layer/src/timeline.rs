@@ -6,7 +6,7 @@
 //! for each other: `outgoing` is signalled by the queues, `incoming` by others.
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ash::vk;
@@ -22,15 +22,16 @@ const SLICE_NS: u64 = 20_000_000;
 /// A device's two semaphores, made on first use.
 #[derive(Default)]
 pub(crate) struct Timeline {
-    pair: Mutex<Option<Pair>>,
+    pair: Mutex<Option<Arc<Pair>>>,
     attachment: Mutex<Option<Attachment>>,
 }
 
 struct Pair {
     outgoing: vk::Semaphore,
-    outgoing_value: u64,
     incoming: vk::Semaphore,
-    incoming_value: u64,
+    /// The last values given out, each locked until what it stands for is submitted.
+    outgoing_value: Mutex<u64>,
+    incoming_value: Mutex<u64>,
 }
 
 /// A semaphore and its value.
@@ -44,21 +45,21 @@ impl Timeline {
     /// See [`crate::Shared::signal`].
     pub(crate) fn signal(&self, device: &Device) -> Result<u64, String> {
         let queues = queues(device)?;
-        let mut guard = lock(&self.pair);
-        let pair = made(&mut guard, device)?;
+        let pair = self.pair(device)?;
+        let mut value = lock(&pair.outgoing_value);
         for queue in &queues {
-            let before = (pair.outgoing, pair.outgoing_value);
-            let after = (pair.outgoing, pair.outgoing_value + 1);
+            let before = (pair.outgoing, *value);
+            let after = (pair.outgoing, *value + 1);
             // One queue signals in order; several are chained, so that the last value stands for all of them.
             submit(device, queue, (queues.len() > 1).then_some(before), Some(after))?;
-            pair.outgoing_value += 1;
+            *value += 1;
         }
-        Ok(pair.outgoing_value)
+        Ok(*value)
     }
 
     /// See [`crate::Shared::wait_host`].
     pub(crate) fn wait_host(&self, device: &Device, value: u64, limit: Duration) -> Result<bool, String> {
-        let semaphore = made(&mut lock(&self.pair), device)?.outgoing;
+        let semaphore = self.pair(device)?.outgoing;
         let wait = device.fns.wait_semaphores.ok_or("the device has no vkWaitSemaphores")?;
         let (semaphores, values) = ([semaphore], [value]);
         let info = vk::SemaphoreWaitInfo::default().semaphores(&semaphores).values(&values);
@@ -83,14 +84,29 @@ impl Timeline {
         signal: impl FnOnce(u64) -> Result<(), String>,
     ) -> Result<(), String> {
         let queues = queues(device)?;
-        let mut guard = lock(&self.pair);
-        let pair = made(&mut guard, device)?;
-        signal(pair.incoming_value + 1)?;
-        pair.incoming_value += 1;
-        let point = (pair.incoming, pair.incoming_value);
+        let pair = self.pair(device)?;
+        let mut value = lock(&pair.incoming_value);
+        signal(*value + 1)?;
+        *value += 1;
+        let point = (pair.incoming, *value);
         queues
             .iter()
             .try_for_each(|queue| submit(device, queue, Some(point), None))
+    }
+
+    /// See [`crate::Shared::signal_host`].
+    pub(crate) fn signal_host(&self, device: &Device, value: u64) -> Result<(), String> {
+        let semaphore = self.pair(device)?.incoming;
+        let signal = device
+            .fns
+            .signal_semaphore
+            .ok_or("the device has no vkSignalSemaphore")?;
+        let info = vk::SemaphoreSignalInfo::default().semaphore(semaphore).value(value);
+        // SAFETY: lib.rs; the semaphore lives until the device goes, which `Shared::with` holds up.
+        let result = unsafe { signal(device.handle, &raw const info) };
+        result
+            .result()
+            .map_err(|code| format!("vkSignalSemaphore returned {code:?}"))
     }
 
     /// See [`crate::Shared::attachment`].
@@ -110,9 +126,29 @@ impl Timeline {
 
     fn fds(&self, device: &Device) -> Result<[OwnedFd; 2], String> {
         device.abilities.timeline_export.clone()?;
-        let mut guard = lock(&self.pair);
-        let pair = made(&mut guard, device)?;
+        let pair = self.pair(device)?;
         Ok([export(device, pair.outgoing)?, export(device, pair.incoming)?])
+    }
+
+    fn pair(&self, device: &Device) -> Result<Arc<Pair>, String> {
+        device.abilities.timeline.clone()?;
+        let mut pair = lock(&self.pair);
+        if let Some(pair) = &*pair {
+            return Ok(Arc::clone(pair));
+        }
+        let outgoing = create(device)?;
+        let incoming = create(device).inspect_err(|_| {
+            // SAFETY: just made, and used by nobody.
+            unsafe { need(device.fns.destroy_semaphore)(device.handle, outgoing, std::ptr::null()) };
+        })?;
+        let made = Arc::new(Pair {
+            outgoing,
+            incoming,
+            outgoing_value: Mutex::default(),
+            incoming_value: Mutex::default(),
+        });
+        *pair = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     /// Before the device is destroyed, when nothing of it is in use any more.
@@ -128,30 +164,12 @@ impl Timeline {
     }
 }
 
-fn queues(device: &Device) -> Result<Vec<std::sync::Arc<Queue>>, String> {
+fn queues(device: &Device) -> Result<Vec<Arc<Queue>>, String> {
     let queues = device.queues.all();
     if queues.is_empty() {
         return Err("the application has taken no queue of the device, expected one".into());
     }
     Ok(queues)
-}
-
-fn made<'a>(pair: &'a mut Option<Pair>, device: &Device) -> Result<&'a mut Pair, String> {
-    device.abilities.timeline.clone()?;
-    if pair.is_none() {
-        let outgoing = create(device)?;
-        let incoming = create(device).inspect_err(|_| {
-            // SAFETY: just made, and used by nobody.
-            unsafe { need(device.fns.destroy_semaphore)(device.handle, outgoing, std::ptr::null()) };
-        })?;
-        *pair = Some(Pair {
-            outgoing,
-            outgoing_value: 0,
-            incoming,
-            incoming_value: 0,
-        });
-    }
-    Ok(pair.as_mut().expect("made above"))
 }
 
 fn create(device: &Device) -> Result<vk::Semaphore, String> {

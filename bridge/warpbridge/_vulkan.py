@@ -1,8 +1,8 @@
 """Buffers of Vulkan that kernels share, for adapters of Vulkan libraries: brackets, addresses, order against streams.
 
-The Vulkan layer (adapters/vulkan-layer) is part of the native core's shared library, so that a bracket opened here is seen
-by the layer that the Vulkan loader calls. `_layer/` holds its manifest. Between `begin_export` or `begin_import` and `end`,
-the next buffer that this thread makes through Vulkan gets memory that kernels see; nothing else is touched.
+The Vulkan layer (adapters/vulkan-layer) is part of the native core's shared library, so that a bracket opened here is
+seen by the layer that the Vulkan loader calls. `_layer/` holds its manifest. Between `begin_export` or `begin_import`
+and `end`, the next buffer that this thread makes through Vulkan gets memory that kernels see; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def status() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``live`` (a Vulkan instance of this process uses the layer), ``instances``, and ``devices``: a list of dicts with
-        ``id``, ``name``, ``uuid``, ``import_alignment``, whether it can ``export``, ``import``, ``timeline``,
+        ``live`` (a Vulkan instance of this process uses the layer), ``instances``, and ``devices``: dicts with ``id``,
+        ``name``, ``uuid``, ``import_alignment``, whether it can ``export``, ``import``, ``timeline``,
         ``timeline_export``, and in ``why`` the reason why not.
     """
     return _ffi.vulkan_report()

@@ -127,7 +127,7 @@ impl Draft<'_> {
         self.device.abilities.import.clone()?;
         let kind = HandleType::HOST_ALLOCATION_EXT;
         let alignment = self.device.import_alignment.max(1);
-        if host.address as u64 % alignment != 0 {
+        if !(host.address as u64).is_multiple_of(alignment) {
             return Err(format!(
                 "the host memory is at {:#x}, expected a multiple of {alignment}",
                 host.address

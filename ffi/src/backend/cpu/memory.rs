@@ -11,7 +11,7 @@ const ALIGN: usize = 256;
 
 fn layout(bytes: u64) -> Option<Layout> {
     let page_bytes = page_bytes();
-    let align = if bytes != 0 && bytes % page_bytes == 0 {
+    let align = if bytes != 0 && bytes.is_multiple_of(page_bytes) {
         usize::try_from(page_bytes).ok()?
     } else {
         ALIGN

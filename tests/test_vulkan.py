@@ -20,8 +20,8 @@ def run(run_python):
     """Run a program behind the prelude; it ends well and prints what it is to print."""
 
     def run(program: str, prints: str = "", **environment: str) -> None:
-        head = f"import sys; sys.path.insert(0, {HERE!r})\nfrom vulkan_layer import *\n"
-        done = run_python(head + program, **environment)
+        head = "from vulkan_layer import *\nfrom vulkan_layer import _vulkan\n"
+        done = run_python(f"import sys; sys.path.insert(0, {HERE!r})\n{head}{program}", **environment)
         assert done.returncode == 0, done.stderr
         assert done.stdout == prints, done.stderr
 

@@ -274,6 +274,9 @@ fn test_messenger_hears_mistakes() {
     // SAFETY: made above.
     unsafe { app.device.destroy_buffer(buffer, None) };
     let said = std::mem::take(&mut *app.messages.lock().expect("not poisoned"));
-    assert!(said.len() == 1 && said[0].contains("VUID-VkBufferCreateInfo-usage"), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].contains("VUID-VkBufferCreateInfo-usage"),
+        "{said:?}"
+    );
     app.finish();
 }

@@ -1,6 +1,6 @@
 """Does async cost anything? Our kernels beside hand-written CUDA C++ twins, and beside one-role variants.
 
-GPU:       python benchmarks/async_cost.py [--only NAME ...] [--markdown FILE]     needs CuPy and nvcc
+GPU:       python benchmarks/async_cost.py [--only NAME ...] [--markdown FILE]     needs PyTorch and nvcc
 No GPU:    python benchmarks/async_cost.py --check                                 needs nvcc; all on the CPU device
 
 Method: the twins (twins/*.cu) have the pipeline of our kernels. nvcc compiles them to PTX, so that the driver assembles
@@ -13,21 +13,24 @@ written once.
 from __future__ import annotations
 
 import argparse
+import datetime
 import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from async_cases import KERNELS, POISON, Case, Machine, Runner, gather_case, image_case, scale_case, softmax_case
+import warpbridge as wb
+from async_cases import Case, gather_case, image_case, matvec_case, scale_case, softmax_case
+from async_machine import KERNELS, Gpu, Machine, Runner, burst_s
 from async_sass import Facts, facts_table
 
 TWINS = Path(__file__).resolve().parent / "twins"
-NAMES = ("scale", "image_prep", "softmax", "gather_rows")
+NAMES = ("scale", "image_prep", "softmax", "gather_rows", "dequant_matvec")
 ROUNDS = 15
 BURST = 10
 PTX_VERSION = ".version 8.0"
@@ -37,15 +40,15 @@ Make = Callable[[Machine], Case]
 
 FULL: dict[str, list[Make]] = {
     "scale": [
-        lambda m: scale_case(m, 1024 * MIB, np.float32),
-        lambda m: scale_case(m, 1024 * MIB, np.float16),
+        lambda m: scale_case(m, 256 * MIB, "float32"),
+        lambda m: scale_case(m, 512 * MIB, "float16"),
     ],
     "image_prep": [lambda m: image_case(m, 4096)],
     "softmax": [
-        lambda m: softmax_case(m, 512 * MIB, 4096, np.float16),
-        lambda m: softmax_case(m, 512 * MIB, 4096, np.float32),
-        lambda m: softmax_case(m, 512 * MIB, 32_768, np.float32),
-        lambda m: softmax_case(m, 512 * MIB, 262_144, np.float32),
+        lambda m: softmax_case(m, 512 * MIB, 4096, "float16"),
+        lambda m: softmax_case(m, 512 * MIB, 4096, "float32"),
+        lambda m: softmax_case(m, 512 * MIB, 32_768, "float32"),
+        lambda m: softmax_case(m, 512 * MIB, 262_144, "float32"),
     ],
     "gather_rows": [
         lambda m: gather_case(m, 512 * MIB, 256),
@@ -53,22 +56,27 @@ FULL: dict[str, list[Make]] = {
         lambda m: gather_case(m, 512 * MIB, 4096),
         lambda m: gather_case(m, 512 * MIB, 16_384),
     ],
+    "dequant_matvec": [
+        lambda m: matvec_case(m, 65_536, 8192, 1),
+        lambda m: matvec_case(m, 65_536, 8192, 8),
+    ],
 }
 
 SMALL: dict[str, list[Make]] = {
-    "scale": [lambda m: scale_case(m, 100_004, np.float32), lambda m: scale_case(m, 40_006, np.float16)],
+    "scale": [lambda m: scale_case(m, 25_001, "float32"), lambda m: scale_case(m, 20_003, "float16")],
     "image_prep": [lambda m: image_case(m, 3, 224, 5)],
     "softmax": [
-        lambda m: softmax_case(m, 5 * 8192, 4096, np.float16),
-        lambda m: softmax_case(m, 3 * 16384, 4096, np.float32),
-        lambda m: softmax_case(m, 131_072, 32_768, np.float32),
-        lambda m: softmax_case(m, 262_144, 65_536, np.float32),
+        lambda m: softmax_case(m, 5 * 8192, 4096, "float16"),
+        lambda m: softmax_case(m, 3 * 16384, 4096, "float32"),
+        lambda m: softmax_case(m, 131_072, 32_768, "float32"),
+        lambda m: softmax_case(m, 262_144, 65_536, "float32"),
     ],
     "gather_rows": [
         lambda m: gather_case(m, 64 * 1024, 256),
         lambda m: gather_case(m, 64 * 1024, 4096),
         lambda m: gather_case(m, 96 * 1024, 20_480),
     ],
+    "dequant_matvec": [lambda m: matvec_case(m, 128, 4096, 1), lambda m: matvec_case(m, 64, 2176, 3)],
 }
 
 
@@ -89,7 +97,7 @@ def main() -> int:
             check_all(machine, options.only)
             return 0
         table, seen = measure_all(machine, options.only)
-        text = header() + table + "\n" + facts_of(seen)
+        text = header(options.nvcc) + table + "\n" + facts_of(seen)
     print(text)
     if options.markdown:
         options.markdown.write_text(text)
@@ -110,50 +118,38 @@ def compile_twin(nvcc: str, name: str, folder: Path) -> Path:
 
 def machine_for(check: bool, twins: dict[str, Path], kernels: Path) -> Machine:
     if check:
-        return Machine(np, 2, twins, kernels)
-    import cupy as cp  # only where there is a GPU
+        return Machine(twins, kernels)
+    import torch  # only where there is a GPU
 
-    count = int(cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)["multiProcessorCount"])
-    return Machine(cp, count, twins, kernels)
+    return Gpu(twins, kernels, torch.cuda.get_device_properties("cuda").multi_processor_count)
 
 
 def check_all(machine: Machine, names: tuple[str, ...]) -> None:
     for name in names:
         for make in SMALL[name]:
             case = make(machine)
-            check(case)
+            check(machine, case)
             print(f"{case.name}: ours, twin and one role agree with the reference")
 
 
-def check(case: Case) -> None:
+def check(machine: Machine, case: Case) -> None:
     """Run each runner into a poisoned output; compare samples with the reference, and all of it with ours."""
     ours = None
     for runner in case.runners:
-        case.out.view(np.uint8)[...] = POISON
-        runner.bound()
+        machine.poison(case.out)
+        machine.run(runner)
         try:
             case.check()
             if ours is None:
-                ours = case.out.copy()
-            else:
-                compare(case, ours)
+                ours = case.out + 0
+            share = machine.differs(case.out, ours, 2 * case.tolerance)
+            assert share == 0.0, f"{share:.3g} of all elements differ from ours"
         except AssertionError as error:
             raise AssertionError(f"{case.name}, {runner.name} ({runner.entry}): {error}") from None
 
 
-def compare(case: Case, ours: Any) -> None:
-    bits = f"u{case.out.dtype.itemsize}"
-    if case.tolerance == 0.0:
-        assert bool((case.out.view(bits) == ours.view(bits)).all()), "differs from ours, bit by bit"
-    else:
-        off = abs(case.out - ours) <= 2 * case.tolerance * abs(ours) + 1e-7
-        assert bool(off.all()), f"differs from ours by more than {2 * case.tolerance:g}"
-
-
 def measure_all(machine: Machine, names: tuple[str, ...]) -> tuple[str, dict[str, Runner]]:
     """Give the table of times, and the runners timed by the names of their entries."""
-    import cupy as cp
-
     lines = [
         "| case | floor | ours | twin | ours / floor | twin / floor | ours / twin (min .. max) | one role / floor |",
         "|---|---|---|---|---|---|---|---|",
@@ -162,31 +158,27 @@ def measure_all(machine: Machine, names: tuple[str, ...]) -> tuple[str, dict[str
     for name in names:
         for make in FULL[name]:
             case = make(machine)
-            check(case)
+            check(machine, case)
             lines.append(measure(case))
             print(lines[-1], flush=True)
             seen.update({runner.entry: runner.unbound() for runner in case.runners})
             del case
-            cp.get_default_memory_pool().free_all_blocks()
     return "\n".join(lines) + "\n", seen
 
 
 def measure(case: Case) -> str:
     """Time the runners in turn. The floor is the time of a device-to-device copy of as many bytes."""
-    import cupy as cp
+    import torch
 
-    x = cp.random.standard_normal(256 * MIB, dtype=np.float32)
-    y = cp.empty_like(x)
-    stream = cp.cuda.get_current_stream()
-
-    def copy() -> None:
-        y.data.copy_from_device_async(x.data, x.nbytes, stream)
-
-    runs = {"copy": copy, **{r.name: (lambda r=r: r.bound.launch(stream)) for r in case.runners}}
+    x = torch.randn(256 * MIB, device="cuda")
+    y = torch.empty_like(x)
+    stream = torch.cuda.current_stream()
+    runs: dict[str, Callable[[], Any]] = {"copy": lambda: y.copy_(x)}
+    runs |= {r.name: (lambda bound=r.bound: bound.launch(stream)) for r in case.runners}
     times: dict[str, list[float]] = {name: [] for name in runs}
     for warm in (True, *[False] * ROUNDS):
         for name, run in runs.items():
-            seconds = burst_s(cp, run)
+            seconds = burst_s(run, BURST)
             if not warm:
                 times[name].append(seconds)
     floor = statistics.median(times["copy"]) * case.moved_bytes / (2 * x.nbytes)
@@ -200,17 +192,6 @@ def measure(case: Case) -> str:
     )
 
 
-def burst_s(cp: Any, run: Callable[[], None]) -> float:
-    """Seconds per launch in one burst, by events."""
-    start, end = cp.cuda.Event(), cp.cuda.Event()
-    start.record()
-    for _ in range(BURST):
-        run()
-    end.record()
-    end.synchronize()
-    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
-
-
 def facts_of(seen: dict[str, Runner]) -> str:
     """Render registers, memory and instructions of what was timed."""
     ptxas, nvdisasm = find("ptxas"), find("nvdisasm")
@@ -220,11 +201,17 @@ def facts_of(seen: dict[str, Runner]) -> str:
     return facts_table(Facts(ptxas, nvdisasm), rows)
 
 
-def header() -> str:
+def header(nvcc: str) -> str:
     """Name machine, versions and date."""
-    from bandwidth import header as machine_header
+    import torch
 
-    return machine_header(ROUNDS)
+    release = subprocess.run([nvcc, "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"release ([\d.]+)", release)
+    return (
+        f"Measured {datetime.date.today().isoformat()} on {torch.cuda.get_device_name()}, nvcc "
+        f"{found[1] if found else 'unknown'}, Python {sys.version.split()[0]}, PyTorch {torch.__version__}, "
+        f"warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches.\n\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // y = a*x + b by hand: the twin of kernels/src/scale.rs, and the same without roles.
 //
 // Twin: one warp copies tiles of 16 KiB into six stages, eight warps compute and store; one block of 288 threads per multiprocessor.
-// One role: every thread loads four vectors, computes, stores; as many blocks as it takes. x and y are multiples of 16 bytes.
+// One role: every thread loads one vector, computes, stores; as many blocks as it takes. x and y are at multiples of 16.
 
 #include "pipeline.cuh"
 
@@ -61,17 +61,8 @@ template <typename T> DEVICE void scale_plain(const T *x, T *y, u64 n, float a, 
     const u64 vectors = n / Vector<T>::COUNT;
     const uint4 *from = reinterpret_cast<const uint4 *>(x);
     uint4 *to = reinterpret_cast<uint4 *>(y);
-    const u32 step = blockDim.x;
-    u64 i = u64(blockIdx.x) * 4 * step + threadIdx.x;
-    if (i + 3 * step < vectors) {
-        const uint4 p = __ldg(from + i), q = __ldg(from + i + step), r = __ldg(from + i + 2 * step), s = __ldg(from + i + 3 * step);
-        to[i] = scaled<T>(p, a, b);
-        to[i + step] = scaled<T>(q, a, b);
-        to[i + 2 * step] = scaled<T>(r, a, b);
-        to[i + 3 * step] = scaled<T>(s, a, b);
-    } else {
-        for (; i < vectors; i += step) to[i] = scaled<T>(__ldg(from + i), a, b);
-    }
+    const u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i < vectors) to[i] = scaled<T>(__ldg(from + i), a, b);
     if (blockIdx.x == 0) scale_rest(x, y, n, a, b, threadIdx.x);
 }
 

@@ -86,13 +86,18 @@ def cases(device: Any, nbytes: int) -> list[Case]:
     for place in places:
         staged = wbgpu.view(buffer, dtype="uint8", on=place, require="staged")
         found += both(device, staged, data, f"staged, {place}")
-    for transport in ("pinned", "shared"):
-        try:
-            view = wbgpu.share(device, size=nbytes, usage=USAGE, require=transport)
-        except wb.WarpbridgeError as error:
-            print(f"{transport}: {error}", file=sys.stderr)
-        else:
-            found += both(device, view, data, f"{transport}, {view.device}")
+    for place in places:
+        for transport in ("pinned", "shared"):
+            try:
+                view = (
+                    wbgpu.view(buffer, dtype="uint8", on=place, require="pinned")
+                    if transport == "pinned"
+                    else wbgpu.share(device, size=nbytes, usage=USAGE, require="shared", on=place)
+                )
+            except wb.WarpbridgeError as error:
+                print(f"{transport}, {place}: {error}", file=sys.stderr)
+            else:
+                found += both(device, view, data, f"{transport}, {place}")
     return found
 
 
@@ -135,10 +140,8 @@ def table(device: Any, sizes: list[int], rounds: int) -> str:
         for row in sorted(rows, key=lambda row: row.direction, reverse=True):
             median = statistics.median(times[row])
             moved = copied[row] if row.is_ours else nbytes
-            rate = nbytes / median / 1e9
-            lines.append(
-                f"| {nbytes:,} | {row.name} | {row.direction} | {moved:,} | {median * 1e3:.3f} ms | {rate:.2f} |"
-            )
+            rate = f"{nbytes / median / 1e9:.2f}" if moved else "none copied"
+            lines.append(f"| {nbytes:,} | {row.name} | {row.direction} | {moved:,} | {median * 1e3:.3f} ms | {rate} |")
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ import pytest
 import warpbridge as wb
 import wgpu
 from warpbridge.adapters import wgpu as wbgpu
+from warpbridge.adapters.wgpu import hostcopy
 from wgpu_device import TRANSPORTS, USAGE, Views, double, new_buffer, new_device, read
 
 scale = wb.kernels.scale
@@ -221,7 +222,7 @@ def test_copy_and_bytes_need_no_block(views, values) -> None:
 # ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nbytes", [1, 2, 3, 4, 5, 4095, 4097, (8 << 20) - 1, (8 << 20) + 1, 3 * (8 << 20) + 13])
+@pytest.mark.parametrize("nbytes", [1, 2, 3, 4, 5, 4095, 4097, (16 << 20) - 1, (16 << 20) + 1, 3 * (16 << 20) + 13])
 @pytest.mark.parametrize("offset", [0, 1, 7, 4096])
 def test_odd_sizes_and_offsets_leave_their_neighbours_alone(views, nbytes: int, offset: int) -> None:
     old = np.random.default_rng(nbytes).integers(0, 256, -(-(offset + nbytes) // 4) * 4 + 8, dtype=np.uint8)
@@ -348,3 +349,14 @@ print(descriptors_after - descriptors, mebibytes_after - mebibytes < 40, mebibyt
 """
     found = run_python(program.format(folder=str(Path(__file__).parent), transport=transport))
     assert found.stdout.split()[:2] == ["0", "True"], found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, (1 << 20) - 1, (3 << 20) + 5, (9 << 20) + 4095])
+def test_host_copy_by_several_threads_copies_every_byte_and_no_other(monkeypatch, nbytes: int) -> None:
+    monkeypatch.setattr(hostcopy, "_THREADS", 3)
+    source = np.random.default_rng(nbytes).integers(0, 256, nbytes, dtype=np.uint8)
+    to = np.full(nbytes + 8192, 7, np.uint8)
+    hostcopy.host_copy(to.ctypes.data + 4096, source.ctypes.data if nbytes else to.ctypes.data, nbytes)
+    np.testing.assert_array_equal(to[4096 : 4096 + nbytes], source)
+    assert (to[:4096] == 7).all()
+    assert (to[4096 + nbytes :] == 7).all()

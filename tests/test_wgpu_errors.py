@@ -221,7 +221,7 @@ def test_values_survive_a_device_that_is_lost_inside_the_block() -> None:
 
 
 def test_mapping_that_fails_half_way_leaves_the_ring_usable(device) -> None:
-    data = np.arange(6 << 20, dtype=np.int32)  # three chunks of 8 MiB
+    data = np.arange(6 << 20, dtype=np.int32)  # two chunks of 16 MiB
     buffer = new_buffer(device, data)
     view = wbgpu.view(buffer, dtype="int32", require="staged")
     assert view.tobytes() == data.tobytes()

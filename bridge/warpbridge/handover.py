@@ -135,6 +135,10 @@ class Core(Protocol):
     def copy(self, place: Place, to: int, source: int, nbytes: int) -> None:
         """Copy bytes between a device and the host, and wait."""
 
+    def pinned(self, place: Place, nbytes: int) -> tuple[Any, int]:
+        """Return handle and address of host memory that a GPU copies fast."""
+        ...
+
     def layer(self) -> tuple[str, str]:
         """Return the folder and the name of the Vulkan layer."""
         ...

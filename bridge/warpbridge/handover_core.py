@@ -49,6 +49,9 @@ class _Core:
     def copy(self, place: Any, to: int, source: int, nbytes: int) -> None:
         _ffi.memory_copy(place.index, to, source, nbytes, 0)
 
+    def pinned(self, place: Any, nbytes: int) -> tuple[Any, int]:
+        return _ffi.memory_new(place.index, nbytes, True)
+
     def layer(self) -> tuple[str, str]:
         return _vulkan.layer_folder(), _vulkan.LAYER
 

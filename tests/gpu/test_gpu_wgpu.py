@@ -16,7 +16,7 @@ import warpbridge as wb
 pytestmark = pytest.mark.gpu
 
 scale = wb.kernels.scale
-TRANSPORTS = ["staged", "shared"]
+TRANSPORTS = ["staged", "pinned", "shared"]
 
 
 class Wgpu:
@@ -34,8 +34,9 @@ class Wgpu:
 
     def view(self, data: np.ndarray | int, dtype: Any = "float32", **options: Any) -> Any:
         """A view of a buffer with these bytes, or of this size."""
-        if self.transport == "staged":
-            return self.adapter.view(self.tools.new_buffer(self.device, data), dtype=dtype, **options)
+        if self.transport != "shared":
+            buffer = self.tools.new_buffer(self.device, data)
+            return self.adapter.view(buffer, dtype=dtype, require=self.transport, **options)
         size = data if isinstance(data, int) else data.nbytes
         made = self.adapter.share(
             self.device, size=size, dtype=dtype, usage=self.tools.USAGE, require=self.transport, **options

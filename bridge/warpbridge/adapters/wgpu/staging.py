@@ -15,10 +15,12 @@ from warpbridge import handover
 from warpbridge.errors import ArgumentError, WarpbridgeError
 
 from .checks import COPY_DST, COPY_SRC, MAP_READ, MAP_WRITE, described, lost, need_usage, usable
+from .hostcopy import host_copy
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 16 << 20
 _LEAST_BYTES = 4096
 _READERS, _WRITERS = 2, 3
+_LEAST_PINNED_BYTES = 256 << 10
 _WORD = 4  # what wgpu copies is a multiple of this, at a multiple of this
 
 Copy = Callable[[int, int, int], None]
@@ -65,6 +67,7 @@ class Ring:
         self._device = device
         self._lock = threading.Lock()
         self._slots: dict[str, list[_Slot]] = {"READ": [], "WRITE": []}
+        self._pinned: dict[int, tuple[Any, int]] = {}
 
     def read(self, buffer: Any, start: int, end: int, take: Copy) -> None:
         """Copy bytes `start` to `end` of a buffer, both at whole words, out through `take`."""
@@ -96,6 +99,12 @@ class Ring:
                 slot.buffer.unmap()
                 self._copy(slot.buffer, 0, buffer, at, nbytes)
                 slot.map("WRITE", step)
+
+    def pinned(self, place: handover.Place) -> int:
+        """Return the address of a chunk of pinned memory, for the transfer that has the turn."""
+        if place.index not in self._pinned:
+            self._pinned[place.index] = handover.core().pinned(place, CHUNK_BYTES)
+        return self._pinned[place.index][1]
 
     def drop(self, mode: str) -> None:
         """Give up staging buffers whose state nobody knows."""
@@ -257,6 +266,20 @@ class Staged:
         ours, theirs = address + first - self.offset, mapped + first - at
         to, source = (ours, theirs) if out else (theirs, ours)
         if self._place.kind == "cpu":
-            ctypes.memmove(to, source, length)
+            host_copy(to, source, length)
         else:
-            handover.core().copy(self._place, to, source, length)
+            self._move_gpu(to, source, length, out=out)
+
+    def _move_gpu(self, to: int, source: int, nbytes: int, *, out: bool) -> None:
+        """Copy between staging memory and a GPU's; large ones by way of pinned memory, which CUDA copies faster."""
+        core, ring = handover.core(), ring_of(self.owner._device)
+        if nbytes < _LEAST_PINNED_BYTES:
+            core.copy(self._place, to, source, nbytes)
+            return
+        between = ring.pinned(self._place)
+        if out:
+            host_copy(between, source, nbytes)
+            core.copy(self._place, to, between, nbytes)
+        else:
+            core.copy(self._place, between, source, nbytes)
+            host_copy(to, between, nbytes)

@@ -21,6 +21,17 @@ _PROTOCOLS = ("dlpack", "cuda_array")
 _claims: dict[type, Claim] = {}
 
 
+def __getattr__(name: str) -> Any:
+    """Load the adapter that has functions of its own, on first use: ``warpbridge.adapters.wgpu.share``."""
+    if name == "wgpu":
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "wgpu"])
+
+
 def claim(obj: Any) -> Buffer | None:
     """Return what a launch needs to know about an array, or None when `obj` is no array.
 

@@ -1,0 +1,143 @@
+"""`enable()` in time, late, never, twice: each in a process of its own, because a layer joins when wgpu starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+START = """
+import sys
+import warpbridge as wb
+from warpbridge.adapters import wgpu as wbgpu
+
+def text_of(call):
+    try:
+        call()
+    except wb.WarpbridgeError as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing raised"
+
+def device():
+    import wgpu
+    return wgpu.gpu.request_adapter_sync().request_device_sync()
+
+FLAGS = "STORAGE|COPY_SRC|COPY_DST"
+"""
+NOT_CALLED = "warpbridge.adapters.wgpu.enable() was not called before wgpu was first used"
+
+
+@pytest.fixture
+def lines(run_python):
+    """Run a program and return the lines it printed."""
+
+    def run(program: str, **environment: str) -> list[str]:
+        found = run_python(START + program, **environment)
+        assert found.returncode == 0, found.stderr
+        return found.stdout.splitlines()
+
+    return run
+
+
+def test_enabled_in_time_buffers_are_shared(lines) -> None:
+    printed = lines(
+        "wbgpu.enable(); wbgpu.enable()\n"
+        "view = wbgpu.share(device(), size=64, usage=FLAGS, require='shared')\n"
+        "wbgpu.enable()\n"
+        "print(view.transport, view.tobytes() == bytes(64))"
+    )
+    assert printed == ["shared True"]
+
+
+def test_enable_keeps_other_layers_and_adds_itself_once(lines) -> None:
+    printed = lines(
+        "import os\nwbgpu.enable(); wbgpu.enable()\nprint(os.environ['VK_INSTANCE_LAYERS'])\n"
+        "print(os.environ['VK_ADD_LAYER_PATH'].split(':')[1:])",
+        VK_INSTANCE_LAYERS="VK_LAYER_other",
+        VK_ADD_LAYER_PATH="/somewhere",
+    )
+    assert printed == ["VK_LAYER_WARPBRIDGE_share:VK_LAYER_other", "['/somewhere']"]
+
+
+def test_enabled_late_it_says_so_and_copies_still_work(lines) -> None:
+    printed = lines(
+        "d = device()\nprint(text_of(wbgpu.enable))\n"
+        "view = wbgpu.share(d, size=64, dtype='float32', usage=FLAGS)\n"
+        "view.frombytes(bytes(range(64)))\n"
+        "print(view.transport, bytes(d.queue.read_buffer(view.buffer)) == bytes(range(64)))"
+    )
+    assert printed == [
+        "DeviceError: enable: wgpu has made its instance already, expected this call before it; call enable() before "
+        "the first request_adapter. Views are staged, by copies",
+        "staged True",
+    ]
+
+
+def test_never_enabled_a_required_transport_says_why(lines) -> None:
+    printed = lines(
+        "d = device()\nview = wbgpu.share(d, size=64, usage=FLAGS, label='f')\nprint(view.transport)\n"
+        "for transport in ('shared', 'pinned'):\n"
+        "    print(text_of(lambda: wbgpu.share(d, size=64, usage=FLAGS, label='f', require=transport)))"
+    )
+    assert printed == [
+        "staged",
+        f"ArgumentError: wgpu buffer 'f' cannot be shared: {NOT_CALLED}; leave require out, or make it so",
+        f"ArgumentError: wgpu buffer 'f' cannot be pinned: {NOT_CALLED}; leave require out, or make it so",
+    ]
+
+
+def test_without_wgpu_enable_says_how_to_install_it(lines) -> None:
+    printed = lines("sys.modules['wgpu'] = None\nprint(text_of(wbgpu.enable))")
+    assert printed == [
+        "DeviceError: enable: wgpu is not installed, expected wgpu 0.32 or later; pip install 'warpbridge[wgpu]'"
+    ]
+
+
+def test_mappable_and_empty_buffers_are_not_shared(lines) -> None:
+    printed = lines(
+        "wbgpu.enable(); d = device()\n"
+        "for options in ({'size': 64, 'usage': 'MAP_READ|COPY_DST'}, {'size': 0, 'usage': FLAGS}):\n"
+        "    print(text_of(lambda: wbgpu.share(d, label='f', require='shared', **options)))\n"
+        "    print(wbgpu.share(d, **options).transport)"
+    )
+    assert printed == [
+        "ArgumentError: wgpu buffer 'f' cannot be shared: its usage has MAP_READ, expected it without; leave require "
+        "out, or make it so",
+        "pinned",
+        "ArgumentError: wgpu buffer 'f' cannot be shared: it is empty; leave require out, or make it so",
+        "staged",
+    ]
+
+
+def test_neither_wgpu_nor_vulkan_is_loaded_by_importing_the_adapter(lines) -> None:
+    maps = Path("/proc/self/maps")
+    assert lines(
+        f"print('wgpu' in sys.modules, 'libvulkan' in open({str(maps)!r}).read(), 'numpy' in sys.modules)"
+    ) == ["False False False"]
+
+
+def test_validation_stays_silent_while_buffers_are_shared_copied_and_destroyed(run_python) -> None:
+    program = START + (
+        "import os\nos.environ['VK_INSTANCE_LAYERS'] = 'VK_LAYER_KHRONOS_validation'\n"
+        "wbgpu.enable(); d = device()\n"
+        "import wgpu\n"
+        "views = [wbgpu.share(d, size=4096, dtype='float32', usage=FLAGS, require='shared') for _ in range(3)]\n"
+        "b = d.create_buffer(size=4096, usage=FLAGS)\n"
+        "views += [wbgpu.view(b, dtype='float32', require=r) for r in ('pinned', 'staged')]\n"
+        "for view in views:\n"
+        "    wb.kernels.scale(view, 2.0, 1.0, out=view)\n"
+        "    assert bytes(d.queue.read_buffer(view.buffer, 0, 4)) != bytes(4)\n"
+        "views[0].buffer.destroy()\n"
+        "d._poll_wait()\nprint([view.transport for view in views])\n"
+        "print('libVkLayer_khronos_validation' in open('/proc/self/maps').read())"
+    )
+    found = run_python(program)
+    assert found.stdout == "['shared', 'shared', 'shared', 'pinned', 'staged']\nTrue\n", found.stderr
+    assert "Validation Error" not in found.stderr
+    assert "VUID" not in found.stderr
+
+
+def test_adapter_is_an_attribute_of_the_package(lines) -> None:
+    assert lines("print(wb.adapters.wgpu is wbgpu, 'wgpu' in dir(wb.adapters), hasattr(wb.adapters, 'vulkan'))") == [
+        "True True False"
+    ]

@@ -141,3 +141,15 @@ def test_adapter_is_an_attribute_of_the_package(lines) -> None:
     assert lines("print(wb.adapters.wgpu is wbgpu, 'wgpu' in dir(wb.adapters), hasattr(wb.adapters, 'vulkan'))") == [
         "True True False"
     ]
+
+
+def test_example_of_the_page_runs(run_python) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "wgpu.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    check = (
+        "\nassert (x.transport, y.transport) == ('pinned', 'shared')"
+        "\nassert np.frombuffer(device.queue.read_buffer(buffer), np.float32).tolist() == [4.0] * 1_000_000"
+        "\nassert np.frombuffer(device.queue.read_buffer(y.buffer), np.float32).tolist() == [2.0] * 1_000_000"
+    )
+    found = run_python(example + check)
+    assert found.returncode == 0, found.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,3 +206,31 @@ def test_copying_view_is_refused_under_graph_capture(wgpu, values) -> None:
             graph.launch(stream)
             stream.synchronize()
         np.testing.assert_array_equal(wgpu.read(view), values * 2)
+
+
+def test_hundreds_of_buffers_leave_no_gpu_memory_and_no_descriptors(wgpu) -> None:
+    import cupy
+
+    def used() -> tuple[int, int]:
+        wgpu.device._poll_wait()
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir())), cupy.cuda.runtime.memGetInfo()[0] >> 20
+
+    data = np.ones(1 << 20, np.float32)
+    for turn in range(250):
+        view = wgpu.view(data)
+        scale(view, 2.0, 0.0, out=view)
+        view.buffer.destroy()
+        del view
+        if turn == 49:
+            before = used()
+    after = used()
+    assert after[0] == before[0]
+    assert before[1] - after[1] < 128  # mebibytes; 800 were made
+
+
+@pytest.mark.gpus(2)
+def test_shared_buffer_of_another_gpu_names_both(wgpu) -> None:
+    with pytest.raises(wb.ArgumentError, match=r"cannot be shared: .*cuda:1"):
+        wgpu.adapter.share(wgpu.device, size=64, usage=wgpu.tools.USAGE, require="shared", on="cuda:1")
+    assert wgpu.adapter.share(wgpu.device, size=64, usage=wgpu.tools.USAGE, on="cuda:1").transport != "shared"

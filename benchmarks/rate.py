@@ -1,0 +1,158 @@
+"""The bundled kernels' bytes per second against the size of their data, beside the device-to-device copy.
+
+Needs an NVIDIA GPU and CuPy:  python benchmarks/rate.py [--markdown FILE]     (rate_plot.py draws the table)
+
+Every launch finds its data cold: each case has so many copies of its arrays, launched in turn, that they take up
+several times the L2. All runners of a size in turn, CUDA events around bursts, medians. Bytes counted: each input read
+once, each output written once. Poisoned outputs are looked at after the first launches; kernels.py compares them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cupy as cp
+import numpy as np
+import warpbridge as wb
+from bandwidth import header
+
+ROUNDS = 7
+BURST = 20
+COLD_BYTES = 384 << 20
+"""What one case's arrays take up at least, together."""
+SIZES = tuple(1 << power for power in range(18, 31, 2))
+"""Bytes of a case's first input: 256 KiB to 1 GiB."""
+
+
+@dataclass
+class Case:
+    """One launch on arrays of its own."""
+
+    moved_bytes: int
+    launch: Callable[[], Any]
+    out: cp.ndarray
+
+
+def noise(*shape: int, dtype: type = np.float32) -> cp.ndarray:
+    return cp.random.standard_normal(shape, dtype=np.float32).astype(dtype, copy=False)
+
+
+def poisoned(*shape: int, dtype: type = np.float32) -> cp.ndarray:
+    return cp.full(shape, 99 if np.dtype(dtype).kind == "u" else np.nan, dtype=dtype)
+
+
+def launched(bound: Any, out: cp.ndarray, *inputs: cp.ndarray) -> Case:
+    stream = cp.cuda.get_current_stream()
+    return Case(out.nbytes + sum(x.nbytes for x in inputs), lambda: bound.launch(stream), out)
+
+
+def copy_case(size: int) -> Case:
+    x, out = noise(size // 4), poisoned(size // 4)
+    stream = cp.cuda.get_current_stream()
+    return Case(2 * size, lambda: out.data.copy_from_device_async(x.data, size, stream), out)
+
+
+def scale_case(size: int) -> Case:
+    x, out = noise(size // 4), poisoned(size // 4)
+    return launched(wb.kernels.scale.bind(x, 2.0, 1.0, out=out), out, x)
+
+
+def softmax_case(size: int) -> Case:
+    x, out = noise(size // 8192, 4096, dtype=np.float16), poisoned(size // 8192, 4096, dtype=np.float16)
+    return launched(wb.kernels.softmax.bind(x, out=out), out, x)
+
+
+def rms_norm_case(size: int) -> Case:
+    x, out = noise(size // 8192, 4096, dtype=np.float16), poisoned(size // 8192, 4096, dtype=np.float16)
+    return launched(wb.kernels.rms_norm.bind(x, noise(4096, dtype=np.float16), out=out), out, x)
+
+
+def gather_case(size: int) -> Case:
+    src, out = noise(size // 4096, 1024), poisoned(size // 4096, 1024)
+    idx = cp.random.permutation(len(src)).astype(np.int32)
+    return launched(wb.kernels.gather_rows.bind(src, idx, out=out), out, src, idx)
+
+
+def power_case(size: int) -> Case:
+    x, out = noise(size // 8192, 2048).view(np.complex64), poisoned(size // 8192, 1024)
+    return launched(wb.kernels.fft_power.bind(x, 1, 1.0, 1, out=out), out, x)
+
+
+def product_case(size: int) -> Case:
+    a, b = (noise(size // 8192, 2048).view(np.complex64) for _ in range(2))
+    out = poisoned(size // 8192, 1024, dtype=np.complex64)
+    return launched(wb.kernels.spectral_multiply.bind(a, b, 0.25, 1, out=out), out, a, b)
+
+
+def field_case(size: int) -> Case:
+    x, out = noise(size // 4096, 1024), poisoned(size // 4096, 1024, 4, dtype=np.uint8)
+    lut = cp.random.randint(0, 90, (256, 4), dtype=np.uint8)
+    return launched(wb.kernels.field_to_rgba.bind(x, lut, -3.0, 3.0, out=out), out, x)
+
+
+CASES: dict[str, Callable[[int], Case]] = {
+    "copy": copy_case,
+    "scale": scale_case,
+    "softmax": softmax_case,
+    "rms_norm": rms_norm_case,
+    "gather_rows": gather_case,
+    "fft_power": power_case,
+    "spectral_multiply": product_case,
+    "field_to_rgba": field_case,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--markdown", type=Path, help="also write the table there")
+    options = parser.parse_args()
+    text = header(ROUNDS).replace("bursts of 10 launches", f"bursts of {BURST} launches on cold data")
+    text += "TB/s by bytes of the first input.\n\n"
+    text += f"| MiB | {' | '.join(CASES)} |\n|{'---|' * (len(CASES) + 1)}\n"
+    for size in SIZES:
+        text += f"| {size / (1 << 20):g} | {' | '.join(f'{rate:.3f}' for rate in measure(size).values())} |\n"
+        print(text.splitlines()[-1], flush=True)
+        cp.get_default_memory_pool().free_all_blocks()
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    return 0
+
+
+def measure(size: int) -> dict[str, float]:
+    """Return TB/s by name, for inputs of this size."""
+    cases = {name: [make(size) for _ in range(max(2, -(-COLD_BYTES // (2 * size))))] for name, make in CASES.items()}
+    for name, several in cases.items():
+        for case in several:
+            case.launch()
+        bad = cp.isnan(several[-1].out).any() if several[-1].out.dtype.kind != "u" else (several[-1].out == 99).any()
+        assert not bool(bad), f"{name}: poison left in the output"
+    turns = {name: itertools.cycle(several) for name, several in cases.items()}
+    rates: dict[str, list[float]] = {name: [] for name in cases}
+    for warm in (True, *[False] * ROUNDS):
+        for name, several in cases.items():
+            seconds = burst_s(turns[name])
+            if not warm:
+                rates[name].append(several[0].moved_bytes / seconds / 1e12)
+    return {name: statistics.median(found) for name, found in rates.items()}
+
+
+def burst_s(turn: itertools.cycle[Case]) -> float:
+    """Seconds per launch in one burst, by events."""
+    start, end = cp.cuda.Event(), cp.cuda.Event()
+    start.record()
+    for _ in range(BURST):
+        next(turn).launch()
+    end.record()
+    end.synchronize()
+    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """Draws rate.py's table: TB/s against size, a line for each kernel and a dashed one for the copy.
 
-python benchmarks/rate_plot.py benchmarks/results/rate-h200.md docs/kernels-rate.svg
+Usage: python benchmarks/rate_plot.py benchmarks/results/rate-h200.md docs/kernels-rate.svg
 """
 
 from __future__ import annotations

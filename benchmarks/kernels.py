@@ -290,10 +290,70 @@ def int4pack(w: torch.Tensor, scales: torch.Tensor, x: torch.Tensor) -> Runner:
     return lambda: torch._weight_int4pack_mm(narrow, packed, 128, pairs)
 
 
+def stencil_case(n: int, steps: int, radius: int = 1) -> Row:
+    u = cp.random.standard_normal((n, n, n), dtype=np.float32)
+    weights = np.full((3, 2 * radius + 1), 0.4 / (6 * radius), np.float32)
+    weights[:, radius] = 0.2
+    out = cp.full(u.shape, np.nan, dtype=np.float32)
+    on_gpu = cp.asarray(weights)
+    bound = wb.kernels.stencil3d.bind(u, on_gpu, steps, out=out)
+    fields = [cp.empty_like(u) for _ in range(2)]
+    naive = cp.RawKernel(NAIVE_STAR, "star")
+    grid, block = ((n + 31) // 32, (n + 7) // 8, n), (32, 8, 1)
+
+    def raw() -> Any:
+        before = u
+        for step in range(steps):
+            after = fields[step % 2]
+            naive(grid, block, (before, after, np.int32(n), np.int32(radius), on_gpu))
+            before = after
+        return before
+
+    kernel = torch.zeros(1, 1, *(3 * [2 * radius + 1]), device="cuda")
+    for axis in range(3):
+        for place in range(2 * radius + 1):
+            index = [radius] * 3
+            index[axis] = place
+            kernel[(0, 0, *index)] += float(weights[axis, place])
+    field = torch.from_dlpack(u)[None, None]
+
+    def conv3d() -> Any:
+        y = field
+        for _ in range(steps):
+            y = torch.nn.functional.conv3d(y, kernel, padding=radius)
+        return y
+
+    def check() -> None:
+        cp.testing.assert_allclose(out, raw(), rtol=1e-4, atol=1e-5)
+
+    name = f"stencil3d {n}^3, radius {radius}, {steps} steps"
+    moved = 2 * u.nbytes * steps
+    return Row(name, moved, lambda: bound.launch(null()), check, {"CuPy RawKernel": raw, "torch conv3d": conv3d})
+
+
+NAIVE_STAR = """
+extern "C" __global__ void star(const float* u, float* y, int n, int r, const float* w) {
+    int x = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y, z = blockIdx.z;
+    if (x >= n || row >= n) return;
+    size_t at = ((size_t)z * n + row) * n + x, plane = (size_t)n * n;
+    int taps = 2 * r + 1;
+    if (x < r || x >= n - r || row < r || row >= n - r || z < r || z >= n - r) { y[at] = u[at]; return; }
+    float sum = (w[r] + w[taps + r] + w[2 * taps + r]) * u[at];
+    for (int d = 1; d <= r; d++) {
+        sum += w[r - d] * u[at - d * plane] + w[r + d] * u[at + d * plane];
+        sum += w[taps + r - d] * u[at - d * n] + w[taps + r + d] * u[at + d * n];
+        sum += w[2 * taps + r - d] * u[at - d] + w[2 * taps + r + d] * u[at + d];
+    }
+    y[at] = sum;
+}
+"""
+
+
 def null() -> Any:
     return cp.cuda.get_current_stream()
 
 
+STENCILS = [(768, 8, 1), (768, 8, 2), (768, 8, 4), (256, 64, 1)]
 ROWS: list[Callable[[], Row]] = [
     lambda: of_case(scale_case(np.float32)),
     lambda: of_case(image_case("float16")),
@@ -321,6 +381,7 @@ ROWS: list[Callable[[], Row]] = [
     *((lambda batch=batch: dequant_case(28_672, 8192, batch, 4)) for batch in (1, 4, 8)),
     lambda: dequant_case(28_672, 16_384, 1, 4),
     lambda: dequant_case(28_672, 8192, 1, 8),
+    *((lambda n=n, steps=steps, r=r: stencil_case(n, steps, r)) for n, steps, r in STENCILS),
 ]
 
 

@@ -50,6 +50,7 @@ KERNELS = (
     "field_to_rgba",
     "gather_rows",
     "dequant_matvec",
+    "stencil3d",
     "deadlock_demo",
 )
 

@@ -38,6 +38,8 @@ class Checked:
         The same arrays in the order of the native core's; default: `buffers`.
     uses
         Those of them that another API uses too.
+    has_workspace
+        Whether some of them were allocated for this call and are no result.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Checked:
         result: Any,
         ordered: Sequence[Buffer] | None = None,
         uses: Uses | None = None,
+        has_workspace: bool = False,
     ) -> None:
         self.name = name
         self.handle = handle
         self.buffers = tuple(buffers)
         self.result = result
+        self._has_workspace = has_workspace
         self._ranges = self.buffers if ordered is None else tuple(ordered)
         self.device = _device_of(handle, self.buffers)
         self.is_cpu = self.device.kind == "cpu"
@@ -159,6 +163,8 @@ class Checked:
         holds
             Whether the launch is stream-ordered, so that on the CPU device somebody must keep the arrays.
         """
+        if self._has_workspace:  # what the native core makes, it returns
+            return None
         arrays: dict[int, calls.Recipe | None] = {}
         made = []
         for place, buffer in enumerate(self._ranges):

@@ -174,20 +174,25 @@ class Kernel(Travels):
         return call, (*(a.name for a in self._shape.inputs[:positional]), *names)
 
     def _check(self, call: Call) -> Checked:
-        given = self._outputs_given(call.out)
+        given = dict(zip((a.name for a in self._shape.outputs), self._outputs_given(call.out), strict=True))
         values = self._values(call)
         buffers = [value for value in values.values() if isinstance(value, Buffer)]
-        for argument, obj in zip(self._shape.outputs, given, strict=True):
+        arrays = [given.get(a.name) for a in self._shape.made]
+        for argument, obj in zip(self._shape.made, arrays, strict=True):
             values[argument.name] = None if obj is None else self._array(argument, obj)
         choices = self._choices(call)
-        if any(obj is None for obj in given):
-            given = self._allocate(values, buffers, choices, given, call.stream)
-        outputs = [value for a in self._shape.outputs if isinstance(value := values[a.name], Buffer)]
+        if any(obj is None for obj in arrays):
+            arrays = self._allocate(values, buffers, choices, arrays, call.stream)
+        outputs = [value for a in self._shape.made if isinstance(value := values[a.name], Buffer)]
         ordered = [values[a.name] for a in self._shape.visible]
         handle = _ffi.kernel_bind(self._handle, ordered, choices)
-        result = None if not given else given[0] if len(given) == 1 else tuple(given)
-        arrays = [value for value in ordered if isinstance(value, Buffer)]
-        return Checked(self.__name__, handle, (*buffers, *outputs), result, arrays, self._uses(values))
+        made = zip(self._shape.made, arrays, strict=True)
+        results = [array for argument, array in made if not argument.is_workspace]
+        result = None if not results else results[0] if len(results) == 1 else tuple(results)
+        claims = [value for value in ordered if isinstance(value, Buffer)]
+        has_workspace = len(results) < len(arrays)
+        uses = self._uses(values)
+        return Checked(self.__name__, handle, (*buffers, *outputs), result, claims, uses, has_workspace)
 
     def _uses(self, values: Mapping[str, _ffi.Value]) -> Uses:
         """Return the arrays that another API uses too, and what the kernel does with them."""
@@ -255,7 +260,7 @@ class Kernel(Travels):
         if stream is not None and first.device_type == CUDA:
             handle = handle_of(stream, "cuda", first.device_name, self.__name__)
         made = []
-        for argument, obj, spec in zip(self._shape.outputs, given, specs, strict=True):
+        for argument, obj, spec in zip(self._shape.made, given, specs, strict=True):
             array = obj
             if obj is None:
                 try:

@@ -494,6 +494,54 @@ class _SpectralMultiply(Kernel):
         self, a: A, b: A, scale: float = ..., conjugate: int = ..., *, out: A | None = ..., arch: str | None = ...
     ) -> Bound: ...
 
+class _Stencil3d(Kernel):
+    def __call__(
+        self,
+        u: A,
+        coefficients: A,
+        steps: int = ...,
+        periodic: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        u: A,
+        coefficients: A,
+        steps: int = ...,
+        periodic: int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        u: A,
+        coefficients: A,
+        steps: int = ...,
+        periodic: int = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        u: A,
+        coefficients: A,
+        steps: int = ...,
+        periodic: int = ...,
+        *,
+        out: A | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
 cross_entropy: _CrossEntropy
 deadlock_demo: Kernel
 dequant_matvec: _DequantMatvec
@@ -507,3 +555,4 @@ rms_norm: _RmsNorm
 scale: _Scale
 softmax: _Softmax
 spectral_multiply: _SpectralMultiply
+stencil3d: _Stencil3d

@@ -34,6 +34,7 @@ class Argument:
     name: str
     is_array: bool
     is_output: bool
+    is_workspace: bool
     is_written: bool
     dtype: str
     required: bool
@@ -50,6 +51,7 @@ class Argument:
             entry["name"],
             is_array,
             is_array and entry.get("intent") == "out",
+            bool(entry.get("workspace", False)),
             is_array and entry.get("intent") != "in",
             entry.get("dtype", ""),
             not entry.get("optional", False) if is_array else default is None,
@@ -86,6 +88,8 @@ class CallShape:
         Those that are passed, in Python's order.
     outputs : tuple of Argument
         Those that ``out=`` takes.
+    made : tuple of Argument
+        Those that are allocated where they are not given: the outputs, and workspace, which is never given.
     signature : inspect.Signature
         For `help` and `inspect`.
     """
@@ -94,7 +98,8 @@ class CallShape:
         self.name = name
         self.visible = tuple(visible)
         self.free_dtypes = tuple(free_dtypes)
-        self.outputs = tuple(a for a in visible if a.is_output)
+        self.made = tuple(a for a in visible if a.is_output)
+        self.outputs = tuple(a for a in self.made if not a.is_workspace)
         inputs = [a for a in visible if not a.is_output]
         self.inputs = (
             *(a for a in inputs if a.is_array and a.required),
@@ -154,6 +159,8 @@ class CallShape:
 
     def described(self, argument: Argument) -> str:
         """Open an error text about an argument."""
+        if argument.is_workspace:
+            return f"{self.name}: workspace {argument.name}"
         if argument.is_output:
             place = f"[{self.outputs.index(argument)}]" if len(self.outputs) > 1 else ""
             return f"{self.name}: out{place} ({argument.name})"
@@ -168,6 +175,8 @@ class CallShape:
     def _unknown(self, name: str, options: Sequence[str]) -> ArgumentError:
         if name == "dtype":
             text = f"{self.name}: dtype= is given, expected none: the dtypes of its outputs follow from its inputs"
+        elif name in (a.name for a in self.made if a.is_workspace):
+            text = f"{self.name}: workspace {name} is given, expected none: it is allocated; bind the call to keep it"
         elif name in (a.name for a in self.outputs):
             text = f"{self.name}: output {name} is given by name, expected it as out="
         elif name in OPTIONS:

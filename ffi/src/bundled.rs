@@ -31,6 +31,7 @@ const MANIFESTS: &[(&str, &str)] = embed![
     "scale.toml",
     "softmax.toml",
     "spectral_multiply.toml",
+    "stencil3d.toml",
 ];
 const PTX: &[(&str, &str)] = embed![
     "ptx/cross_entropy.sm_80.ptx",
@@ -59,6 +60,8 @@ const PTX: &[(&str, &str)] = embed![
     "ptx/softmax.sm_90.ptx",
     "ptx/spectral_multiply.sm_80.ptx",
     "ptx/spectral_multiply.sm_90.ptx",
+    "ptx/stencil3d.sm_80.ptx",
+    "ptx/stencil3d.sm_90.ptx",
 ];
 
 struct Embedded;

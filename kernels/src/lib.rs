@@ -37,5 +37,7 @@ pub mod scale;
 pub mod softmax;
 #[cfg(kernel = "spectral_multiply")]
 pub mod spectral_multiply;
+#[cfg(kernel = "stencil3d")]
+pub mod stencil3d;
 
 warpbridge_runtime::kernel_crate!();

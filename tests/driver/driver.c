@@ -185,6 +185,12 @@ int cuMemcpyAsync(uint64_t to, uint64_t from, size_t bytes, void *stream) {
     memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes);
     return OK;
 }
+int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes, void *stream) {
+    (void)stream;
+    NEEDS_CONTEXT;
+    memset((void *)(uintptr_t)address, value, bytes);
+    return OK;
+}
 int cuStreamSynchronize(void *stream) { (void)stream; return settled(); }
 int cuMemHostGetDevicePointer_v2(uint64_t *address, void *host, unsigned flags) {
     (void)flags;

@@ -26,7 +26,7 @@ const VAIN_POLLS: u32 = 4096;
 const WATCH_AFTER: u32 = 64;
 /// A poll in vain is recent for so many rounds.
 pub(super) const RECENT: u64 = 32;
-/// Rounds in which everybody polled memory, until other clusters get their turn.
+/// Rounds in which everybody polled memory, until copies in flight land, one per round, and then others get their turn.
 const POLLING_ROUNDS: u32 = 16;
 /// Rounds after which a `try_wait` times out although others run.
 const PATIENCE: u64 = 256;
@@ -93,7 +93,7 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
             } else {
                 0
             };
-            if polling == POLLING_ROUNDS && !copies::complete_one(cluster, false) {
+            if polling >= POLLING_ROUNDS && !copies::complete_one(cluster, false) {
                 return Ok(Slice::Polling);
             }
         }

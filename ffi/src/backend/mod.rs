@@ -83,6 +83,8 @@ pub struct ArrayRange {
     pub align: u64,
     /// Where in the parameters its address stands; `None` where that is not the address of the first byte.
     pub param: Option<usize>,
+    /// Whether its bytes are set to zero before each launch, in the order of the stream.
+    pub zeroed: bool,
 }
 
 /// Whether `WARPBRIDGE_SYNC=1` asks that a launch be over when its call returns, so that a fault is reported by the call that

@@ -204,6 +204,7 @@ fn ranges(entry: &emulator::Entry, values: &[Value<'_>]) -> Result<Vec<ArrayRang
             writable: !tensor.read_only,
             align: 1,
             param: (offset == 0).then_some(entry.params[index].offset),
+            zeroed: false,
         });
     }
     Ok(ranges)

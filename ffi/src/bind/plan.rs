@@ -239,6 +239,7 @@ impl Call<'_> {
                 writable: array.intent != Intent::In,
                 align: array.align.unwrap_or(DType::from_dlpack(tensor.dtype)?.bytes() as u64),
                 param: params.get(arg.name.as_str()).copied(),
+                zeroed: array.zeroed,
             })
         };
         self.values.iter().filter_map(range).collect()

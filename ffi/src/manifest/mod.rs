@@ -160,6 +160,10 @@ pub struct ArrayArg {
     pub inline: Option<usize>,
     /// Arrays that this one, which is written, may be: the same bytes, none more, none less.
     pub in_place: Vec<String>,
+    /// Not a result: memory that the kernel needs while it runs.
+    pub workspace: bool,
+    /// Its bytes are zero when a launch begins.
+    pub zeroed: bool,
 }
 
 /// The shape of an array.
@@ -251,7 +255,11 @@ impl Manifest {
         if let Some(index) = self.position(arg) {
             return format!("argument {index} ({})", arg.name);
         }
-        let outputs: Vec<_> = self.args.iter().filter(|a| a.is_output()).collect();
+        let is_workspace = |arg: &Arg| arg.array().is_some_and(|array| array.workspace);
+        if is_workspace(arg) {
+            return format!("workspace {}", arg.name);
+        }
+        let outputs: Vec<_> = self.args.iter().filter(|a| a.is_output() && !is_workspace(a)).collect();
         match outputs.iter().position(|a| a.name == arg.name) {
             Some(index) if outputs.len() > 1 => format!("out[{index}] ({})", arg.name),
             _ => format!("out ({})", arg.name),

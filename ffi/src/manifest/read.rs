@@ -266,12 +266,17 @@ fn read_array(table: &Table<'_>, dtypes: &Dtypes) -> Result<ArrayArg> {
         align,
         optional: flag("optional")?,
         in_place: read_in_place(table)?,
+        workspace: flag("workspace")?,
+        zeroed: flag("zeroed")?,
     };
     if array.intent != Intent::In && (array.optional || array.inline.is_some()) {
         return Err(intent.error("is not \"in\", but only inputs can be optional or inline; remove that key"));
     }
     if array.intent == Intent::In && !array.in_place.is_empty() {
         return Err(intent.error("is \"in\", but only an array that is written can be in_place; remove that key"));
+    }
+    if array.intent != Intent::Out && (array.workspace || array.zeroed) {
+        return Err(intent.error("is not \"out\", but only outputs can be workspace or zeroed; remove that key"));
     }
     Ok(array)
 }

@@ -265,6 +265,7 @@ mod tests {
             writable,
             align: 1,
             param: Some(0),
+            zeroed: false,
         }
     }
 

@@ -177,7 +177,7 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "align = 16",
         "optonal = true",
         "args[0].optonal",
-        "is an unknown key, expected one of align, dtype, in_place, inline, intent, kind, name, optional, shape, summary",
+        "is an unknown key, expected one of align, dtype, in_place, inline, intent, kind, name, optional, shape, summary, workspace, zeroed",
     ),
     ("name = \"count\"", "name = \"x\"", "args[3].name", "is \"x\" like args[0].name, expected a name of its own"),
     (

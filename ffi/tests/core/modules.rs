@@ -49,7 +49,7 @@ fn unknown_bundled_kernel_lists_what_is_shown() {
     assert_eq!(
         error.message,
         "no bundled kernel \"sacle\", expected one of cross_entropy, dequant_matvec, fft_frames, fft_power, field_to_rgba, gather_rows, image_prep, layer_norm, rms_norm, scale, softmax, \
-         spectral_multiply"
+         spectral_multiply, stencil3d"
     );
     assert_eq!(error.kind, Kind::Load);
 }

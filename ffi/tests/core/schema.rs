@@ -30,6 +30,7 @@ fn manifests() -> Vec<Value> {
         "scale",
         "softmax",
         "spectral_multiply",
+        "stencil3d",
     ];
     names
         .map(|name| toml::from_str(&read(&format!("kernels/{name}.toml"))).expect("TOML"))

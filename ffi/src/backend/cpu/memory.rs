@@ -53,3 +53,11 @@ pub fn copy(to: u64, from: u64, bytes: u64) {
         unsafe { std::ptr::copy(from as *const u8, to as *mut u8, bytes) };
     }
 }
+
+pub fn zero(address: u64, bytes: u64) {
+    let Ok(bytes) = usize::try_from(bytes) else { return };
+    if bytes != 0 {
+        // SAFETY: an array of a launch, which its caller keeps until the launch has ended.
+        unsafe { std::ptr::write_bytes(address as *mut u8, 0, bytes) };
+    }
+}

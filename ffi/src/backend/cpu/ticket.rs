@@ -224,6 +224,9 @@ pub fn execute(
         settings,
         stop,
     };
+    for range in plan.ranges.iter().filter(|range| range.zeroed) {
+        super::memory::zero(range.address, range.bytes);
+    }
     let (module, entry) = (&function.image.module, &function.entry);
     let run = || match sink {
         None => emulator::run(module, entry, &launch),

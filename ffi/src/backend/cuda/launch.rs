@@ -15,7 +15,7 @@ use super::failure::{self, LaunchName};
 use super::module::CudaFunction;
 use super::result::{Checked, Failure};
 use super::state::{DeviceState, InFlight};
-use super::sys::{self, LaunchAttribute, LaunchConfig, Stream};
+use super::sys::{self, Api, LaunchAttribute, LaunchConfig, Stream};
 use super::ticket::CudaTicket;
 use super::wait::poll_until;
 use crate::backend::faults_at_once;
@@ -222,9 +222,29 @@ fn with_launch<T>(
         attributes: cluster.as_ref().map_or(ptr::null(), ptr::from_ref),
         attribute_count: u32::from(cluster.is_some()),
     };
+    let api = state.api();
     // SAFETY: the caller built `layout` from the entry's `.param` list, so there is one pointer per parameter, each to a value
     // inside `params` (or to `control`), which outlive the call; the driver copies them before it returns.
-    work(&|| unsafe { state.api().launch(function.handle(), &config, pointers.as_ptr()) })
+    let launch = || unsafe { api.launch(function.handle(), &config, pointers.as_ptr()) };
+    work(&|| {
+        zero(api, plan, params, config.stream)?;
+        launch()
+    })
+}
+
+/// Queues the zeros with which a launch finds its `zeroed` arrays; most plans have none.
+fn zero(api: &Api, plan: &LaunchPlan, params: &[u8], stream: Stream) -> Checked<()> {
+    for range in plan.ranges.iter().filter(|range| range.zeroed) {
+        let place = range
+            .param
+            .and_then(|offset| params.get(offset..offset + 8)?.try_into().ok());
+        let (Some(address), Ok(bytes @ 1..)) = (place.map(u64::from_le_bytes), usize::try_from(range.bytes)) else {
+            continue;
+        };
+        // SAFETY: an array of the launch, which its caller keeps until the launch has ended.
+        unsafe { api.zero(address, bytes, stream)? };
+    }
+    Ok(())
 }
 
 /// One pointer per parameter into the bytes; the control parameter's points at `control`.

@@ -218,6 +218,7 @@ api! {
     "cuMemFree_v2" mem_free(u64);
     "cuMemFreeHost" mem_free_host(*mut c_void);
     "cuMemcpyAsync" memcpy_async(u64, u64, usize, Stream);
+    "cuMemsetD8Async" memset_async(u64, u8, usize, Stream);
     "cuMemHostGetDevicePointer_v2" mem_host_get_device_pointer(*mut u64, *mut c_void, c_uint);
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
     newer

@@ -67,6 +67,14 @@ impl Api {
         check!(self, "cuMemcpyAsync", memcpy_async(to, from, bytes, stream))
     }
 
+    /// Sets bytes to zero in the order of the stream. Legal while the stream is captured.
+    ///
+    /// # Safety
+    /// `bytes` of device memory at `address`, which live until the stream has come past this.
+    pub(in super::super) unsafe fn zero(&self, address: u64, bytes: usize, stream: Stream) -> Checked<()> {
+        check!(self, "cuMemsetD8Async", memset_async(address, 0, bytes, stream))
+    }
+
     pub(in super::super) fn synchronize(&self, stream: Stream) -> Checked<()> {
         check!(self, "cuStreamSynchronize", stream_synchronize(stream))
     }

@@ -5,6 +5,7 @@ On a software Vulkan driver (lavapipe) in CI; without wgpu or a driver these tes
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 from pathlib import Path
@@ -151,6 +152,24 @@ def test_inline_argument_may_be_a_view(views) -> None:
     np.testing.assert_allclose(np.asarray(prepared), 1.0, rtol=1e-6)
 
 
+def test_trace_takes_a_view(views, values) -> None:
+    view = views(values[:256].copy())
+    assert scale.bind(view, 2.0, 0.0, out=view).trace().error is None
+    np.testing.assert_array_equal(read(view.buffer), values[:256] * 2)
+
+
+def test_calls_work_while_an_event_loop_runs(views, values) -> None:
+    view = views(values)
+
+    async def work() -> None:
+        with view:
+            scale(view, 2.0, 0.0, out=view)
+        await asyncio.wrap_future(scale.submit(view, 2.0, 0.0, out=view))
+
+    asyncio.run(work())
+    np.testing.assert_array_equal(read(view.buffer), values * 4)
+
+
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +263,19 @@ def test_large_buffers_go_round(views, mebibytes: int) -> None:
         np.testing.assert_array_equal(array, data)
         array += 1
     np.testing.assert_array_equal(read(view.buffer, np.int64), data + 1)
+    view.buffer.destroy()
+
+
+def test_a_gibibyte_goes_round(views) -> None:
+    """Written and checked at a few places, by wgpu's own means: the buffer and its copy are all the memory it takes."""
+    nbytes = 1 << 30
+    view = views(nbytes, "uint32")
+    places = [0, (nbytes >> 3) + 1, (nbytes >> 2) - 2]
+    with view:
+        array = np.asarray(view)
+        array[places] = (1, 2, 3)
+    read_buffer = view.buffer._device.queue.read_buffer
+    assert [read_buffer(view.buffer, 4 * place, 4).cast("I")[0] for place in places] == [1, 2, 3]
     view.buffer.destroy()
 
 

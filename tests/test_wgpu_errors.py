@@ -241,6 +241,18 @@ def test_failed_kernel_leaves_the_buffer_as_it_was(device) -> None:
     np.testing.assert_array_equal(read(view.buffer), VALUES[:64])
 
 
+def test_timed_out_kernel_leaves_the_buffer_as_it_was(device, data) -> None:
+    steps = wb.load(data / "steps.ptx").kernels["steps"]
+    start = np.full(100_000, 7, np.int32)
+    view = wbgpu.view(new_buffer(device, start), dtype="int32", require="staged")
+    with pytest.raises(wb.LaunchTimeout):
+        steps(view, 20_000, timeout=0.1)
+    with pytest.raises(wb.LaunchTimeout):
+        steps.submit(view, 20_000, timeout=0.1).result(30)
+    np.testing.assert_array_equal(read(view.buffer, np.int32), start)
+    np.testing.assert_array_equal(np.asarray(view.copy()), start)  # and the view takes it anew
+
+
 def test_unlaunched_call_lets_go_of_the_views_before_the_one_refused(device) -> None:
     x, y = (wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged") for _ in range(2))
     y.buffer.destroy()

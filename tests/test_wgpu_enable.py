@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from pathlib import Path
 
 import pytest
+from warpbridge.adapters import wgpu as wbgpu
 
 START = """
 import sys
@@ -153,3 +156,14 @@ def test_example_of_the_page_runs(run_python) -> None:
     )
     found = run_python(example + check)
     assert found.returncode == 0, found.stderr
+
+
+def test_stub_has_the_functions_and_parameters_of_the_module() -> None:
+    stub = ast.parse(Path(wbgpu.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    functions = {node.name: node.args for node in stub.body if isinstance(node, ast.FunctionDef)}
+    assert {*wbgpu.__all__, "claim"} == set(functions)
+    for name, arguments in functions.items():
+        parameters = inspect.signature(getattr(wbgpu, name)).parameters.values()
+        assert [p.name for p in parameters] == [a.arg for a in (*arguments.args, *arguments.kwonlyargs)]
+        given = [None if p.default is p.empty else repr(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY]
+        assert given == [None if d is None else repr(ast.literal_eval(d)) for d in arguments.kw_defaults]

@@ -169,6 +169,6 @@ with stream:
         print(type(error).__name__, error)
     stream.end_capture()
 """,
-        "LaunchError ordering a stream of cuda:0 with Vulkan: it is being captured into a graph, expected it not to be; a "
-        "graph would repeat one value of a semaphore\n",
+        "LaunchError ordering a stream of cuda:0 with Vulkan: it is being captured into a graph, expected it not "
+        "to be; a graph would repeat one value of a semaphore\n",
     )

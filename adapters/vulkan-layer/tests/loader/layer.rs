@@ -1,7 +1,7 @@
 //! The layer's library, as a program opens it: the file that the loader loads, and its C functions.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
@@ -58,6 +58,7 @@ pub fn layer() -> &'static Layer {
         let manifest = shipped.replace("./libwarpbridge_vulkan_layer.so", name);
         assert!(manifest.contains(name), "the manifest names its library");
         std::fs::write(folder.join("VkLayer_warpbridge_share.json"), manifest).expect("the manifest is written");
+        write_stubborn(&folder);
         std::env::set_var("VK_ADD_LAYER_PATH", &folder);
         // SAFETY: our own library.
         let library = unsafe { Library::new(&library) }.expect("cargo has built the library");
@@ -65,10 +66,34 @@ pub fn layer() -> &'static Layer {
     })
 }
 
-fn library_path() -> PathBuf {
+/// Manifests of the layers of `tests/stubborn.rs`.
+fn write_stubborn(folder: &Path) {
+    let library = built("examples").join("libstubborn.so");
+    assert!(
+        library.exists(),
+        "{} is not there, expected cargo to build it",
+        library.display()
+    );
+    for what in ["hiding", "refusing"] {
+        let manifest = format!(
+            r#"{{"file_format_version": "1.2.0", "layer": {{"name": "VK_LAYER_WARPBRIDGE_tests_{what}", "type": "GLOBAL",
+            "library_path": "{}", "api_version": "1.3.0", "implementation_version": "1", "description": "for tests",
+            "functions": {{"vkNegotiateLoaderLayerInterfaceVersion": "negotiate_{what}"}}}}}}"#,
+            library.display()
+        );
+        std::fs::write(folder.join(format!("VkLayer_{what}.json")), manifest).expect("the manifest is written");
+    }
+}
+
+/// A folder of cargo's.
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
-    let folder = test.parent().expect("a folder");
-    let found = folder.join("libwarpbridge_vulkan_layer.so");
+    let deps = test.parent().expect("the folder of tests");
+    deps.parent().expect("the profile's folder").join(name)
+}
+
+fn library_path() -> PathBuf {
+    let found = built("deps").join("libwarpbridge_vulkan_layer.so");
     assert!(
         found.exists(),
         "{} is not there, expected cargo to build it",

@@ -2,8 +2,8 @@
 
 use ash::vk;
 
-use crate::app::{App, Buffer, Options, BELOW};
-use crate::layer::{self, Pages};
+use crate::app::{App, Buffer, Options, BELOW, VALIDATION};
+use crate::layer::{self, Pages, NAME};
 
 /// It can be used like any other.
 fn is_ordinary(app: &App, buffer: Buffer, bytes: u64) {
@@ -27,6 +27,37 @@ fn test_device_used_as_vulkan_1_0_gives_ordinary_buffers() {
         layer::refusal(),
         "the device is used as Vulkan 1.0, expected 1.1 or newer"
     );
+    is_ordinary(&app, buffer, 64);
+    app.finish();
+}
+
+#[test]
+fn test_device_without_an_extension_gives_ordinary_buffers_for_it_alone() {
+    let app = App::new(Options {
+        layers: &[NAME, VALIDATION, c"VK_LAYER_WARPBRIDGE_tests_hiding"],
+        ..BELOW
+    });
+    let pages = Pages::new(4096);
+    layer::begin_import(64, &pages).expect("closed");
+    let buffer = app.buffer(64);
+    assert_eq!(layer::refusal(), "the device has no VK_EXT_external_memory_host");
+    is_ordinary(&app, buffer, 64);
+    layer::begin_export(64).expect("closed");
+    let buffer = app.buffer(64);
+    drop(layer::end().expect("it has the other extension"));
+    app.destroy(buffer);
+    app.finish();
+}
+
+#[test]
+fn test_device_that_cannot_be_made_with_the_additions_is_made_without() {
+    let app = App::new(Options {
+        layers: &[NAME, VALIDATION, c"VK_LAYER_WARPBRIDGE_tests_refusing"],
+        ..BELOW
+    });
+    layer::begin_export(64).expect("closed");
+    let buffer = app.buffer(64);
+    assert_eq!(layer::refusal(), "the device has no VK_KHR_external_memory_fd");
     is_ordinary(&app, buffer, 64);
     app.finish();
 }

@@ -206,6 +206,7 @@ except Exception as error:
         "DeviceError the Vulkan layer VK_LAYER_WARPBRIDGE_share is not loaded, expected it to be enabled before the "
         "first Vulkan instance of the process\n",
         WARPBRIDGE_TESTS_LAYER="0",
+        VK_INSTANCE_LAYERS="",  # other tests of this run may have asked for it
     )
 
 

@@ -148,7 +148,7 @@ class Core(Protocol):
         ...
 
     def share(
-        self, create: Callable[[], Any], nbytes: int, place: Place, on_host: bool
+        self, create: Callable[[], Any], nbytes: int, places: Sequence[Place], on_host: bool
     ) -> tuple[Any, Sharing | DeviceError]:
         """Call `create`, which makes one Vulkan buffer of at least `nbytes`, and share its memory.
 
@@ -158,10 +158,10 @@ class Core(Protocol):
             Makes the buffer.
         nbytes
             Its size.
-        place
-            Where kernels see it.
+        places
+            Where kernels may see it: the one that the memory is on, else the first.
         on_host
-            Whether the memory is to be the host's, which `place` reaches (CUDA: pinned), else the GPU's.
+            Whether the memory is to be the host's, which the first place reaches (CUDA: pinned), else the GPU's.
 
         Returns
         -------

@@ -59,8 +59,9 @@ class _Core:
         return bool(_vulkan.status()["live"])
 
     def share(
-        self, create: Callable[[], Any], nbytes: int, place: Any, on_host: bool
+        self, create: Callable[[], Any], nbytes: int, places: Sequence[Any], on_host: bool
     ) -> tuple[Any, _Sharing | DeviceError]:
+        place = places[0]
         if on_host:
             memory, _ = _vulkan.host_memory(nbytes, place.kind == "cuda", place.index)
             _vulkan.begin_import(memory, nbytes)
@@ -76,6 +77,8 @@ class _Core:
                 shared = error
         if isinstance(shared, DeviceError):
             return made, shared
+        if not on_host:
+            place = next((same for same in places if same.uuid == shared.uuid), place)
         try:
             return made, _Sharing(shared, place)
         except DeviceError as error:

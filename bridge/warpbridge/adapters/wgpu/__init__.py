@@ -16,7 +16,7 @@ from warpbridge.errors import ArgumentError
 
 from . import checks
 from .pinned import pinned
-from .sharing import Shared, create, enable, sharing_of
+from .sharing import Shared, create, enable, shared_memory, sharing_of
 from .staging import Staged, copied_bytes
 
 __all__ = ["copied_bytes", "enable", "share", "view"]
@@ -78,7 +78,9 @@ def view(
             found=buffer.size,
             expected=offset + nbytes,
         )
-    return _best(buffer, int(offset), nbytes, found, sizes, require, checks.choose_place(buffer._device, on))
+    sharing = shared_memory(buffer)
+    place = sharing.place if on is None and sharing is not None else checks.choose_places(buffer._device, on)[0]
+    return _best(buffer, int(offset), nbytes, found, sizes, require, place)
 
 
 def share(
@@ -129,11 +131,13 @@ def share(
             found=size,
             expected=nbytes,
         )
-    place = checks.choose_place(device, on)
+    places = checks.choose_places(device, on)
     rounded = -(-(nbytes if size is None else int(size)) // 4) * 4
     why = "because wgpu clears it before kernels use it"
     checks.need_flag(checks.usage_flags(usage), checks.COPY_DST, f"wgpu buffer {label!r}", why)
-    buffer, why_not = create(device, {"label": label, "size": rounded, "usage": usage}, place)
+    buffer, why_not = create(device, {"label": label, "size": rounded, "usage": usage}, places)
+    sharing = shared_memory(buffer)
+    place = places[0] if sharing is None else sharing.place
     return _best(buffer, 0, nbytes, found, sizes, require, place, why_not)
 
 

@@ -165,19 +165,19 @@ def nbytes(shape: tuple[int, ...], dtype: DType) -> int:
     return math.prod(shape) * dtype.bits * dtype.lanes // 8
 
 
-def choose_place(device: Any, on: Any) -> handover.Place:
-    """Return where kernels see the buffers of a wgpu device: what was asked for, else where the device is.
+def choose_places(device: Any, on: Any) -> list[handover.Place]:
+    """Return where kernels may see the buffers of a wgpu device, best first: what was asked for, else where it is.
 
-    A GPU is known by its name here; the copying transports work from any device to any other, so that a wrong guess
-    among equal ones costs nothing but distance.
+    wgpu tells a GPU's name only. Among equal ones a shared buffer finds its own by UUID; the copying transports work
+    from any device to any other, so that a wrong guess costs nothing but distance.
     """
     core = handover.core()
     if on is not None:
-        return core.device(on)
-    places = core.devices()
+        return [core.device(on)]
+    places = list(core.devices())
     info = device.adapter.info
     if info["adapter_type"] == "CPU":
-        return places[0]
+        return places[:1]
     gpus = [place for place in places if place.kind == "cuda"]
     same = [place for place in gpus if place.name in info["device"] or info["device"] in place.name]
-    return (same or gpus or list(places))[0]
+    return same or gpus[:1] or places[:1]

@@ -40,7 +40,7 @@ def new_slot(device: Any, nbytes: int, place: handover.Place) -> Slot | str:
         return why_not_live()
     usage = COPY_SRC | COPY_DST
     buffer, sharing = core.share(
-        lambda: device.create_buffer(label="warpbridge pinned", size=nbytes, usage=usage), nbytes, place, on_host=True
+        lambda: device.create_buffer(label="warpbridge pinned", size=nbytes, usage=usage), nbytes, [place], on_host=True
     )
     if isinstance(sharing, DeviceError):
         buffer.destroy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from warpbridge import handover
@@ -68,7 +69,7 @@ def _is_asked_for() -> bool:
     return handover.core().layer()[1] in os.environ.get(_LAYERS, "").split(os.pathsep)
 
 
-def create(device: Any, descriptor: dict[str, Any], place: handover.Place) -> tuple[Any, str]:
+def create(device: Any, descriptor: dict[str, Any], places: Sequence[handover.Place]) -> tuple[Any, str]:
     """Make a buffer, shared where that can be.
 
     Parameters
@@ -77,8 +78,8 @@ def create(device: Any, descriptor: dict[str, Any], place: handover.Place) -> tu
         wgpu's.
     descriptor
         Keywords of ``create_buffer``.
-    place
-        Where kernels are to see it.
+    places
+        Where kernels may see it, best first.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def create(device: Any, descriptor: dict[str, Any], place: handover.Place) -> tu
     if mapped:  # wgpu would map memory that is not under the buffer
         return device.create_buffer(**descriptor), f"its usage has {usage_names(mapped)}, expected it without"
     buffer, found = core.share(
-        lambda: device.create_buffer(**descriptor), descriptor["size"], place, on_host=place.kind == "cpu"
+        lambda: device.create_buffer(**descriptor), descriptor["size"], places, on_host=places[0].kind == "cpu"
     )
     if isinstance(found, DeviceError):
         return buffer, str(found)
@@ -111,9 +112,15 @@ def clear(buffer: Any) -> None:
     buffer._device._poll_wait()
 
 
+def shared_memory(buffer: Any) -> handover.Sharing | None:
+    """Return what `create` has shared of a buffer."""
+    found: handover.Sharing | None = getattr(buffer, "_warpbridge_sharing", None)
+    return found
+
+
 def sharing_of(buffer: Any, place: handover.Place) -> tuple[handover.Sharing | None, str]:
     """Return a buffer's shared memory, or why it has none there."""
-    found: handover.Sharing | None = getattr(buffer, "_warpbridge_sharing", None)
+    found = shared_memory(buffer)
     if found is None:
         return None, _NOT_CREATED
     if found.place is not place:

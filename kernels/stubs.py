@@ -44,6 +44,8 @@ METHODS = {
     "launch": (("stream", "arch"), "A"),
     "bind": (("arch",), "Bound"),
 }
+# What choose among the kernels that are forms of a norm (bridge/warpbridge/norms.py): the outputs are then others.
+CHOICES = ["residual: A | None = ...", "quantise: Any = ...", "scale: A | None = ..."]
 
 
 def main() -> int:
@@ -57,7 +59,8 @@ def stubs() -> str:
     """Return the text of the file."""
     manifests = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.toml"))]
     tables = [table for table in manifests if table.get("manifest")]
-    classes = [kernel_class(table) for table in tables if not table.get("hidden")]
+    names = {table["name"] for table in tables}
+    classes = [kernel_class(table, names) for table in tables if not table.get("hidden")]
     lines = [f"{t['name']}: {'Kernel' if t.get('hidden') else class_name(t['name'])}" for t in tables]
     return HEAD + "\n" + "\n".join(classes) + "\n" + "\n".join(lines) + "\n"
 
@@ -67,16 +70,22 @@ def class_name(kernel: str) -> str:
     return "_" + "".join(part.capitalize() for part in kernel.split("_"))
 
 
-def kernel_class(table: dict[str, Any]) -> str:
-    """Return one kernel's type, with the methods that take its arguments."""
+def kernel_class(table: dict[str, Any], names: set[str]) -> str:
+    """Return one kernel's type, with the methods that take its arguments; `names` are those of all kernels."""
     taken = parameters(table)
-    methods = (method(name, taken, chooses_dtype(table), *METHODS[name]) for name in METHODS)
+    is_norm = f"{table['name']}_residual_quantised" in names
+    outputs = "Any" if is_norm else output_type(table)
+    methods = (method(name, taken, outputs, chooses_dtype(table), is_norm, *METHODS[name]) for name in METHODS)
     return f"class {class_name(table['name'])}(Kernel):\n" + "".join(methods)
 
 
-def method(name: str, taken: list[str], dtype: bool, options: tuple[str, ...], result: str) -> str:
+def method(
+    name: str, taken: list[str], outputs: str, dtype: bool, is_norm: bool, options: tuple[str, ...], result: str
+) -> str:
     """Return one method, on one line where that fits, else with one parameter on each."""
-    keywords = ["out: A | None = ...", *(["dtype: Any = ..."] if dtype else [])]
+    out = outputs if outputs == "Any" else f"{outputs} | None"
+    keywords = [*(CHOICES if is_norm else []), f"out: {out} = ...", *(["dtype: Any = ..."] if dtype else [])]
+    result = outputs if result == "A" else result
     keywords += [f"{option}: {OPTIONS[option]} = ..." for option in options]
     every = ["self", *taken, "*", *keywords]
     line = f"    def {name}({', '.join(every)}) -> {result}: ..."
@@ -94,6 +103,12 @@ def parameters(table: dict[str, Any]) -> list[str]:
     required = [f"{a['name']}: {array_type(a)}" for a in arrays if not a.get("optional")]
     optional = [f"{a['name']}: {array_type(a)} | None = ..." for a in arrays if a.get("optional")]
     return required + optional + [scalar(a) for a in table["args"] if a["kind"] == "scalar"]
+
+
+def output_type(table: dict[str, Any]) -> str:
+    """Return the type of the output, or of the tuple of outputs."""
+    count = sum(a["kind"] == "array" and a["intent"] == "out" for a in table["args"])
+    return "A" if count == 1 else f"tuple[{', '.join(['A'] * count)}]"
 
 
 def array_type(argument: dict[str, Any]) -> str:

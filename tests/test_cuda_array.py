@@ -74,7 +74,7 @@ def test_versions_before_three_have_no_stream() -> None:
             (
                 {"typestr": typestr},
                 f"has typestr {typestr!r}, expected one of a kernel's types (bool, int8, int16, int32, int64, uint8, "
-                "uint16, uint32, uint64, float16, float32, float64, bfloat16, complex64, complex128)",
+                "uint16, uint32, uint64, float16, float32, float64, bfloat16, complex64, complex128, float8_e4m3fn)",
             )
             for typestr in ("|V2", "<M8[ns]", "|O", "<f16", "", None)
         ),

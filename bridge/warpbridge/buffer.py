@@ -59,6 +59,7 @@ DTYPES: dict[str, DType] = {
     "bfloat16": DType(4, 16),
     "complex64": DType(5, 64),
     "complex128": DType(5, 128),
+    "float8_e4m3fn": DType(10, 8),
 }
 
 # Element types that a PTX entry can be given, while no manifest names them: of each, one element is one byte.
@@ -66,7 +67,6 @@ NARROW: dict[str, DType] = {
     "float8_e3m4": DType(7, 8),
     "float8_e4m3": DType(8, 8),
     "float8_e4m3b11fnuz": DType(9, 8),
-    "float8_e4m3fn": DType(10, 8),
     "float8_e4m3fnuz": DType(11, 8),
     "float8_e5m2": DType(12, 8),
     "float8_e5m2fnuz": DType(13, 8),

@@ -6,7 +6,7 @@ in `kernels.pyi`.
 
 from __future__ import annotations
 
-from . import _ffi
+from . import _ffi, norms
 from .kernel import Kernel
 from .pickling import Bundled
 
@@ -25,7 +25,9 @@ def __getattr__(name: str) -> Kernel:
         known = {entry["name"] for entry in _ffi.bundled()}
         if name not in known:
             raise AttributeError(f"warpbridge has no kernel {name!r}, expected one of: {', '.join(__dir__())}")
-        made = Kernel(_ffi.bundled_load(name), name, Bundled(name, _ffi.version()))
+        module, origin = _ffi.bundled_load(name), Bundled(name, _ffi.version())
+        is_norm = name + norms.SUFFIX in known
+        made = norms.Norm(module, name, origin, __getattr__) if is_norm else Kernel(module, name, origin)
         return _loaded.setdefault(name, made)  # one object, also when two threads come at once
     return _loaded[name]
 

@@ -329,11 +329,14 @@ class _LayerNorm(Kernel):
         bias: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
-    ) -> A: ...
+    ) -> Any: ...
     def submit(
         self,
         x: A,
@@ -341,7 +344,10 @@ class _LayerNorm(Kernel):
         bias: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
@@ -354,10 +360,13 @@ class _LayerNorm(Kernel):
         bias: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         stream: Any = ...,
         arch: str | None = ...,
-    ) -> A: ...
+    ) -> Any: ...
     def bind(
         self,
         x: A,
@@ -365,7 +374,178 @@ class _LayerNorm(Kernel):
         bias: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _LayerNormQuantised(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def bind(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _LayerNormResidual(Kernel):
+    def __call__(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def submit(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def bind(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _LayerNormResidualQuantised(Kernel):
+    def __call__(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A, A]: ...
+    def submit(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A, A]: ...
+    def bind(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
         arch: str | None = ...,
     ) -> Bound: ...
 
@@ -376,18 +556,24 @@ class _RmsNorm(Kernel):
         weight: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
-    ) -> A: ...
+    ) -> Any: ...
     def submit(
         self,
         x: A,
         weight: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         timeout: float | None = ...,
         stream: Any = ...,
         arch: str | None = ...,
@@ -399,12 +585,180 @@ class _RmsNorm(Kernel):
         weight: A | None = ...,
         eps: float = ...,
         *,
-        out: A | None = ...,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
         stream: Any = ...,
         arch: str | None = ...,
-    ) -> A: ...
+    ) -> Any: ...
     def bind(
-        self, x: A, weight: A | None = ..., eps: float = ..., *, out: A | None = ..., arch: str | None = ...
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        residual: A | None = ...,
+        quantise: Any = ...,
+        scale: A | None = ...,
+        out: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _RmsNormQuantised(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def bind(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _RmsNormResidual(Kernel):
+    def __call__(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def submit(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def bind(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _RmsNormResidualQuantised(Kernel):
+    def __call__(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A, A]: ...
+    def submit(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A, A]: ...
+    def bind(
+        self,
+        x: A,
+        residual: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: float = ...,
+        *,
+        out: tuple[A, A, A] | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
     ) -> Bound: ...
 
 class _Scale(Kernel):
@@ -551,7 +905,13 @@ field_to_rgba: _FieldToRgba
 gather_rows: _GatherRows
 image_prep: _ImagePrep
 layer_norm: _LayerNorm
+layer_norm_quantised: _LayerNormQuantised
+layer_norm_residual: _LayerNormResidual
+layer_norm_residual_quantised: _LayerNormResidualQuantised
 rms_norm: _RmsNorm
+rms_norm_quantised: _RmsNormQuantised
+rms_norm_residual: _RmsNormResidual
+rms_norm_residual_quantised: _RmsNormResidualQuantised
 scale: _Scale
 softmax: _Softmax
 spectral_multiply: _SpectralMultiply

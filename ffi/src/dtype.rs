@@ -22,6 +22,8 @@ pub enum Class {
     Signed,
     Unsigned,
     Float,
+    /// A float of 8 bits: an array's type only, no scalar is passed in one.
+    Narrow,
     Complex,
 }
 
@@ -44,10 +46,11 @@ pub enum DType {
     Float64,
     Complex64,
     Complex128,
+    Float8E4m3fn,
 }
 
 /// Name, DLPack code and bits of each type.
-const TABLE: [(DType, &str, u8, u8, Class); 15] = [
+const TABLE: [(DType, &str, u8, u8, Class); 16] = [
     (DType::Bool, "bool", 6, 8, Class::Bool),
     (DType::Int8, "int8", 0, 8, Class::Signed),
     (DType::Uint8, "uint8", 1, 8, Class::Unsigned),
@@ -63,6 +66,7 @@ const TABLE: [(DType, &str, u8, u8, Class); 15] = [
     (DType::Float64, "float64", 2, 64, Class::Float),
     (DType::Complex64, "complex64", 5, 64, Class::Complex),
     (DType::Complex128, "complex128", 5, 128, Class::Complex),
+    (DType::Float8E4m3fn, "float8_e4m3fn", 10, 8, Class::Narrow),
 ];
 
 impl DType {
@@ -113,7 +117,7 @@ impl DType {
             Class::Signed => Some((-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)),
             Class::Unsigned => Some((0, (1i128 << bits) - 1)),
             Class::Bool => Some((0, 1)),
-            Class::Float | Class::Complex => None,
+            Class::Float | Class::Narrow | Class::Complex => None,
         }
     }
     /// The little-endian bytes of an integer that [`DType::integer_range`] holds.
@@ -179,11 +183,10 @@ pub fn describe(dtype: DlDtype) -> String {
 }
 
 /// Code, bits and name of types that an entry can be given, while no manifest names them (dlpack.h, DLDataTypeCode).
-const NARROW: [(u8, u8, &str); 9] = [
+const NARROW: [(u8, u8, &str); 8] = [
     (7, 8, "float8_e3m4"),
     (8, 8, "float8_e4m3"),
     (9, 8, "float8_e4m3b11fnuz"),
-    (10, 8, "float8_e4m3fn"),
     (11, 8, "float8_e4m3fnuz"),
     (12, 8, "float8_e5m2"),
     (13, 8, "float8_e5m2fnuz"),

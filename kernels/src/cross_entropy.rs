@@ -1,14 +1,15 @@
 //! Cross entropy of the rows of a matrix: loss = log(sum(exp(x))) - x[target].
 //! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 3
+//! sync: bar.sync 1, bar.warp.sync 3, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 3
 
 use core::marker::PhantomData;
 
 use warpbridge_runtime::element::{BFloat16, Element};
 use warpbridge_runtime::exponential::{Partial, base, log};
-use warpbridge_runtime::row_kernel::{Output, RowKernel, run_rows};
+use warpbridge_runtime::row_kernel::{Found, RowKernel, Shape, run_rows};
+use warpbridge_runtime::source::One;
 use warpbridge_runtime::tile::Affine;
-use warpbridge_runtime::{Control, global, lanes};
+use warpbridge_runtime::{Control, global};
 
 const CLASS_OUTSIDE: u32 = 1; // fault code
 
@@ -76,30 +77,13 @@ impl<T: Element> RowKernel for CrossEntropy<T> {
     type Element = T;
     type Summary = Partial;
     type Result = ();
-    const MAPS: bool = false;
-    const AGREES: bool = true;
-    const NEUTRAL: f32 = f32::NEG_INFINITY;
 
     #[inline(always)]
-    fn opinion(&self, seen: Partial) -> f32 {
-        seen.max
-    }
-
-    #[inline(always)]
-    fn agree(&self, max: f32) -> f32 {
-        lanes::max(max)
-    }
-
-    #[inline(always)]
-    fn summand(&self, seen: Partial, max: f32) -> f32 {
-        seen.raise(max).sum
-    }
-
-    #[inline(always)]
-    fn result(&self, row: u32, max: f32, sum: f32, first: bool) {
+    fn result(&self, row: u32, found: Found, first: bool) {
         if first {
+            let total = log(found.sum) + base(found.agreed);
             // SAFETY: a row of x, and its element of the losses.
-            unsafe { f32::store_global(self.loss + u64::from(row) * 4, self.loss(row, log(sum) + base(max))) };
+            unsafe { f32::store_global(self.loss + u64::from(row) * 4, self.loss(row, total)) };
         }
     }
 
@@ -138,15 +122,11 @@ macro_rules! entry {
                 control,
                 element: PhantomData,
             };
-            let (y, affine) = (0, Affine::NONE);
-            run_rows(
-                kernel,
-                x,
-                Output { y, affine },
+            let shape = Shape {
                 rows,
-                classes * <$element>::BYTES,
-                control,
-            );
+                columns: classes,
+            };
+            run_rows(kernel, One(x), Affine::NONE, (), shape, control);
         }
     };
 }

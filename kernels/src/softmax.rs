@@ -1,14 +1,16 @@
 //! Softmax over the rows of a matrix: y = exp(x - max(x)) / sum(exp(x - max(x))).
 //! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! sync: bar.sync 1, bar.warp.sync 4, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 use core::marker::PhantomData;
 
+use warpbridge_runtime::Control;
 use warpbridge_runtime::element::{BFloat16, Element};
 use warpbridge_runtime::exponential::{Partial, base, exp};
-use warpbridge_runtime::row_kernel::{Output, RowKernel, run_rows};
+use warpbridge_runtime::output::Plain;
+use warpbridge_runtime::row_kernel::{Found, RowKernel, Shape, run_rows};
+use warpbridge_runtime::source::One;
 use warpbridge_runtime::tile::Affine;
-use warpbridge_runtime::{Control, lanes};
 
 #[derive(Clone, Copy)]
 struct Softmax<T>(PhantomData<T>);
@@ -24,30 +26,12 @@ impl<T: Element> RowKernel for Softmax<T> {
     type Element = T;
     type Summary = Partial;
     type Result = Scale;
-    const MAPS: bool = true;
-    const AGREES: bool = true;
-    const NEUTRAL: f32 = f32::NEG_INFINITY;
 
     #[inline(always)]
-    fn opinion(&self, seen: Partial) -> f32 {
-        seen.max
-    }
-
-    #[inline(always)]
-    fn agree(&self, max: f32) -> f32 {
-        lanes::max(max)
-    }
-
-    #[inline(always)]
-    fn summand(&self, seen: Partial, max: f32) -> f32 {
-        seen.raise(max).sum
-    }
-
-    #[inline(always)]
-    fn result(&self, _: u32, max: f32, sum: f32, _: bool) -> Scale {
+    fn result(&self, _: u32, found: Found, _: bool) -> Scale {
         Scale {
-            base: base(max),
-            factor: 1.0 / sum,
+            base: base(found.agreed),
+            factor: 1.0 / found.sum,
         }
     }
 
@@ -63,13 +47,12 @@ macro_rules! entry {
         /// See the module.
         #[unsafe(no_mangle)]
         pub extern "ptx-kernel" fn $name(x: u64, y: u64, rows: u32, columns: u32, control: Control) {
-            let (kernel, affine) = (Softmax::<$element>(PhantomData), Affine::NONE);
             run_rows(
-                kernel,
-                x,
-                Output { y, affine },
-                rows,
-                columns * <$element>::BYTES,
+                Softmax::<$element>(PhantomData),
+                One(x),
+                Affine::NONE,
+                Plain(y),
+                Shape { rows, columns },
                 control,
             );
         }

@@ -130,6 +130,25 @@ def layer_norm(
     return y if bias is None else y + bias.astype(np.float64)
 
 
+def rounded_sum(x: NDArray[np.floating], residual: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return ``x + residual`` rounded to the type of `x`: exact in float64, or in float32 for 16-bit types."""
+    wide = np.float64 if x.dtype == np.float32 else np.float32
+    return (x.astype(wide) + residual.astype(wide)).astype(x.dtype)
+
+
+def row_scales(y: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.float64]:
+    """Return what the largest magnitude of each row of `y`, (n, d), becomes 127 (int8) or 448 (float8_e4m3fn) by."""
+    most, least = (127.0, 2.0**-23) if np.dtype(dtype) == np.int8 else (448.0, 1.0 / (448 * 512))
+    return np.maximum(np.abs(y).max(axis=-1) / most, least)
+
+
+def to_8_bits(y: NDArray[np.floating], dtype: DTypeLike) -> NDArray[np.generic]:
+    """Return `y` as int8 or float8_e4m3fn, rounded to nearest even, saturating; NaN is 0 in int8."""
+    if np.dtype(dtype) == np.int8:
+        return np.nan_to_num(np.clip(np.rint(y), -128, 127), nan=0.0).astype(np.int8)
+    return np.clip(y, -448.0, 448.0).astype(dtype)
+
+
 def spectral_multiply(
     a: NDArray[np.complexfloating], b: NDArray[np.complexfloating], scale: float = 1.0, conjugate: int = 0
 ) -> NDArray[np.complex128]:

@@ -31,8 +31,8 @@ class _CuPy:
     def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
         """Return `cupy.empty` on that device, from the memory pool of that stream."""
         cupy = sys.modules["cupy"]
-        if dtype.name == "bfloat16":
-            raise ArgumentError("cupy cannot make a bfloat16 array; pass the output as out=")
+        if dtype.name in ("bfloat16", "float8_e4m3fn"):
+            raise ArgumentError(f"cupy cannot make a {dtype.name} array; pass the output as out=")
         with cupy.cuda.Device(device_id):
             if stream is None or stream == self.current_stream(device_type, device_id):
                 return cupy.empty(shape, dtype.name)

@@ -12,6 +12,8 @@ from typing import Any
 from warpbridge.buffer import CPU, Buffer, DType, dtype_of, element_strides
 from warpbridge.errors import ArgumentError
 
+_IN_ML_DTYPES = ("bfloat16", "float8_e4m3fn")
+
 
 class _NumPy:
     """The `buffer.Library` of NumPy."""
@@ -19,14 +21,14 @@ class _NumPy:
     name = "numpy"
 
     def empty(self, shape: tuple[int, ...], dtype: DType, device_type: int, device_id: int, stream: int | None) -> Any:
-        """Return `numpy.empty`; bfloat16 exists only through ml_dtypes."""
+        """Return `numpy.empty`; bfloat16 and float8 exist only through ml_dtypes."""
         numpy = sys.modules["numpy"]
-        if dtype.name != "bfloat16":
+        if dtype.name not in _IN_ML_DTYPES:
             return numpy.empty(shape, dtype.name)
         ml_dtypes = sys.modules.get("ml_dtypes")
         if ml_dtypes is None:
-            raise ArgumentError("numpy has no bfloat16 of its own: import ml_dtypes, or pass the output as out=")
-        return numpy.empty(shape, ml_dtypes.bfloat16)
+            raise ArgumentError(f"numpy has no {dtype.name} of its own: import ml_dtypes, or pass the output as out=")
+        return numpy.empty(shape, getattr(ml_dtypes, dtype.name))
 
     def current_stream(self, device_type: int, device_id: int) -> int:
         """Return the CPU device's default stream."""

@@ -165,7 +165,7 @@ impl Call<'_> {
 fn kind_text(class: Class) -> String {
     match class {
         Class::Bool => "a bool".into(),
-        Class::Float | Class::Complex => "a number".into(),
+        Class::Float | Class::Narrow | Class::Complex => "a number".into(),
         Class::Signed | Class::Unsigned => "an integer".into(),
     }
 }

@@ -146,7 +146,7 @@ fn bound_symbols(manifest: &Manifest) -> Vec<&str> {
                 Shape::Dims(dims) => names.extend(dims.iter().filter_map(Expr::as_symbol)),
             },
             ArgKind::Scalar(scalar) => {
-                let is_integer = |d: &DType| !matches!(d.class(), Class::Float | Class::Complex);
+                let is_integer = |d: &DType| !matches!(d.class(), Class::Float | Class::Narrow | Class::Complex);
                 if manifest.allowed(&scalar.dtype).iter().all(is_integer) {
                     names.push(arg.name.as_str());
                 }

@@ -328,6 +328,9 @@ fn read_scalar(table: &Table<'_>, dtypes: &Dtypes) -> Result<ScalarArg> {
     if allowed.iter().any(|d| d.class() == Class::Complex) {
         return Err(node.expected("a real dtype, because complex scalars are not supported"));
     }
+    if allowed.iter().any(|d| d.class() == Class::Narrow) {
+        return Err(node.expected("a dtype of 16 bits or an integer, because float8 scalars are not supported"));
+    }
     let limit = |name| table.get(name).map(|node: Node<'_>| read_limit(&node)).transpose();
     Ok(ScalarArg {
         dtype,

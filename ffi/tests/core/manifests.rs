@@ -187,6 +187,7 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "is a second control argument, expected at most one",
     ),
     ("dtype = \"int32\"", "dtype = \"complex64\"", "args[2].dtype", "is \"complex64\", expected a real dtype, because complex scalars are not supported"),
+    ("dtype = \"int32\"", "dtype = \"float8_e4m3fn\"", "args[2].dtype", "is \"float8_e4m3fn\", expected a dtype of 16 bits or an integer, because float8 scalars are not supported"),
     (
         "k is {k}",
         "k is {q}",

@@ -20,6 +20,25 @@ pub trait Element: Copy {
     /// Applies `f` to each element and the two at its place in `weights` and `biases`.
     fn map3_v4(packed: [u32; 4], weights: [u32; 4], biases: [u32; 4], f: impl Fn(f32, f32, f32) -> f32) -> [u32; 4];
 
+    /// Applies `f` likewise, then `pack` to each two neighbours' results, which gives 16 bits. The second word counts only where
+    /// a vector has more than four elements.
+    fn pack_v4(
+        packed: [u32; 4],
+        weights: [u32; 4],
+        biases: [u32; 4],
+        f: impl Fn(f32, f32, f32) -> f32,
+        pack: impl Fn(f32, f32) -> u32,
+    ) -> [u32; 2];
+
+    /// Goes over each element and the two at its place in `weights` and `biases`, first to last.
+    fn fold3_v4<A>(
+        packed: [u32; 4],
+        weights: [u32; 4],
+        biases: [u32; 4],
+        start: A,
+        f: impl Fn(A, f32, f32, f32) -> A,
+    ) -> A;
+
     /// Goes over the elements packed into 16 bytes, first to last.
     fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A;
 
@@ -40,6 +59,9 @@ pub trait Element: Copy {
     /// # Safety
     /// As [`global::store_v4`], for an address that is a multiple of `BYTES`.
     unsafe fn store_global(address: u64, value: f32);
+
+    /// The element that is nearest.
+    fn rounded(value: f32) -> f32;
 
     /// Rounds once; the element's bits, in the low bits of a word.
     fn bits_of(value: f64) -> u32;
@@ -80,6 +102,31 @@ impl Element for f32 {
     }
 
     #[inline(always)]
+    fn pack_v4(
+        packed: [u32; 4],
+        weights: [u32; 4],
+        biases: [u32; 4],
+        f: impl Fn(f32, f32, f32) -> f32,
+        pack: impl Fn(f32, f32) -> u32,
+    ) -> [u32; 2] {
+        let [a, b, c, d] = Self::map3_v4(packed, weights, biases, f).map(f32::from_bits);
+        [pack(a, b) | pack(c, d) << 16, 0]
+    }
+
+    #[inline(always)]
+    fn fold3_v4<A>(
+        packed: [u32; 4],
+        weights: [u32; 4],
+        biases: [u32; 4],
+        start: A,
+        f: impl Fn(A, f32, f32, f32) -> A,
+    ) -> A {
+        let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
+        let g = |sum, x, w, b| f(sum, f32::from_bits(x), f32::from_bits(w), f32::from_bits(b));
+        g(g(g(g(start, x0, w0, b0), x1, w1, b1), x2, w2, b2), x3, w3, b3)
+    }
+
+    #[inline(always)]
     fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A {
         let [a, b, c, d] = packed;
         let g = |sum, word| f(sum, f32::from_bits(word));
@@ -102,6 +149,11 @@ impl Element for f32 {
     unsafe fn store_global(address: u64, value: f32) {
         // SAFETY: the caller's promise.
         unsafe { global::store_u32(address, value.to_bits()) }
+    }
+
+    #[inline(always)]
+    fn rounded(value: f32) -> f32 {
+        value
     }
 
     #[inline(always)]

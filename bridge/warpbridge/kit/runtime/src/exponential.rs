@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+use crate::lanes;
 use crate::row::{Numbers, Summary};
 
 /// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
@@ -58,6 +59,8 @@ impl Summary for Partial {
         max: f32::NEG_INFINITY,
         sum: 0.0,
     };
+    const AGREES: bool = true;
+    const NEUTRAL: f32 = f32::NEG_INFINITY;
 
     #[inline(always)]
     fn add(self, numbers: &impl Numbers) -> Self {
@@ -67,5 +70,20 @@ impl Summary for Partial {
             max,
             sum: numbers.fold(raised.sum, |sum, x| sum + exp(x - base)),
         }
+    }
+
+    #[inline(always)]
+    fn opinion(self, _: f32) -> f32 {
+        self.max
+    }
+
+    #[inline(always)]
+    fn agree(max: f32) -> f32 {
+        lanes::max(max)
+    }
+
+    #[inline(always)]
+    fn summand(self, max: f32) -> f32 {
+        self.raise(max).sum
     }
 }

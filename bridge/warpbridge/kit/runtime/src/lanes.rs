@@ -2,7 +2,7 @@
 //!
 //! Each function is called by the warp together, and gives all lanes the same result.
 
-use crate::warp;
+use crate::{maximum_of, warp};
 
 /// The sum over the lanes; pairwise, so in the same order whatever the values are.
 #[inline(always)]
@@ -14,6 +14,12 @@ pub fn sum(value: f32) -> f32 {
 #[inline(always)]
 pub fn max(value: f32) -> f32 {
     reduce(value, f32::max)
+}
+
+/// The largest of the lanes' values; NaN if one is.
+#[inline(always)]
+pub fn maximum(value: f32) -> f32 {
+    reduce(value, maximum_of)
 }
 
 /// Both partners of a swap combine the same two values: `f` must be commutative for the lanes to agree.

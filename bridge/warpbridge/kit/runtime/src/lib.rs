@@ -33,11 +33,15 @@ pub mod global;
 pub mod lanes;
 pub mod matrix;
 pub mod mbarrier;
+pub mod norms;
+pub mod output;
+pub mod quantise;
 pub mod ring;
 pub mod row;
 pub mod row_kernel;
 pub mod rows;
 pub mod shared;
+pub mod source;
 pub mod team;
 pub mod tile;
 pub mod tiles;
@@ -99,4 +103,16 @@ pub fn rsqrt(x: f32) -> f32 {
     let better = fma(fma(-x * near, near, 1.0), 0.5 * near, near);
     // At 0 and infinity the approximation is exact, and the step is NaN.
     if better.is_nan() { near } else { better }
+}
+
+/// The larger of two values; NaN if one is (`f32::maximum` becomes a chain of branches here).
+#[inline(always)]
+pub fn maximum_of(a: f32, b: f32) -> f32 {
+    let larger: f32;
+    // SAFETY: arithmetic.
+    unsafe {
+        core::arch::asm!("max.NaN.f32 {}, {}, {};", out(reg32) larger, in(reg32) a, in(reg32) b,
+                         options(pure, nomem, nostack))
+    };
+    larger
 }

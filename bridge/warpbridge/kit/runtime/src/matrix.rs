@@ -2,9 +2,9 @@
 //!
 //! The unit of work is what one team takes at a time: `rows_of(unit)` whole rows in one stage, or one row in `stages` stages.
 
+use crate::divide;
 use crate::row::Span;
 use crate::rows::{Array, Rows};
-use crate::{Control, Loader, Stripe, divide};
 
 /// Rows of equal length, one behind the other, cut into units for stages of `TILE` bytes.
 #[derive(Clone, Copy)]
@@ -29,6 +29,16 @@ impl<const TILE: u32> Matrix<TILE> {
             row_bytes,
             group: divide(TILE, row_bytes).0.min(most).max(1),
             stages: row_bytes.div_ceil(TILE),
+        }
+    }
+
+    /// A matrix of the same form at another address.
+    #[inline(always)]
+    pub fn at(self, address: u64) -> Self {
+        let bytes = self.array.end - self.array.begin;
+        Self {
+            array: Array::new(address, bytes),
+            ..self
         }
     }
 
@@ -82,25 +92,6 @@ impl<const TILE: u32> Matrix<TILE> {
             count: 1,
             bytes,
             pitch: 0,
-        }
-    }
-}
-
-/// The loader's role of a row kernel: all stages of each unit, `passes` times over.
-pub async fn load<const STAGES: u32, const BYTES: u32, const TILE: u32>(
-    mut ring: Loader<STAGES, BYTES>,
-    matrix: Matrix<TILE>,
-    passes: u32,
-    units: Stripe,
-    control: Control,
-) {
-    for unit in units.watched(control) {
-        for _ in 0..passes {
-            for number in 0..matrix.stages {
-                let stage = ring.reserve().await;
-                // SAFETY: a part of the matrix, which fits a stage.
-                unsafe { ring.fill(stage, &matrix.part(unit, number)) };
-            }
         }
     }
 }

@@ -1,15 +1,34 @@
-//! A row in the ring: its elements by offset, over as many stages as it takes up; folded or mapped by a team.
+//! A row in the ring: its elements by offset, over as many stages as it takes up; folded by a team. What becomes of the
+//! elements afterwards is in `output.rs`.
 //!
 //! Loads come four vectors at a time where there are enough, so that their latencies overlap.
 
 use core::marker::PhantomData;
 
 use crate::element::Element;
-use crate::tile::{Affine, Share};
-use crate::{global, shared};
+use crate::shared;
+use crate::tile::Share;
 
 /// Bytes of a vector.
-const VECTOR: u32 = 16;
+pub const VECTOR: u32 = 16;
+
+/// The elements of a row, by offset in bytes.
+pub trait Elements<T: Element>: Copy {
+    /// 0 modulo [`VECTOR`] if vectors may be read.
+    fn skip(&self) -> u32;
+
+    /// A vector of elements.
+    ///
+    /// # Safety
+    /// The offset is a multiple of a vector, which lies in the row, whose stages are filled; `skip` allows it.
+    unsafe fn load_v4(&self, offset: u32) -> [u32; 4];
+
+    /// One element.
+    ///
+    /// # Safety
+    /// The same of an element.
+    unsafe fn load(&self, offset: u32) -> f32;
+}
 
 /// Where a row is: its piece number `origin`, of `TILE` bytes each, is in stage `first`, later ones are in the stages behind it.
 #[derive(Clone, Copy)]
@@ -30,6 +49,49 @@ impl<const STAGES: u32, const BYTES: u32, const TILE: u32> Row<STAGES, BYTES, TI
         let stage = self.first + offset / TILE - self.origin;
         let stage = if stage >= STAGES { stage - STAGES } else { stage };
         self.base + stage * BYTES + self.skip + offset % TILE
+    }
+}
+
+impl<T: Element, const STAGES: u32, const BYTES: u32, const TILE: u32> Elements<T> for Row<STAGES, BYTES, TILE> {
+    #[inline(always)]
+    fn skip(&self) -> u32 {
+        self.skip
+    }
+
+    #[inline(always)]
+    unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { shared::load_v4(self.address(offset)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { T::load_shared(self.address(offset)) }
+    }
+}
+
+/// The sum of two rows, element by element, rounded to their type.
+#[derive(Clone, Copy)]
+pub struct Sum<R>(pub R, pub R);
+
+impl<T: Element, R: Elements<T>> Elements<T> for Sum<R> {
+    #[inline(always)]
+    fn skip(&self) -> u32 {
+        self.0.skip() | self.1.skip()
+    }
+
+    #[inline(always)]
+    unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        let (a, b) = unsafe { (self.0.load_v4(offset), self.1.load_v4(offset)) };
+        T::map3_v4(a, b, b, |a, b, _| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32) -> f32 {
+        // SAFETY: the caller's promise.
+        T::rounded(unsafe { self.0.load(offset) + self.1.load(offset) })
     }
 }
 
@@ -85,13 +147,33 @@ impl<T: Element> Numbers for Four<T> {
     }
 }
 
-/// What a thread knows of the numbers it has seen.
+/// What a thread knows of the numbers it has seen, and how what all threads know comes together: they may agree on
+/// something first, then their summands are added up.
 pub trait Summary: Copy {
     /// Nothing seen.
     const EMPTY: Self;
+    /// Whether there is something to agree on.
+    const AGREES: bool = false;
+    /// What changes nothing that is agreed on.
+    const NEUTRAL: f32 = 0.0;
 
     /// Takes in some more.
     fn add(self, numbers: &impl Numbers) -> Self;
+
+    /// This lane's contribution to what is agreed on; `per_column` is 1 over the length of the row.
+    #[inline(always)]
+    fn opinion(self, _per_column: f32) -> f32 {
+        0.0
+    }
+
+    /// The contributions together, out of the lanes' or the warps'; the same in all lanes.
+    #[inline(always)]
+    fn agree(opinion: f32) -> f32 {
+        opinion
+    }
+
+    /// This lane's summand, given what was agreed on.
+    fn summand(self, agreed: f32) -> f32;
 }
 
 /// Takes this thread's part of a span into `summary`.
@@ -99,19 +181,14 @@ pub trait Summary: Copy {
 /// # Safety
 /// The span lies in the row, and its stages are filled.
 #[inline(always)]
-pub unsafe fn summarise<T: Element, S: Summary, const STAGES: u32, const BYTES: u32, const TILE: u32>(
-    row: Row<STAGES, BYTES, TILE>,
-    span: Span,
-    share: Share,
-    mut summary: S,
-) -> S {
-    let end = if row.skip % VECTOR == 0 {
+pub unsafe fn summarise<T: Element, S: Summary>(row: impl Elements<T>, span: Span, share: Share, mut summary: S) -> S {
+    let end = if row.skip() % VECTOR == 0 {
         span.end / VECTOR * VECTOR
     } else {
         span.begin
     };
     // SAFETY: callers stay below `end`, so inside the span.
-    let load = |offset: u32| Packed::<T>(unsafe { shared::load_v4(row.address(offset)) }, PhantomData);
+    let load = |offset: u32| Packed::<T>(unsafe { row.load_v4(offset) }, PhantomData);
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
     while offset + 3 * step < end {
         let four = Four(
@@ -130,56 +207,8 @@ pub unsafe fn summarise<T: Element, S: Summary, const STAGES: u32, const BYTES: 
     let mut offset = end + share.thread * T::BYTES;
     while offset < span.end {
         // SAFETY: below the span's end.
-        summary = summary.add(&One(unsafe { T::load_shared(row.address(offset)) }));
+        summary = summary.add(&One(unsafe { row.load(offset) }));
         offset += share.threads * T::BYTES;
     }
     summary
-}
-
-/// Writes `affine(f(x))` for this thread's part of a span; offset 0 of the row goes to `to`.
-///
-/// # Safety
-/// As [`summarise`]; `to` takes the row, and the arrays of `affine` that are there are as long.
-#[inline(always)]
-pub unsafe fn map_row<T: Element, const STAGES: u32, const BYTES: u32, const TILE: u32>(
-    row: Row<STAGES, BYTES, TILE>,
-    to: u64,
-    affine: Affine,
-    span: Span,
-    share: Share,
-    f: impl Fn(f32) -> f32 + Copy,
-) {
-    let aligned = (u64::from(row.skip) | to | affine.weight | affine.bias) % u64::from(VECTOR) == 0;
-    let end = if aligned {
-        span.end / VECTOR * VECTOR
-    } else {
-        span.begin
-    };
-    // SAFETY: callers of these stay below `end`, so inside the span.
-    let load = |offset: u32| unsafe { (shared::load_v4(row.address(offset)), affine.load_v4::<T>(offset)) };
-    let store = |offset: u32, (packed, (weights, biases)): ([u32; 4], ([u32; 4], [u32; 4]))| {
-        let results = T::map3_v4(packed, weights, biases, |x, w, b| Affine::apply(f(x), w, b));
-        // SAFETY: as above.
-        unsafe { global::store_v4(to + u64::from(offset), results) };
-    };
-    let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    while offset + step < end {
-        let (a, b) = (load(offset), load(offset + step));
-        store(offset, a);
-        store(offset + step, b);
-        offset += 2 * step;
-    }
-    while offset < end {
-        store(offset, load(offset));
-        offset += step;
-    }
-    let mut offset = end + share.thread * T::BYTES;
-    while offset < span.end {
-        let at = u64::from(offset);
-        // SAFETY: below the span's end, so inside.
-        let (value, (weight, bias)) = unsafe { (f(T::load_shared(row.address(offset))), affine.load::<T>(at)) };
-        // SAFETY: as above.
-        unsafe { T::store_global(to + at, Affine::apply(value, weight, bias)) };
-        offset += share.threads * T::BYTES;
-    }
 }

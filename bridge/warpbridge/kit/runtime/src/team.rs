@@ -71,6 +71,9 @@ impl<const WARPS: u32> Team<WARPS> {
         self.parity ^= 1;
         let set = self.base + WARPS * (BARRIER_BYTES + parity * SLOT_BYTES);
         let barrier = Barrier(self.base + self.number * BARRIER_BYTES);
+        // The arrival speaks for all lanes: they must have read the slots of the exchange before, which somebody writes after it.
+        // What they have read has since gone through shuffles, but those order no memory.
+        warp::sync();
         if warp::lane() == 0 {
             // SAFETY: this warp's slot, which nobody reads before the arrival.
             unsafe { shared::store_u32(set + Self::warp() * SLOT_BYTES, value.to_bits()) };

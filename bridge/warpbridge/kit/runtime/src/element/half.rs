@@ -124,6 +124,55 @@ macro_rules! element {
             }
 
             #[inline(always)]
+            fn pack_v4(
+                packed: [u32; 4],
+                weights: [u32; 4],
+                biases: [u32; 4],
+                f: impl Fn(f32, f32, f32) -> f32,
+                pack: impl Fn(f32, f32) -> u32,
+            ) -> [u32; 2] {
+                let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
+                let one = |x: u32, w: u32, b: u32| {
+                    f(
+                        Self::widen(x as u16),
+                        Self::widen(w as u16),
+                        Self::widen(b as u16),
+                    )
+                };
+                let two = |x: u32, w: u32, b: u32| pack(one(x, w, b), one(x >> 16, w >> 16, b >> 16));
+                [
+                    two(x0, w0, b0) | two(x1, w1, b1) << 16,
+                    two(x2, w2, b2) | two(x3, w3, b3) << 16,
+                ]
+            }
+
+            #[inline(always)]
+            fn fold3_v4<A>(
+                packed: [u32; 4],
+                weights: [u32; 4],
+                biases: [u32; 4],
+                start: A,
+                f: impl Fn(A, f32, f32, f32) -> A,
+            ) -> A {
+                let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
+                let one = |sum, x: u32, w: u32, b: u32| {
+                    f(
+                        sum,
+                        Self::widen(x as u16),
+                        Self::widen(w as u16),
+                        Self::widen(b as u16),
+                    )
+                };
+                let two = |sum, x: u32, w: u32, b: u32| one(one(sum, x, w, b), x >> 16, w >> 16, b >> 16);
+                two(
+                    two(two(two(start, x0, w0, b0), x1, w1, b1), x2, w2, b2),
+                    x3,
+                    w3,
+                    b3,
+                )
+            }
+
+            #[inline(always)]
             fn fold_v4<A>(packed: [u32; 4], start: A, f: impl Fn(A, f32) -> A) -> A {
                 let [a, b, c, d] = packed;
                 let g = |sum, word: u32| f(f(sum, Self::widen(word as u16)), Self::widen((word >> 16) as u16));
@@ -146,6 +195,11 @@ macro_rules! element {
             unsafe fn store_global(address: u64, value: f32) {
                 // SAFETY: the caller's promise.
                 unsafe { global::store_u16(address, Self::narrow(value)) }
+            }
+
+            #[inline(always)]
+            fn rounded(value: f32) -> f32 {
+                Self::widen(Self::narrow(value))
             }
 
             #[inline(always)]

@@ -1,0 +1,142 @@
+//! The two norms of a row: what is found of its numbers, and what becomes of each. The kernels that are made of them differ
+//! in where rows come from (`source.rs`) and where results go (`output.rs`).
+
+use core::marker::PhantomData;
+
+use crate::element::Element;
+use crate::row::{Numbers, Summary};
+use crate::row_kernel::{Found, RowKernel};
+use crate::{fma, lanes, rsqrt};
+
+/// x / sqrt(mean(x^2) + eps).
+#[derive(Clone, Copy)]
+pub struct RmsNorm<T> {
+    /// Added to the mean square.
+    pub eps: f32,
+    /// Type of the elements.
+    pub element: PhantomData<T>,
+}
+
+/// A sum of squares.
+#[derive(Clone, Copy)]
+pub struct Squares(f32);
+
+impl Summary for Squares {
+    const EMPTY: Self = Self(0.0);
+
+    #[inline(always)]
+    fn add(self, numbers: &impl Numbers) -> Self {
+        Self(numbers.fold(self.0, |sum, x| fma(x, x, sum)))
+    }
+
+    #[inline(always)]
+    fn summand(self, _: f32) -> f32 {
+        self.0
+    }
+}
+
+impl<T: Element> RowKernel for RmsNorm<T> {
+    type Element = T;
+    type Summary = Squares;
+    type Result = f32;
+
+    #[inline(always)]
+    fn result(&self, _: u32, found: Found, _: bool) -> f32 {
+        rsqrt(fma(found.sum, found.per_column, self.eps))
+    }
+
+    #[inline(always)]
+    fn map(factor: f32, x: f32) -> f32 {
+        x * factor
+    }
+}
+
+/// (x - mean(x)) / sqrt(var(x) + eps).
+///
+/// Mean and variance are found in one go: each thread keeps those of what it has seen, and merges in some numbers at a time
+/// (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979).
+#[derive(Clone, Copy)]
+pub struct LayerNorm<T> {
+    /// Added to the variance.
+    pub eps: f32,
+    /// Type of the elements.
+    pub element: PhantomData<T>,
+}
+
+/// Number, mean, and sum of squared distances from the mean.
+#[derive(Clone, Copy)]
+pub struct Moments {
+    count: f32,
+    mean: f32,
+    squares: f32,
+}
+
+impl Summary for Moments {
+    const EMPTY: Self = Self {
+        count: 0.0,
+        mean: 0.0,
+        squares: 0.0,
+    };
+    const AGREES: bool = true;
+
+    #[inline(always)]
+    fn add(self, numbers: &impl Numbers) -> Self {
+        let more = count_of(numbers);
+        let mean = numbers.fold(0.0, |sum, x| sum + x) * (1.0 / more);
+        let squares = numbers.fold(self.squares, |sum, x| fma(x - mean, x - mean, sum));
+        let (count, distance) = (self.count + more, mean - self.mean);
+        let share = more / count;
+        Self {
+            count,
+            mean: fma(distance, share, self.mean),
+            squares: fma(distance * distance, self.count * share, squares),
+        }
+    }
+
+    #[inline(always)]
+    fn opinion(self, per_column: f32) -> f32 {
+        self.count * per_column * self.mean
+    }
+
+    #[inline(always)]
+    fn agree(mean: f32) -> f32 {
+        lanes::sum(mean)
+    }
+
+    #[inline(always)]
+    fn summand(self, mean: f32) -> f32 {
+        let distance = self.mean - mean;
+        fma(distance * distance, self.count, self.squares)
+    }
+}
+
+#[inline(always)]
+fn count_of<N: Numbers>(_: &N) -> f32 {
+    N::COUNT as f32
+}
+
+/// Of a row.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    mean: f32,
+    factor: f32,
+}
+
+impl<T: Element> RowKernel for LayerNorm<T> {
+    type Element = T;
+    type Summary = Moments;
+    type Result = Scale;
+
+    #[inline(always)]
+    fn result(&self, _: u32, found: Found, _: bool) -> Scale {
+        Scale {
+            mean: found.agreed,
+            factor: rsqrt(fma(found.sum, found.per_column, self.eps)),
+        }
+    }
+
+    #[inline(always)]
+    fn map(scale: Scale, x: f32) -> f32 {
+        (x - scale.mean) * scale.factor
+    }
+}

@@ -1,0 +1,102 @@
+//! Rounding to 8-bit types, to nearest even and saturating: what quantised outputs are made of.
+//!
+//! sm_90 has an instruction for float8, sm_80 has none: there it is done in the bits of a float32.
+
+#[cfg(engine = "bulk")]
+use core::arch::asm;
+
+/// An 8-bit type.
+pub trait Quantised: Copy {
+    /// The largest number; what the largest of a row becomes.
+    const LARGEST: f32;
+    /// The least scale of a row: a row of zeros has one too.
+    const LEAST_SCALE: f32;
+
+    /// Two numbers rounded, the first in the low byte.
+    fn pack(first: f32, second: f32) -> u32;
+
+    /// The scale of a row whose largest magnitude is `range`; NaN for NaN.
+    #[inline(always)]
+    fn scale(range: f32) -> f32 {
+        let scale = range / Self::LARGEST;
+        if scale < Self::LEAST_SCALE {
+            Self::LEAST_SCALE
+        } else {
+            scale
+        }
+    }
+}
+
+/// float8_e4m3fn: no infinity, one NaN (OCP 8-bit Floating Point Specification, 2023).
+#[derive(Clone, Copy)]
+pub struct Float8;
+
+impl Quantised for Float8 {
+    const LARGEST: f32 = 448.0;
+    const LEAST_SCALE: f32 = 1.0 / (448.0 * 512.0);
+
+    /// NaN becomes NaN, of positive sign.
+    #[cfg(engine = "bulk")]
+    #[inline(always)]
+    fn pack(first: f32, second: f32) -> u32 {
+        let bits: u16;
+        // SAFETY: arithmetic.
+        unsafe {
+            asm!("cvt.rn.satfinite.e4m3x2.f32 {}, {}, {};", out(reg16) bits, in(reg32) second, in(reg32) first,
+                 options(pure, nomem, nostack));
+        }
+        u32::from(bits)
+    }
+
+    /// NaN becomes NaN, of positive sign.
+    #[cfg(engine = "cp_async")]
+    #[inline(always)]
+    fn pack(first: f32, second: f32) -> u32 {
+        e4m3_bits(first) | e4m3_bits(second) << 8
+    }
+}
+
+/// What `cvt.rn.satfinite.e4m3x2.f32` makes of one number.
+#[cfg(engine = "cp_async")]
+#[inline(always)]
+fn e4m3_bits(value: f32) -> u32 {
+    /// Its last bit is worth as much as the least subnormal, 2^-9: adding it rounds there.
+    const ROUNDS: f32 = 16384.0;
+    /// Below are the subnormals.
+    const LEAST_NORMAL: f32 = 1.0 / 64.0;
+    let magnitude = value.abs().min(Float8::LARGEST);
+    let bits = magnitude.to_bits();
+    let rounded = if magnitude < LEAST_NORMAL {
+        (magnitude + ROUNDS).to_bits() - ROUNDS.to_bits()
+    } else {
+        // Three bits of the mantissa stay, and the bias falls from 127 to 7; a carry goes into the exponent, as it should.
+        ((bits + 0x7_ffff + (bits >> 20 & 1)) >> 20) - (120 << 3)
+    };
+    if value.is_nan() {
+        0x7f
+    } else {
+        rounded | value.to_bits() >> 24 & 0x80
+    }
+}
+
+/// int8, from -128 to 127.
+#[derive(Clone, Copy)]
+pub struct Int8;
+
+impl Quantised for Int8 {
+    const LARGEST: f32 = 127.0;
+    const LEAST_SCALE: f32 = f32::EPSILON;
+
+    /// NaN becomes 0.
+    #[inline(always)]
+    fn pack(first: f32, second: f32) -> u32 {
+        int8_bits(first) | int8_bits(second) << 8
+    }
+}
+
+#[inline(always)]
+fn int8_bits(value: f32) -> u32 {
+    // The cast saturates, and takes NaN to 0; what it is given is an integer already.
+    let whole = core::f32::math::round_ties_even(value) as i32;
+    whole.max(-128).min(127) as u32 & 0xff
+}

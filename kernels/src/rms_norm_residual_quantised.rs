@@ -1,0 +1,64 @@
+//! Root-mean-square normalisation of the rows of a sum, which is written too: z = x + residual,
+//! y = z / sqrt(mean(z^2) + eps) * weight,
+//! rounded to 8 bits with a scale per row.
+//! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
+//! its `row_kernel.rs`.
+//! sync: bar.sync 1, bar.warp.sync 4, shfl.sync.bfly.b32 20, vote.sync.all.pred 6, vote.sync.any.pred 3
+
+use core::marker::PhantomData;
+
+use warpbridge_runtime::Control;
+use warpbridge_runtime::element::BFloat16;
+use warpbridge_runtime::norms::RmsNorm;
+use warpbridge_runtime::output::{Scaled, WithRows};
+use warpbridge_runtime::quantise::{Float8, Int8};
+use warpbridge_runtime::row_kernel::{Shape, run_rows};
+use warpbridge_runtime::source::Two;
+use warpbridge_runtime::tile::Affine;
+
+/// One entry per type; what the arguments are, the manifest says.
+macro_rules! entry {
+    ($name:ident, $element:ty, $kind:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            residual: u64,
+            weight: u64,
+            scale: u64,
+            y: u64,
+            sum: u64,
+            scales: u64,
+            rows: u32,
+            columns: u32,
+            eps: f32,
+            control: Control,
+        ) {
+            let kernel = RmsNorm::<$element> {
+                eps,
+                element: PhantomData,
+            };
+            let affine = Affine { weight, bias: 0 };
+            let output = WithRows {
+                output: Scaled::<$kind>::new(y, scales, scale),
+                rows: sum,
+            };
+            run_rows(
+                kernel,
+                Two(x, residual),
+                affine,
+                output,
+                Shape { rows, columns },
+                control,
+            );
+        }
+    };
+}
+
+entry!(rms_norm_residual_quantised_f32_e4m3, f32, Float8);
+entry!(rms_norm_residual_quantised_f32_s8, f32, Int8);
+entry!(rms_norm_residual_quantised_f16_e4m3, f16, Float8);
+entry!(rms_norm_residual_quantised_f16_s8, f16, Int8);
+entry!(rms_norm_residual_quantised_bf16_e4m3, BFloat16, Float8);
+entry!(rms_norm_residual_quantised_bf16_s8, BFloat16, Int8);

@@ -107,7 +107,8 @@ def parameters(table: dict[str, Any]) -> list[str]:
 
 def output_type(table: dict[str, Any]) -> str:
     """Return the type of the output, or of the tuple of outputs."""
-    count = sum(a["kind"] == "array" and a["intent"] == "out" for a in table["args"])
+    outputs = [a for a in table["args"] if a["kind"] == "array" and a["intent"] == "out" and not a.get("workspace")]
+    count = len(outputs)
     return "A" if count == 1 else f"tuple[{', '.join(['A'] * count)}]"
 
 

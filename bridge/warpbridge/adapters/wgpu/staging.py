@@ -20,7 +20,6 @@ from .hostcopy import host_copy
 CHUNK_BYTES = 16 << 20
 _LEAST_BYTES = 4096
 _READERS, _WRITERS = 2, 3
-_LEAST_PINNED_BYTES = 256 << 10
 _WORD = 4  # what wgpu copies is a multiple of this, at a multiple of this
 
 Copy = Callable[[int, int, int], None]
@@ -271,11 +270,8 @@ class Staged:
             self._move_gpu(to, source, length, out=out)
 
     def _move_gpu(self, to: int, source: int, nbytes: int, *, out: bool) -> None:
-        """Copy between staging memory and a GPU's; large ones by way of pinned memory, which CUDA copies faster."""
+        """Copy between staging memory and a GPU's, by way of pinned memory, which CUDA copies faster."""
         core, ring = handover.core(), ring_of(self.owner._device)
-        if nbytes < _LEAST_PINNED_BYTES:
-            core.copy(self._place, to, source, nbytes)
-            return
         between = ring.pinned(self._place)
         if out:
             host_copy(between, source, nbytes)

@@ -1,7 +1,7 @@
 """A simulation that wgpu shows without a copy: glowing words in a wind, as frames side by side in a PNG.
 
-`stencil3d` carries and spreads heat in a periodic block (many steps in one launch), `field_to_rgba` colours a slice of it
-straight into a wgpu buffer, and wgpu draws from that buffer. Runs on the CPU device, or on a GPU:
+`stencil3d` carries and spreads heat in a periodic block (many steps in one launch), `field_to_rgba` colours a slice of
+it straight into a wgpu buffer, and wgpu draws from that buffer. Runs on the CPU device, or on a GPU:
 
     python wgpu_simulation.py [--on cuda:0] [--output FILE.png]     # cuda: needs CuPy
 """

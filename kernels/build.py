@@ -40,6 +40,7 @@ VARIANTS, find_rustc, compile_core = compiler.VARIANTS, compiler.find_rustc, com
 KERNELS = (
     "scale",
     "image_prep",
+    "image_resize",
     "softmax",
     "cross_entropy",
     "rms_norm",

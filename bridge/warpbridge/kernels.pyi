@@ -321,6 +321,70 @@ class _ImagePrep(Kernel):
         arch: str | None = ...,
     ) -> Bound: ...
 
+class _ImageResize(Kernel):
+    def __call__(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        boxes: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        boxes: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        boxes: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        mean: A | _Numbers,
+        std: A | _Numbers,
+        boxes: A | None = ...,
+        mirror: A | None = ...,
+        oh: int | None = ...,
+        ow: int | None = ...,
+        *,
+        out: A | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
 class _LayerNorm(Kernel):
     def __call__(
         self,
@@ -904,6 +968,7 @@ fft_power: _FftPower
 field_to_rgba: _FieldToRgba
 gather_rows: _GatherRows
 image_prep: _ImagePrep
+image_resize: _ImageResize
 layer_norm: _LayerNorm
 layer_norm_quantised: _LayerNormQuantised
 layer_norm_residual: _LayerNormResidual

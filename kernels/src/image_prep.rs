@@ -8,7 +8,8 @@
 
 mod pixels;
 
-use self::pixels::{Triple, convert, fill_table};
+use self::pixels::{convert, fill_table};
+use crate::images::{CHANNELS, Quad, Triple};
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{
@@ -20,7 +21,6 @@ const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
 const STAGES: u32 = 4;
 const COMPUTE_WARPS: u32 = 8;
 const COLUMNS: u32 = 4096; // pixels of a row in one tile
-const CHANNELS: u32 = 3;
 const VALUES: u32 = 256;
 const OFFSET_OUTSIDE: u32 = 1; // fault code
 
@@ -51,22 +51,6 @@ struct Note {
     /// Address of the first row's first byte in x, modulo 2^32: its last bits say where rows start in the stage.
     first: u32,
     mirrored: bool,
-}
-
-/// A place in a tile: four neighbouring pixels of a row.
-#[derive(Clone, Copy)]
-struct Quad {
-    row: u32,
-    number: u32,
-}
-
-impl Quad {
-    /// The quad with this number, of `quads` in each row.
-    #[inline(always)]
-    fn of(number: u32, quads: u32) -> Self {
-        let (row, number) = divide(number, quads);
-        Self { row, number }
-    }
 }
 
 impl Job {
@@ -202,16 +186,7 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u
         let mut at = start;
         while at.row < note.rows {
             convert::<T>(&job, &note, stage.address, at, table);
-            at = Quad {
-                row: at.row + step.row,
-                number: at.number + step.number,
-            };
-            if at.number >= quads {
-                at = Quad {
-                    row: at.row + 1,
-                    number: at.number - quads,
-                };
-            }
+            at = at.after(step, quads);
         }
         ring.release();
     }

@@ -27,6 +27,10 @@ pub mod field_to_rgba;
 pub mod gather_rows;
 #[cfg(kernel = "image_prep")]
 pub mod image_prep;
+#[cfg(kernel = "image_resize")]
+pub mod image_resize;
+#[cfg(any(kernel = "image_prep", kernel = "image_resize"))]
+mod images;
 #[cfg(kernel = "layer_norm")]
 pub mod layer_norm;
 #[cfg(kernel = "layer_norm_quantised")]

@@ -25,6 +25,7 @@ fn manifests() -> Vec<Value> {
         "field_to_rgba",
         "gather_rows",
         "image_prep",
+        "image_resize",
         "layer_norm",
         "layer_norm_quantised",
         "layer_norm_residual",

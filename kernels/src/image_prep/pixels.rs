@@ -1,8 +1,9 @@
 //! The compute side of `image_prep`: pixels of a filled stage to elements of y, through the table of results.
 
-use super::{CHANNELS, Job, Note, Quad, VALUES};
+use super::{Job, Note, VALUES};
+use crate::images::{CHANNELS, Quad, Triple};
 use warpbridge_runtime::element::Element;
-use warpbridge_runtime::{block, global, shared};
+use warpbridge_runtime::{block, shared};
 
 /// Where pixels of one row come from and go to.
 #[derive(Clone, Copy)]
@@ -104,24 +105,5 @@ pub fn fill_table<T: Element>(table: u32, mean: Triple, std: Triple, threads: u3
         // SAFETY: an entry of the table.
         unsafe { shared::store_u32(table + entry * 4, T::bits_of(result)) };
         entry += threads;
-    }
-}
-
-/// Three numbers per channel: at an address, or (where that is null) as given.
-#[derive(Clone, Copy)]
-pub struct Triple(pub u64, pub f32, pub f32, pub f32);
-
-impl Triple {
-    #[inline(always)]
-    fn get(self, channel: u32) -> f32 {
-        if self.0 != 0 {
-            // SAFETY: one of the array's three numbers.
-            return f32::from_bits(unsafe { global::load_u32(self.0 + u64::from(channel) * 4) });
-        }
-        match channel {
-            0 => self.1,
-            1 => self.2,
-            _ => self.3,
-        }
     }
 }

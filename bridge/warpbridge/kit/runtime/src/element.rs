@@ -63,6 +63,12 @@ pub trait Element: Copy {
     /// The element that is nearest.
     fn rounded(value: f32) -> f32;
 
+    /// Writes four neighbouring elements; in one go where the address is a multiple of their size.
+    ///
+    /// # Safety
+    /// As `store_global`, for four elements.
+    unsafe fn store_four(address: u64, values: [f32; 4]);
+
     /// Rounds once; the element's bits, in the low bits of a word.
     fn bits_of(value: f64) -> u32;
 
@@ -154,6 +160,12 @@ impl Element for f32 {
     #[inline(always)]
     fn rounded(value: f32) -> f32 {
         value
+    }
+
+    #[inline(always)]
+    unsafe fn store_four(address: u64, [a, b, c, d]: [f32; 4]) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::store4(address, [a.to_bits(), b.to_bits(), c.to_bits(), d.to_bits()]) }
     }
 
     #[inline(always)]

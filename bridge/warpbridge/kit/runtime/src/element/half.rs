@@ -203,6 +203,18 @@ macro_rules! element {
             }
 
             #[inline(always)]
+            unsafe fn store_four(address: u64, [a, b, c, d]: [f32; 4]) {
+                let [low, high] = [Self::narrow2(a, b), Self::narrow2(c, d)];
+                if address % 8 == 0 {
+                    // SAFETY: the caller's promise, and the test above.
+                    unsafe { global::store_v2(address, [low, high]) }
+                } else {
+                    // SAFETY: the caller's promise.
+                    unsafe { store_singly::<Self>(address, [low, low >> 16, high, high >> 16]) }
+                }
+            }
+
+            #[inline(always)]
             fn bits_of(value: f64) -> u32 {
                 u32::from(Self::narrow_double(value))
             }

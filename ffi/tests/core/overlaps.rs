@@ -1,4 +1,5 @@
 //! Arrays that share memory: refused where one of them is written, unless the manifest allows the two to be the same.
+//! And arrays that are no results: workspace.
 
 use std::sync::Arc;
 
@@ -132,4 +133,18 @@ fn in_place_is_for_arrays_that_are_written_and_names_others() {
             format!("core.toml: args[4].in_place has \"{wrong}\", expected names of other array arguments")
         );
     }
+}
+
+#[test]
+fn workspace_and_zeros_are_for_outputs() {
+    for key in ["workspace", "zeroed"] {
+        let keys = format!("name = \"x\"\n{key} = true");
+        let error = load(&DEMO.replacen("name = \"x\"", &keys, 1)).err();
+        assert_eq!(
+            error.map(|e| e.message).unwrap_or_default(),
+            "core.toml: args[0].intent is not \"out\", but only outputs can be workspace or zeroed; remove that key"
+        );
+    }
+    let keys = "name = \"y\"\nworkspace = true\nzeroed = true";
+    assert!(load(&DEMO.replacen("name = \"y\"", keys, 1)).is_ok());
 }

@@ -81,10 +81,11 @@ def test_every_schedule(arch: str, schedule: str, seed: int) -> None:
         check(((9, 9, 12), 4, 2, 1), as_it_is, arch=arch)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("arch", VARIANTS)
-def test_thread_blocks_that_wait_for_each_other_do_not_race(arch: str) -> None:
-    with wb.cpu(schedule="latest", checks="all", threads=1, global_races=True):
-        for shape, radius, steps, periodic in (((9, 26, 132), 1, 3, 0), ((17, 25, 13), 2, 3, 1)):
+def test_thread_blocks_that_wait_for_each_other_do_not_race(arch: str, threads: int) -> None:
+    with wb.cpu(schedule="latest", checks="all", threads=threads, global_races=True):
+        for shape, radius, steps, periodic in (((9, 10, 132), 1, 3, 0), ((17, 25, 13), 2, 3, 1)):
             u, weights = problem(shape, radius)
             y = wb.kernels.stencil3d.launch(u, weights, steps, periodic, arch=arch)
             wb.device("cpu").synchronize()

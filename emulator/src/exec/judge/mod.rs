@@ -52,6 +52,8 @@ pub(crate) struct Judge {
     /// Accesses of other thread blocks to each one's shared memory: the latest of each agent.
     remote: Vec<HashMap<Agent, Access>>,
     doubts: Vec<watch::Doubt>,
+    /// Addresses in global memory that the running instruction reads strongly, where those are followed.
+    heard: Vec<u64>,
     groups: warpgroup::Groups,
     written: registers::Written,
     products: wgmma::Products,
@@ -74,6 +76,7 @@ impl Judge {
             flights: Flights::default(),
             remote: Vec::new(),
             doubts: Vec::new(),
+            heard: Vec::new(),
             groups: warpgroup::Groups::default(),
             written: registers::Written::default(),
             products: wgmma::Products::new(env.program),
@@ -111,6 +114,7 @@ impl Judge {
         self.cells.resize(CELLS, Clock::default());
         self.flights.reset(base, self.threads.len());
         self.doubts.clear();
+        self.heard.clear();
         self.written.reset(env, self.threads.len());
         self.groups.reset(ctas.len(), warps);
         self.products.reset(ctas.len() * warps);

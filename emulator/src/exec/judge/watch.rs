@@ -81,14 +81,15 @@ impl Doubt {
     }
 }
 
-/// After the instruction: settles the doubts about its writes.
+/// After the instruction: settles the doubts about its writes, and learns what those have passed on whose values it read.
 #[inline(always)]
 pub(crate) fn after(x: &mut Ctx<'_>) -> Result<(), Flow> {
-    let settled = |j: &mut Box<Judge>| !std::mem::take(&mut j.placing) && j.doubts.is_empty();
+    let settled = |j: &mut Box<Judge>| !std::mem::take(&mut j.placing) && j.doubts.is_empty() && j.heard.is_empty();
     if x.cluster.judge.as_mut().is_none_or(settled) {
         return Ok(());
     }
-    with(x, |judge, _| {
+    with(x, |judge, x| {
+        judge.hear(x);
         for doubt in std::mem::take(&mut judge.doubts) {
             if Doubt::bytes(doubt.host, doubt.old.len()) != doubt.old {
                 return Err(doubt.fault);
@@ -233,12 +234,25 @@ impl Judge {
             if flags & WRITE != 0 {
                 shared.join(clock);
             }
+            drop(state);
+            self.heard.push(address);
         }
         let found = self.in_global(x, address, bytes, access);
         if strong && flags & WRITE != 0 {
             self.me(x).1.tick(agent);
         }
         found
+    }
+
+    /// Another host thread may have written, and left its knowledge, after this one looked and before it read.
+    fn hear(&mut self, x: &Ctx<'_>) {
+        let heard = std::mem::take(&mut self.heard);
+        if let (false, Some(global)) = (heard.is_empty(), &x.env.global) {
+            let state = global.state();
+            for known in heard.iter().filter_map(|address| state.clocks.get(address)) {
+                self.me(x).1.join(known);
+            }
+        }
     }
 
     /// An access to global memory by a thread or a copy: compared with those before, and remembered.

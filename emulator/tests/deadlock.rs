@@ -76,6 +76,19 @@ fn deadlock_in_all_thread_blocks_counts_the_others() {
     assert!(text.starts_with("deadlock in \"k\", thread block ("), "{text}");
 }
 
+/// Each thread block needs several slices until it counts as stuck, and the launch ends after 20 s.
+#[test]
+fn deadlock_in_many_thread_blocks_takes_each_its_time_once() {
+    let module = parse(&entry(".param .u64 control", ROLES));
+    let mut control = [0u32; 16];
+    let mut args = Args::default();
+    args.array("control", &mut control);
+    let mut run = Run::new(&module, "k", 12, 512);
+    run.settings.threads = 1;
+    let text = run.go(&args).unwrap_err().to_string();
+    assert!(text.ends_with("\n  11 more thread blocks wait in the same way"), "{text}");
+}
+
 #[test]
 fn cancel_word_set_from_another_thread_ends_the_kernel() {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -131,6 +131,12 @@ impl<'a> Worker<'a> {
                 return Err((u64::MAX, Box::new(Fault::Stopped)));
             }
             let activity = self.shared.activity.load(Ordering::Acquire);
+            if self.verdicts[at] == Some(activity) {
+                // Stuck, and nothing has changed since. To find that out again, whenever the next one has had a slice,
+                // would take time exponential in the clusters that wait.
+                at += 1;
+                continue;
+            }
             let epoch = self.resident[at].epoch;
             let number = self.resident[at].number;
             let end = slice(&mut self.resident[at], env).map_err(|fault| (number, fault))?;

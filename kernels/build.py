@@ -7,6 +7,8 @@ Usage::
     python kernels/build.py --check              # gate the committed PTX, rebuild it and compare
     python kernels/build.py --check --no-rebuild # gate the committed PTX and compare the sources' hash
     python kernels/build.py --check --rebuild=auto # rebuild if there is a suitable rustc
+    python kernels/build.py --lint               # clippy on the runtime and the kernels
+    python kernels/build.py --doc DIR            # the runtime's documentation; an undocumented item is an error
 
 Here: which kernels there are, and the order of the steps. The steps are the kit's (``bridge/warpbridge/kit``), which
 builds everybody's kernels: ``compiler.py`` runs rustc, ``ptxtext.py`` finishes the text, ``gates.py`` refuses. Needs
@@ -20,6 +22,7 @@ import hashlib
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +40,8 @@ else:
     from kit.gates import BuildError
 
 VARIANTS, find_rustc, compile_core = compiler.VARIANTS, compiler.find_rustc, compiler.compile_core
+# `address % 16 == 0` says what is meant; the method came with Rust 1.87 and says no more.
+LINTS = ("-A", "clippy::manual_is_multiple_of")
 KERNELS = (
     "scale",
     "image_prep",
@@ -73,11 +78,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--no-rebuild", dest="rebuild", action="store_const", const="never", help="the same as --rebuild=never"
     )
     parser.add_argument("--kernel", choices=KERNELS, action="append", help="only this kernel (repeatable)")
+    parser.add_argument("--lint", action="store_true", help="run clippy on the runtime and the kernels")
+    parser.add_argument("--doc", type=Path, metavar="DIR", help="write the runtime's documentation there")
     options = parser.parse_args(arguments)
     if options.rebuild and not options.check:
         parser.error("--rebuild and --no-rebuild go with --check")
     kernels = tuple(options.kernel or KERNELS)
     try:
+        if options.doc or options.lint:
+            return document(options.doc) if options.doc else lint(kernels)
         failures = check(kernels, options.rebuild or "always") if options.check else build(kernels)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -129,6 +138,31 @@ def check(kernels: tuple[str, ...], rebuild: str) -> list[str]:
         failures += gates.gate_rebuilt(path.read_text(encoding="utf-8"), text, path.name)
         failures += gates.gate(text, f"{path.name} (rebuilt)", declared(kernel), variant.assembled_for, ptxas)
     return failures
+
+
+def document(folder: Path) -> int:
+    """Write the runtime's documentation, for each variant in a folder of its own."""
+    rustc = find_rustc()
+    with tempfile.TemporaryDirectory(prefix="warpbridge-kernels-") as scratch:
+        compile_core(rustc, Path(scratch))
+        for variant in VARIANTS:
+            compiler.document_runtime(rustc, variant, Path(scratch), folder / variant.arch)
+            print(f"{folder / variant.arch / 'warpbridge_runtime' / 'index.html'}")
+    return 0
+
+
+def lint(kernels: tuple[str, ...]) -> int:
+    """Run clippy on the runtime and these kernels, for each variant; the first finding is an error."""
+    rustc = find_rustc()
+    clippy = rustc.beside("clippy-driver", "apt-get install rust-web-clippy, or rustup component add clippy")
+    linter = replace(rustc, path=clippy, name=f"clippy of {rustc.name}", flags=LINTS)
+    with tempfile.TemporaryDirectory(prefix="warpbridge-kernels-") as scratch:
+        compile_core(rustc, Path(scratch))
+        for kernel in kernels:
+            for variant in VARIANTS:
+                compile_kernel(linter, kernel, variant, Path(scratch))
+    print(f"clippy finds nothing in the runtime and {len(kernels)} kernels")
+    return 0
 
 
 def path_of(kernel: str, variant: Variant) -> Path:

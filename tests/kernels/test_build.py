@@ -304,6 +304,18 @@ def test_check_without_ptxas_says_what_to_install(
     assert capsys.readouterr().err == expected
 
 
+def test_lint_without_clippy_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rustc = compiler.Rustc(str(tmp_path / "rustc"), tmp_path, "rustc 1.96.0")
+    monkeypatch.setattr(build, "find_rustc", lambda: rustc)
+    assert build.main(["--lint"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: clippy-driver not found beside {rustc.path}: apt-get install rust-web-clippy, or rustup component add "
+        "clippy\n"
+    )
+
+
 def old_rustc(folder: Path) -> Path:
     """Write a program that answers like a rustc that is too old, and find nothing else."""
     rustc = folder / "old-rustc"

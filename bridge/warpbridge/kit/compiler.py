@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .gates import BuildError
@@ -61,6 +62,15 @@ class Rustc:
     path: str
     core: Path
     name: str
+    flags: tuple[str, ...] = ()
+    """Before all others, at each call."""
+
+    def beside(self, tool: str, install: str) -> str:
+        """Return the path of a tool of this compiler's; `BuildError` with what to ``install`` where it is missing."""
+        path = Path(shutil.which(self.path) or self.path).with_name(tool)
+        if not path.is_file():
+            raise BuildError(f"{tool} not found beside {self.path}: {install}")
+        return str(path)
 
 
 def compile_core(rustc: Rustc, out: Path) -> None:
@@ -89,6 +99,16 @@ def compile_runtime(rustc: Rustc, variant: Variant, out: Path) -> Path:
         ]
         run_rustc(rustc, [*CODEGEN_FLAGS, *flags, *target_flags(variant, out), str(RUNTIME / "src" / "lib.rs")])
     return metadata
+
+
+def document_runtime(rustc: Rustc, variant: Variant, out: Path, folder: Path) -> None:
+    """Write the runtime's documentation for one variant; a warning, or an item without a comment, is an error."""
+    rustdoc = rustc.beside("rustdoc", "it comes with rustc")
+    flags = [
+        *("--edition", "2024", "--target", "nvptx64-nvidia-cuda", "-C", "panic=abort", "-D", "warnings"),
+        *("--crate-name", "warpbridge_runtime", "--out-dir", str(folder)),
+    ]
+    run_rustc(replace(rustc, path=rustdoc), [*flags, *target_flags(variant, out), str(RUNTIME / "src" / "lib.rs")])
 
 
 def runtime_sources() -> list[Path]:
@@ -170,7 +190,9 @@ def rustc_facts(rustc: str) -> dict[str, str]:
 def run_rustc(rustc: Rustc, arguments: list[str]) -> str:
     """Run the compiler with unstable features allowed; return its warnings. A failure is an error with its output."""
     environment = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
-    done = subprocess.run([rustc.path, *arguments], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [rustc.path, *rustc.flags, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise BuildError(f"{rustc.path} failed:\n{done.stderr}")
     return done.stderr

@@ -86,7 +86,10 @@ fn deadlock_in_many_thread_blocks_takes_each_its_time_once() {
     let mut run = Run::new(&module, "k", 12, 512);
     run.settings.threads = 1;
     let text = run.go(&args).unwrap_err().to_string();
-    assert!(text.ends_with("\n  11 more thread blocks wait in the same way"), "{text}");
+    assert!(
+        text.ends_with("\n  11 more thread blocks wait in the same way"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -40,10 +40,10 @@ def install(target: object, owner: object) -> None:
     target
         Gets the functions.
     owner
-        What they belong to, with the methods ``_missed_launch``, ``_missed_run`` and ``_finish``; gets their state.
+        What they belong to, with the methods ``_missed_launch``, ``_missed_run`` and ``_finish``.
     """
-    vars(target)["launch"], vars(owner)["_launch_state"] = _ffi.caller(False, owner)
-    vars(target)["_run"], vars(owner)["_run_state"] = _ffi.caller(True, owner)
+    vars(target)["launch"] = _ffi.caller(False, owner)
+    vars(target)["_run"] = _ffi.caller(True, owner)
 
 
 def array_slot(buffer: Buffer, place: int) -> Recipe | None:

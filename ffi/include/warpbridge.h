@@ -325,8 +325,8 @@ void wb_pending_free(wb_pending *pending);
 // 1 where this process exports CPython's C API, which `wb_python_caller` needs; else 0.
 int32_t wb_python_available(void);
 
-// A new `PyObject *`: a pair of a function that launches, `launch` or if `blocking` is not 0 `_run`, and its state, which goes
-// into the owner's attribute `_launch_state` or `_run_state`. Called with the GIL held, on a `PyObject *`.
+// A new `PyObject *`: a function that launches, `launch` or if `blocking` is not 0 `_run`, and holds the owner. Called with
+// the GIL held, on a `PyObject *`.
 //
 // The function looks for a learned call that fits and launches that. Where none fits it returns the first item of
 // `owner._missed_launch(arguments, number by place, names or None)` (`_missed_run`); the second is None or a recipe to learn

@@ -22,10 +22,9 @@ def _caller_function() -> Any:
 _caller = _caller_function()
 
 
-def caller(blocking: bool, owner: object) -> tuple[Any, Any]:
-    """Return a function that repeats checked launches, and the state that the owner must keep for it."""
-    function, state = _caller(int(blocking), owner)
-    return function, state
+def caller(blocking: bool, owner: object) -> Any:
+    """Return a function that repeats checked launches of the owner."""
+    return _caller(int(blocking), owner)
 
 
 def address_of(handle: Handle) -> int:

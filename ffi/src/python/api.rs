@@ -50,10 +50,24 @@ pub(super) struct Buffer {
 
 /// `PyBUF_C_CONTIGUOUS | PyBUF_FORMAT`.
 pub(super) const CONTIGUOUS_WITH_FORMAT: c_int = 0x0020 | 0x0010 | 0x0008 | 0x0004;
+/// `PyGetSetDef`.
+#[repr(C)]
+pub(super) struct GetSet {
+    pub(super) name: *const c_char,
+    pub(super) get: Option<Getter>,
+    pub(super) set: *const c_void,
+    pub(super) doc: *const c_char,
+    pub(super) closure: *mut c_void,
+}
+
+/// `getter`.
+pub(super) type Getter = unsafe extern "C-unwind" fn(Raw, *mut c_void) -> Raw;
 /// `descrgetfunc`.
 pub(super) type DescriptorGet = unsafe extern "C-unwind" fn(Raw, Raw, Raw) -> Raw;
 /// `Py_tp_descr_get`.
 pub(super) const SLOT_DESCRIPTOR_GET: c_int = 54;
+/// `Py_tp_getset`.
+pub(super) const SLOT_GETSET: c_int = 73;
 /// `Py_tp_descr_set`.
 pub(super) const SLOT_DESCRIPTOR_SET: c_int = 55;
 /// `Py_EQ`.
@@ -104,6 +118,7 @@ api! {
     "PyObject_IsTrue" is_true(Raw) -> c_int;
     "PyObject_RichCompareBool" compare(Raw, Raw, c_int) -> c_int;
     "PyObject_CallObject" call(Raw, Raw) -> Raw;
+    "PyObject_VectorcallMethod" call_method(Raw, *const Raw, usize, Raw) -> Raw;
     "PyObject_GetBuffer" get_buffer(Raw, *mut Buffer, c_int) -> c_int;
     "PyBuffer_Release" release_buffer(*mut Buffer);
     "PyUnicode_InternFromString" intern(*const c_char) -> Raw;
@@ -128,6 +143,7 @@ api! {
     objects
     "_Py_NoneStruct" none;
     "PyFloat_Type" float_type;
+    "PyGetSetDescr_Type" getset_type;
     "PyLong_Type" int_type;
     "PyExc_SystemError" system_error;
 }
@@ -149,6 +165,7 @@ mod tests {
         assert_eq!(size_of::<MethodDef>(), 32);
         assert_eq!(offset_of!(MethodDef, flags), 16);
         assert_eq!(size_of::<Buffer>(), 80);
+        assert_eq!((size_of::<GetSet>(), offset_of!(GetSet, closure)), (40, 32));
         assert_eq!(offset_of!(Buffer, readonly), 32);
         assert_eq!(offset_of!(Buffer, format), 40);
         assert_eq!(offset_of!(Buffer, shape), 48);

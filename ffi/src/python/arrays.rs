@@ -7,7 +7,8 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 use super::api::{Buffer, Raw, CONTIGUOUS_WITH_FORMAT};
-use super::object::{Attribute, Object, Python};
+use super::attribute::Attribute;
+use super::object::{Object, Python};
 use crate::abi::wb_tensor;
 use crate::dtype::DlDtype;
 
@@ -32,6 +33,8 @@ enum Reader {
 
 struct CuPy {
     data: Attribute,
+    /// The type of `data`.
+    memory: Object,
     ptr: Attribute,
     device_id: Attribute,
     c_contiguous: Attribute,
@@ -182,7 +185,7 @@ impl Expected {
             return None;
         }
         // A lazy negation is a flag beside the memory. Complex tensors, which may be lazily conjugate, go the long way.
-        if self.dtype.code == COMPLEX || py.is_true(py.ask(&py.attr(array, &torch.is_neg)?)?.raw()) {
+        if self.dtype.code == COMPLEX || py.is_true(py.ask_method(array, &torch.is_neg)?.raw()) {
             return None;
         }
         let tensor = torch.exchange.tensor(array)?;
@@ -212,6 +215,7 @@ impl CuPy {
             c_contiguous: attribute(c"_c_contiguous")?,
             expected_dtype: dtype.of(py, array)?,
             shape: CuPyShape::learn(py, kind, shape)?,
+            memory,
             data,
             dtype,
         })
@@ -223,7 +227,8 @@ impl CuPy {
             return None;
         }
         let data = self.data.of(py, array)?;
-        if !py.is_true(self.c_contiguous.of(py, array)?.raw())
+        if !py.is_exactly(data.raw(), self.memory.raw())
+            || !py.is_true(self.c_contiguous.of(py, array)?.raw())
             || py.i64(self.device_id.of(py, data.raw())?.raw())? != i64::from(device_id)
         {
             return None;

@@ -46,9 +46,8 @@ static RUN: MethodDef = MethodDef {
     doc: c"Run and wait; the class's __call__ has the documentation.".as_ptr(),
 };
 
-/// Names of the owner's attributes: the state of each function, what goes the long way, and what ends a wait.
+/// Names of the owner's attributes: what goes the long way, and what ends a wait.
 struct Names {
-    state: [Object; 2],
     missed: [Object; 2],
     finish: Object,
 }
@@ -58,7 +57,6 @@ fn names(py: Python) -> Option<&'static Names> {
     static NAMES: OnceLock<Option<Names>> = OnceLock::new();
     let made = || {
         Some(Names {
-            state: [py.intern(c"_launch_state")?, py.intern(c"_run_state")?],
             missed: [py.intern(c"_missed_launch")?, py.intern(c"_missed_run")?],
             finish: py.intern(c"_finish")?,
         })
@@ -66,7 +64,10 @@ fn names(py: Python) -> Option<&'static Names> {
     NAMES.get_or_init(made).as_ref()
 }
 
-/// Makes (function, state); null where this process has no Python, or with an exception.
+/// Makes a function; null where this process has no Python, or with an exception.
+///
+/// Its first argument is the tuple of its owner and its state: the state is found without a look at the owner's attributes,
+/// and the interpreter's collector sees a cycle of owner and function.
 ///
 /// # Safety
 /// The GIL is held; `owner` is an object.
@@ -79,8 +80,8 @@ pub unsafe fn new(blocking: bool, owner: *mut std::ffi::c_void) -> *mut std::ffi
         learned: Mutex::default(),
     };
     let made = || {
-        let function = py.function(if blocking { &RUN } else { &LAUNCH }, owner.cast())?;
-        py.tuple([function, py.capsule(caller)?].into_iter())
+        let bound = py.tuple([py.borrow(owner.cast()), py.capsule(caller)?].into_iter())?;
+        py.function(if blocking { &RUN } else { &LAUNCH }, bound.raw())
     };
     made().map_or(std::ptr::null_mut(), Object::into_raw).cast()
 }
@@ -91,21 +92,21 @@ pub fn available() -> bool {
     api::api().is_some()
 }
 
-unsafe extern "C" fn entered_launch(owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+unsafe extern "C" fn entered_launch(bound: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
     // SAFETY: called by the interpreter, as `entered` asks.
-    unsafe { entered(false, owner, arguments, positional, names) }
+    unsafe { entered(false, bound, arguments, positional, names) }
 }
 
-unsafe extern "C" fn entered_run(owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+unsafe extern "C" fn entered_run(bound: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
     // SAFETY: as above.
-    unsafe { entered(true, owner, arguments, positional, names) }
+    unsafe { entered(true, bound, arguments, positional, names) }
 }
 
 /// What the interpreter calls.
 ///
 /// # Safety
 /// The calling convention of `LAUNCH` and `RUN`.
-unsafe fn entered(blocking: bool, owner: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
+unsafe fn entered(blocking: bool, bound: Raw, arguments: *const Raw, positional: isize, names: Raw) -> Raw {
     let Some(api) = api::api() else {
         return std::ptr::null_mut();
     };
@@ -121,12 +122,12 @@ unsafe fn entered(blocking: bool, owner: Raw, arguments: *const Raw, positional:
         let call = Call {
             py,
             blocking,
-            owner,
+            owner: py.item(bound, 0)?,
             arguments,
             positional,
             names,
         };
-        call.run()
+        call.run(py.item(bound, 1)?)
     }));
     match called {
         Ok(result) => result.map_or(std::ptr::null_mut(), Object::into_raw),
@@ -149,12 +150,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn run(&self) -> Option<Object> {
-        let py = self.py;
-        let own = names(py)?;
-        let state = py.attr(self.owner, &own.state[usize::from(self.blocking)]);
-        let caller = state.as_ref().and_then(|state| py.in_capsule::<Caller>(state));
-        let Some(caller) = caller else {
+    fn run(&self, state: Raw) -> Option<Object> {
+        let Some(caller) = self.py.in_capsule::<Caller>(state) else {
             return self.long_way(None);
         };
         let known = Arc::clone(&caller.learned.lock().unwrap_or_else(PoisonError::into_inner));

@@ -5,12 +5,13 @@
 //! objects for the length of the call. An [`Object`] owns one reference and is dropped only under the GIL: what keeps one
 //! lives in a capsule, which the interpreter destroys, or on the stack of a call. Every function of the API that can fail
 //! is followed by a look at its result; errors of a question ("is it the same?") are cleared, and the answer is no.
+//! Attributes are read in `attribute.rs`.
 
-use std::ffi::{c_void, CStr};
+use std::ffi::{c_int, c_void, CStr};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::api::{Api, Buffer, DescriptorGet, MethodDef, Raw, EQUAL, SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET};
+use super::api::{Api, Buffer, DescriptorGet, Getter, MethodDef, Raw, EQUAL};
 
 /// The GIL is held.
 #[derive(Clone, Copy)]
@@ -76,58 +77,6 @@ impl Object {
     }
 }
 
-/// An attribute of one type of object, looked up once where the type defines how it is read: the lookup costs more than
-/// the reading.
-pub(super) struct Attribute {
-    name: Object,
-    direct: Option<Direct>,
-}
-
-/// A data descriptor: it comes before anything that an object itself may have under this name.
-struct Direct {
-    descriptor: Object,
-    get: DescriptorGet,
-    kind: Object,
-}
-
-impl Attribute {
-    pub(super) fn new(py: Python, kind: Raw, name: &'static CStr) -> Option<Self> {
-        let name = py.intern(name)?;
-        let direct = Direct::find(py, kind, &name);
-        Some(Self { name, direct })
-    }
-
-    /// `None` where there is no such attribute.
-    pub(super) fn of(&self, py: Python, raw: Raw) -> Option<Object> {
-        let Some(direct) = &self.direct else {
-            return py.attr(raw, &self.name);
-        };
-        let stay = Stay;
-        // SAFETY: the slot of the descriptor's type, called as the interpreter calls it; it checks the object's type.
-        let found = unsafe { (direct.get)(direct.descriptor.raw, raw, direct.kind.raw) };
-        std::mem::forget(stay);
-        py.answer(py.owned(found))
-    }
-}
-
-impl Direct {
-    fn find(py: Python, kind: Raw, name: &Object) -> Option<Self> {
-        let descriptor = py.attr(kind, name)?;
-        let own = py.type_of(descriptor.raw)?;
-        let [get, set] = [SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET].map(|slot| py!(py.api, slot(own.raw, slot)));
-        if get.is_null() || set.is_null() {
-            return None;
-        }
-        // SAFETY: the interpreter says that this is the type's `tp_descr_get`.
-        let get = unsafe { std::mem::transmute::<*mut c_void, DescriptorGet>(get) };
-        Some(Self {
-            descriptor,
-            get,
-            kind: py.borrow(kind),
-        })
-    }
-}
-
 impl Python {
     /// Takes over a new reference; null is an error that is pending.
     fn owned(self, raw: Raw) -> Option<Object> {
@@ -156,6 +105,30 @@ impl Python {
     }
     pub(super) fn type_of(self, raw: Raw) -> Option<Object> {
         self.owned(py!(self.api, type_of(raw)))
+    }
+    /// A slot of a type; null where it has none, or the interpreter does not say.
+    pub(super) fn slot(self, kind: Raw, slot: c_int) -> *mut c_void {
+        let found = py!(self.api, slot(kind, slot));
+        if found.is_null() {
+            py!(self.api, error_clear());
+        }
+        found
+    }
+    /// Calls a getter on an object of the type whose table it stands in.
+    pub(super) fn get(self, getter: Getter, raw: Raw, closure: *mut c_void) -> Option<Object> {
+        let stay = Stay;
+        // SAFETY: the interpreter would call it so; that the object is of its type is the caller's word.
+        let found = unsafe { getter(raw, closure) };
+        std::mem::forget(stay);
+        self.answer(self.owned(found))
+    }
+    /// Asks a descriptor for its value in an object.
+    pub(super) fn describe(self, get: DescriptorGet, descriptor: &Object, raw: Raw, kind: &Object) -> Option<Object> {
+        let stay = Stay;
+        // SAFETY: the slot of the descriptor's type, called as the interpreter calls it; it checks the object's type.
+        let found = unsafe { get(descriptor.raw, raw, kind.raw) };
+        std::mem::forget(stay);
+        self.answer(self.owned(found))
     }
     /// Whether the object's type is exactly this one.
     pub(super) fn is_exactly(self, raw: Raw, kind: Raw) -> bool {
@@ -217,6 +190,14 @@ impl Python {
     pub(super) fn ask(self, callable: &Object) -> Option<Object> {
         self.answer(self.owned(py!(self.api, call(callable.raw, ptr::null_mut()))))
     }
+    /// Calls a method without arguments, as a question; no bound method is made for it.
+    pub(super) fn ask_method(self, raw: Raw, name: &Object) -> Option<Object> {
+        let arguments = [raw];
+        self.answer(self.owned(py!(
+            self.api,
+            call_method(name.raw, arguments.as_ptr(), 1, ptr::null_mut())
+        )))
+    }
     /// What a capsule of that name points to.
     pub(super) fn capsule_pointer(self, capsule: Raw, name: &CStr) -> Option<NonNull<c_void>> {
         self.answer(NonNull::new(py!(self.api, capsule_pointer(capsule, name.as_ptr()))))
@@ -248,9 +229,10 @@ impl Python {
         self.owned(capsule)
     }
     /// The value of a capsule that [`Python::capsule`] made for this type; `None` for anything else.
-    pub(super) fn in_capsule<T: Kept>(self, capsule: &Object) -> Option<&T> {
-        let pointer = self.capsule_pointer(capsule.raw, T::NAME)?.cast::<T>();
-        // SAFETY: the name says that it is a `T`, which lives as long as the capsule.
+    pub(super) fn in_capsule<'a, T: Kept>(self, capsule: Raw) -> Option<&'a T> {
+        let pointer = self.capsule_pointer(capsule, T::NAME)?.cast::<T>();
+        // SAFETY: the name says that it is a `T`, which lives as long as the capsule: the function that is being called holds
+        // it, and the interpreter holds the function for the length of the call.
         Some(unsafe { pointer.as_ref() })
     }
     /// Puts a pending exception aside while `work` runs.

@@ -161,7 +161,7 @@ impl StreamKind {
         let handle = match &self.attribute {
             None => py.u64(stream),
             Some(name) if self.is_method => {
-                let answer = py.ask(&py.attr(stream, name)?)?;
+                let answer = py.ask_method(stream, name)?;
                 (py.u64(py.item(answer.raw(), 0)?)? == 0)
                     .then(|| py.u64(py.item(answer.raw(), 1)?))
                     .flatten()

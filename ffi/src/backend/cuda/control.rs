@@ -75,6 +75,15 @@ impl<L> Flights<L> {
         self.free.pop()
     }
 
+    /// The same, if there are no orphans to be looked after first.
+    pub(super) fn take_at_once(&mut self) -> Option<Slot> {
+        if self.orphans.is_empty() {
+            self.take()
+        } else {
+            None
+        }
+    }
+
     /// A new slot, or one whose launch failed to start.
     pub(super) fn give(&mut self, slot: Slot) {
         self.free.push(slot);
@@ -162,6 +171,9 @@ mod tests {
         let orphan = flights.depart(slot(1), kept.clone());
         let other = flights.depart(slot(2), kept.clone());
         flights.orphan(orphan);
+        flights.give(slot(3));
+        assert!(flights.take_at_once().is_none(), "the orphan comes first");
+        assert_eq!(flights.take().map(|s| s.event), Some(Event(3)));
         flights.reap(8, |_| false);
         assert!(flights.take().is_none());
         assert_eq!(std::sync::Arc::strong_count(&kept), 3);

@@ -93,10 +93,13 @@ pub(super) fn tracked(
     mode: &LaunchMode,
 ) -> Result<Arc<CudaTicket>> {
     let function = function_of(state, plan)?;
-    let _current = state.enter(&plan.label)?;
+    state.check_process()?;
+    state.check_alive(&plan.label)?;
     let api = state.api();
-    let stream = Stream(mode.stream.0 as usize);
     let broken = |f| state.error(&plan.label, f);
+    // Not relaxed: nothing here but `find_slot` needs it, and each change of mode delays the kernel.
+    let _current = Current::enter(api, state.context()?).map_err(broken)?;
+    let stream = Stream(mode.stream.0 as usize);
     if api.is_capturing(stream).map_err(broken)? {
         return Err(capturing(&state.name, plan, mode.stream));
     }
@@ -127,15 +130,13 @@ pub(super) fn tracked(
 
 fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {
     let function = plan.function.as_any().downcast_ref::<CudaFunction>();
-    function
-        .filter(|function| function.device() == state.name)
-        .ok_or_else(|| {
-            let text = format!(
-                "{}: its function was not loaded on {}, expected one that this device loaded",
-                plan.label, state.name
-            );
-            Error::new(Kind::Internal, text)
-        })
+    function.filter(|function| function.is_of(state)).ok_or_else(|| {
+        let text = format!(
+            "{}: its function was not loaded on {}, expected one that this device loaded",
+            plan.label, state.name
+        );
+        Error::new(Kind::Internal, text)
+    })
 }
 
 fn capturing(device: &str, plan: &LaunchPlan, stream: StreamHandle) -> Error {

@@ -10,6 +10,7 @@ use libloading::Library;
 
 use super::sys::Api;
 use super::versions::version_text;
+use crate::process;
 
 /// Names the library to load instead of searching.
 pub(super) const OVERRIDE: &str = "WARPBRIDGE_LIBCUDA";
@@ -42,6 +43,8 @@ pub(super) struct Driver {
     pub(super) version: i32,
     /// The process that called `cuInit`; a child made by `fork` cannot use the driver.
     pub(super) process: u32,
+    /// The same as `process.rs` counts: compared at each launch, where asking for the process would be a system call.
+    pub(super) generation: u32,
     /// Keeps the function pointers of `api` valid.
     _library: Library,
 }
@@ -132,6 +135,7 @@ fn initialise(library: Library, name: String) -> Search {
         api,
         version,
         process: std::process::id(),
+        generation: process::generation(),
         _library: library,
     };
     Search {

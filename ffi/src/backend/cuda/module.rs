@@ -71,8 +71,8 @@ impl CudaFunction {
     pub(super) fn handle(&self) -> FunctionHandle {
         self.handle
     }
-    pub(super) fn device(&self) -> &str {
-        &self.code.state.name
+    pub(super) fn is_of(&self, state: &DeviceState) -> bool {
+        std::ptr::eq(&raw const *self.code.state, state)
     }
     /// It is launched in stream order: nobody will say when its code is no longer needed.
     pub(super) fn keep_for_ever(&self) {

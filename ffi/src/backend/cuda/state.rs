@@ -15,6 +15,7 @@ use super::sys::{Api, Context, DeviceNumber, Event};
 use crate::backend::control_block::ControlBlock;
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
+use crate::process;
 
 /// Control blocks per allocation: 32 KiB of pinned memory with their flags, and as many events.
 const SLAB_BLOCKS: usize = 256;
@@ -121,11 +122,10 @@ impl DeviceState {
     }
 
     pub(super) fn check_process(&self) -> Result<()> {
-        let (parent, here) = (self.driver.process, std::process::id());
-        if parent == here {
+        if self.driver.generation == process::generation() {
             return Ok(());
         }
-        Err(failure::forked(&self.name, parent, here))
+        Err(failure::forked(&self.name, self.driver.process, std::process::id()))
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -198,6 +198,17 @@ impl DeviceState {
 
     /// A free slot. The context is current.
     pub(super) fn take_slot(&self) -> Checked<Slot> {
+        let free = self.flights().take_at_once();
+        match free {
+            Some(slot) => Ok(slot),
+            None => self.find_slot(),
+        }
+    }
+
+    /// The same after looking for ended launches, or making more slots: questions and allocations, so in relaxed mode.
+    fn find_slot(&self) -> Checked<Slot> {
+        let context = self.context.get().copied().unwrap_or_default();
+        let _current = Current::enter_relaxed(self.api(), context)?;
         // An event that cannot be queried any more belongs to a lost context: its slot stays taken.
         let mut is_done = |event| self.api().event_done(event).unwrap_or(false);
         let mut flights = self.flights();

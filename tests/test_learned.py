@@ -305,3 +305,49 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     found = run_python(program)
     assert found.returncode == 0, found.stderr
     assert int(found.stdout) < 2000
+
+
+PICKY = """
+import sys
+import numpy as np, warpbridge as wb
+from warpbridge.kernel import Kernel
+
+ptx = '''
+.version 7.8
+.target sm_80
+.address_size 64
+.visible .entry picky(.param .u64 x, .param .u64 y)
+{
+    .reg .pred %p0;
+    .reg .b32 %r0;
+    .reg .b64 %rd<2>;
+    ld.param.u64 %rd0, [x];
+    ld.param.u64 %rd1, [y];
+    ld.global.u32 %r0, [%rd0];
+    setp.eq.u32 %p0, %r0, 7;
+    @%p0 trap;
+    st.global.u32 [%rd1], %r0;
+    ret;
+}
+'''
+array = dict(kind="array", dtype="int32", shape=["n"], summary="numbers")
+args = [dict(array, name="x", intent="in"), dict(array, name="y", intent="out")]
+variant = dict(ptx="picky.ptx", arch="sm_80", entry="picky")
+launch = dict(block=1, grid=1)
+manifest = dict(manifest=1, name="picky", summary="traps at 7", variants=[variant], launch=launch, args=args)
+picky, missed, original = wb.load(ptx, manifest=manifest).kernels["picky"], [], Kernel._missed_launch
+Kernel._missed_launch = lambda *arguments: missed.append(1) or original(*arguments)
+x, y = (np.zeros(4, np.int32) for _ in range(2))
+for value in (1, 2, 7, 3):
+    x[0] = value
+    try:
+        picky.launch(x, out=y)
+        print(len(missed), y[0])
+    except wb.KernelFault as error:
+        print(len(missed), type(error).__name__, error.kernel)
+"""
+
+
+def test_learned_launches_are_over_when_they_return_in_sync_mode(run_python) -> None:
+    process = run_python(PICKY, WARPBRIDGE_SYNC="1")
+    assert (process.stdout, process.stderr) == ("1 1\n1 2\n1 KernelFault picky\n1 3\n", "")

@@ -45,7 +45,7 @@ async fn consume(desk: Desk, y: u64, n: u32, control: Control) {
         warp::sync();
         if warp::lane() == 0 {
             desk.taken.arrive();
-            control.set_progress(first / warp::LANES + 1);
+            control.report().set_progress(first / warp::LANES + 1);
         }
         (first, parity) = (first + warp::LANES, parity ^ 1);
     }

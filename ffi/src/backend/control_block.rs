@@ -1,7 +1,7 @@
 //! The control block as the host sees it: docs/control-block.md has its layout and says who writes what.
 //! Both backends lend one to each tracked launch; where it lives is theirs to say.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use super::Ending;
 
@@ -16,10 +16,24 @@ pub(super) struct ControlBlock {
     fault_code: AtomicU32,
     reserved: AtomicU32,
     fault_detail: [AtomicI64; 2],
-    rest: [AtomicU32; 6],
+    mirror: AtomicU64,
+    rest: [AtomicU32; 4],
 }
 
 impl ControlBlock {
+    /// What a device's own block is before each launch.
+    pub(super) fn with_mirror(address: u64) -> Self {
+        Self {
+            mirror: AtomicU64::new(address),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the kernel was asked to stop, or said something: then a device's own block differs from what it was.
+    pub(super) fn is_touched(&self) -> bool {
+        (self.cancel.load(Ordering::Relaxed), self.status.load(Ordering::Relaxed)) != (0, 0)
+    }
+
     /// Before the launch that uses it.
     pub(super) fn clear(&self) {
         for word in [
@@ -83,7 +97,7 @@ mod tests {
             offset_of!(ControlBlock, total),
             offset_of!(ControlBlock, fault_code),
             offset_of!(ControlBlock, fault_detail),
-            offset_of!(ControlBlock, rest),
+            offset_of!(ControlBlock, mirror),
         ];
         assert_eq!(offsets, [0, 4, 8, 12, 16, 24, 40]);
     }
@@ -115,7 +129,9 @@ mod tests {
         assert_eq!((code, detail), (7, [-3, i64::MAX]));
         assert!(block.request_stop());
         assert!(!block.request_stop());
+        assert!(block.is_touched());
         block.clear();
+        assert!(!block.is_touched());
         assert!(matches!(block.ending(), Ending::Finished));
         assert_eq!(block.cancel.load(Ordering::Relaxed), 0);
     }

@@ -123,6 +123,8 @@ pub struct LaunchPlan {
     pub layout: Vec<(usize, usize)>,
     /// Where in `params` the control block's address goes.
     pub control_offset: Option<usize>,
+    /// Whether a GPU's control block lies in its own memory, with a mirror on the host (docs/control-block.md).
+    pub control_on_device: bool,
     /// Every array argument.
     pub ranges: Vec<ArrayRange>,
     /// Role names and warps, for reports.

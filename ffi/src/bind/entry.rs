@@ -84,6 +84,7 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
             params,
             layout: entry.params.iter().map(|p| (p.offset, p.bytes)).collect(),
             control_offset: None,
+            control_on_device: false,
             ranges: ranges(entry, values)?,
             roles: Vec::new(),
         }));

@@ -20,6 +20,7 @@ struct Laid<'a> {
     bytes: Vec<u8>,
     /// Where the control block's address goes.
     control: Option<usize>,
+    control_on_device: bool,
     /// Where the address of each array argument stands.
     arrays: HashMap<&'a str, usize>,
 }
@@ -66,6 +67,7 @@ impl Call<'_> {
             params: laid.bytes,
             layout: entry.params.iter().map(|p| (p.offset, p.bytes)).collect(),
             control_offset: laid.control,
+            control_on_device: laid.control_on_device,
             ranges: self.ranges(&laid.arrays),
             roles: self.roles(checked.block)?,
         }));
@@ -155,7 +157,7 @@ impl Call<'_> {
     /// parameters come in the order and sizes that the arguments make.
     fn params(&self, entry: &emulator::Entry) -> Result<Laid<'_>> {
         let mut pieces: Vec<Vec<u8>> = Vec::new();
-        let mut control = None;
+        let (mut control, mut control_on_device) = (None, false);
         let mut arrays = HashMap::new();
         for arg in &self.manifest.args {
             match &arg.kind {
@@ -175,7 +177,8 @@ impl Call<'_> {
                     let value = self.eval(&arg.name, value)?;
                     pieces.push(self.piece(&arg.name, Number::Integer(i128::from(value)), dtype)?);
                 }
-                ArgKind::Control => {
+                ArgKind::Control { on_device } => {
+                    control_on_device = *on_device;
                     control = entry.params.get(pieces.len()).map(|p| p.offset);
                     pieces.push(vec![0; 8]);
                 }
@@ -185,7 +188,12 @@ impl Call<'_> {
         for (param, piece) in entry.params.iter().zip(&pieces) {
             bytes[param.offset..param.offset + param.bytes].copy_from_slice(piece);
         }
-        Ok(Laid { bytes, control, arrays })
+        Ok(Laid {
+            bytes,
+            control,
+            control_on_device,
+            arrays,
+        })
     }
 
     fn piece(&self, name: &str, number: Number, dtype: DType) -> Result<Vec<u8>> {

@@ -123,7 +123,9 @@ pub enum ArgKind {
         value: Expr,
     },
     /// The control block's address.
-    Control,
+    Control {
+        on_device: bool,
+    },
 }
 
 /// Who writes an array.

@@ -67,7 +67,7 @@ fn unique(manifest: &Manifest) -> Result<()> {
     let controls = manifest
         .args
         .iter()
-        .filter(|a| matches!(a.kind, ArgKind::Control))
+        .filter(|a| matches!(a.kind, ArgKind::Control { .. }))
         .nth(1);
     controls.map_or(Ok(()), |arg| {
         Err(error(
@@ -130,7 +130,7 @@ fn expressions(manifest: &Manifest) -> Vec<(String, &Expr)> {
                 }
             }
             ArgKind::Size { value, .. } => all.push((format!("{}.value", arg.key), value)),
-            ArgKind::Control => {}
+            ArgKind::Control { .. } => {}
         }
     }
     all
@@ -151,7 +151,7 @@ fn bound_symbols(manifest: &Manifest) -> Vec<&str> {
                     names.push(arg.name.as_str());
                 }
             }
-            ArgKind::Size { .. } | ArgKind::Control => {}
+            ArgKind::Size { .. } | ArgKind::Control { .. } => {}
         }
     }
     // A shape may use a name of [symbols]: then it does not bind.

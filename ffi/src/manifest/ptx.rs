@@ -92,7 +92,7 @@ impl Manifest {
                 }
                 ArgKind::Scalar(scalar) => push(0, self.instance(variant, &scalar.dtype).bytes()),
                 ArgKind::Size { dtype, .. } => push(0, self.instance(variant, dtype).bytes()),
-                ArgKind::Control => push(0, 8),
+                ArgKind::Control { .. } => push(0, 8),
             }
         }
         list

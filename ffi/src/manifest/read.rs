@@ -227,11 +227,25 @@ fn read_arg(table: &Table<'_>, dtypes: &Dtypes) -> Result<Arg> {
                     value: table.need("value")?.expression()?,
                 }
             }
-            "control" => ArgKind::Control,
+            "control" => ArgKind::Control {
+                on_device: read_control_memory(table)?,
+            },
             "tensormap" => return Err(kind.error("is \"tensormap\", which is reserved; pass an array instead")),
             _ => return Err(kind.expected("array, scalar, size or control")),
         },
     })
+}
+
+/// Whether the control block lies in the device's memory; host memory is for kernels that know no mirror.
+fn read_control_memory(table: &Table<'_>) -> Result<bool> {
+    let Some(memory) = table.get("memory") else {
+        return Ok(false);
+    };
+    match memory.text()?.as_str() {
+        "device" => Ok(true),
+        "host" => Ok(false),
+        _ => Err(memory.expected("device or host")),
+    }
 }
 
 fn read_array(table: &Table<'_>, dtypes: &Dtypes) -> Result<ArrayArg> {

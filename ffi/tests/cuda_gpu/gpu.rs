@@ -191,6 +191,7 @@ pub fn plan(label: &str, function: Arc<dyn Function>, values: &[Value]) -> Launc
         params,
         layout,
         control_offset,
+        control_on_device: false,
         ranges: Vec::new(),
         roles: Vec::new(),
     }

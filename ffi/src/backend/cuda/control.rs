@@ -16,6 +16,10 @@ pub(super) struct Slot {
     pub(super) block: &'static ControlBlock,
     /// The block's device address.
     pub(super) address: u64,
+    /// Address of another one in the device's memory, of which `block` is the mirror.
+    pub(super) on_device: u64,
+    /// What that one is before each launch.
+    pub(super) fresh: &'static ControlBlock,
     /// Written by the stream behind the launch, where it can: seen sooner than the event, and without asking the driver.
     pub(super) flag: &'static Flag,
     /// The flag's device address.
@@ -141,6 +145,8 @@ mod tests {
         Slot {
             block: Box::leak(Box::default()),
             address: 0,
+            on_device: 0,
+            fresh: Box::leak(Box::default()),
             flag: Box::leak(Box::default()),
             flag_address: 0,
             event: Event(event),

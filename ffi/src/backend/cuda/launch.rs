@@ -16,8 +16,9 @@ use super::module::CudaFunction;
 use super::result::{Checked, Failure};
 use super::state::{DeviceState, InFlight};
 use super::sys::{self, Api, LaunchAttribute, LaunchConfig, Stream};
-use super::ticket::CudaTicket;
+use super::ticket::{CudaTicket, Ends};
 use super::wait::poll_until;
+use crate::backend::control_block::ControlBlock;
 use crate::backend::faults_at_once;
 use crate::backend::{LaunchMode, LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind, Result};
@@ -106,14 +107,28 @@ pub(super) fn tracked(
     let slot = state
         .take_slot()
         .map_err(|f| refused(state, function, plan, mode.stream, f))?;
+    if slot.block.is_touched() {
+        let fresh = std::ptr::from_ref(slot.fresh) as u64;
+        // SAFETY: both are never freed and of this size.
+        let renewed = unsafe { api.copy(slot.on_device, fresh, size_of::<ControlBlock>(), stream) };
+        renewed.map_err(broken)?;
+    }
     slot.block.clear();
     slot.flag.clear();
-    if let Err(failure) = queue(state, function, plan, params, mode.stream, slot.address) {
+    let control = if plan.control_on_device {
+        slot.on_device
+    } else {
+        slot.address
+    };
+    if let Err(failure) = queue(state, function, plan, params, mode.stream, control) {
         state.flights().give(slot);
         return Err(refused(state, function, plan, mode.stream, failure));
     }
     // Where the stream cannot write, the event alone says when the launch has ended.
-    let reports = api.write_value(stream, slot.flag_address, ENDED);
+    let ends = Ends {
+        reports: api.write_value(stream, slot.flag_address, ENDED),
+        control_on_device: plan.control_on_device,
+    };
     let flight = InFlight {
         plan: plan.clone(),
         stream: mode.stream,
@@ -125,7 +140,7 @@ pub(super) fn tracked(
     if let Err(failure) = api.record(slot.event, stream) {
         return Err(state.launch_error(serial, &name, failure));
     }
-    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name, reports)))
+    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name, ends)))
 }
 
 fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {
@@ -293,6 +308,7 @@ mod tests {
             params,
             layout,
             control_offset,
+            control_on_device: false,
             ranges: Vec::new(),
             roles: Vec::new(),
         }

@@ -11,13 +11,14 @@ use super::failure::{self, LaunchName, Suspects};
 use super::library::Driver;
 use super::recent::Recent;
 use super::result::{Checked, Failure};
-use super::sys::{Api, Context, DeviceNumber, Event};
+use super::sys::{Api, Context, DeviceNumber, Event, Stream};
 use crate::backend::control_block::ControlBlock;
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
 use crate::process;
 
-/// Control blocks per allocation: 32 KiB of pinned memory with their flags, and as many events.
+/// Control blocks per allocation: 48 KiB of pinned memory with their flags and what they are at first, 16 KiB of the device's,
+/// and as many events.
 const SLAB_BLOCKS: usize = 256;
 
 /// Dropped tickets looked after by each tracked launch: more than one, so that they do not pile up, and few, so that a launch
@@ -57,6 +58,8 @@ pub(super) struct DeviceState {
     flights: Mutex<Flights<InFlight>>,
     /// Events for `stream_order`, each lent out for one call; there are as many as calls at once.
     pub(super) order_events: Mutex<Vec<Event>>,
+    /// For what must not wait behind anybody's kernels; made on first use.
+    urgent: OnceLock<Stream>,
     /// Made by `stream_new` and not freed yet.
     pub(super) streams: Mutex<Vec<StreamHandle>>,
     lost: OnceLock<Lost>,
@@ -80,6 +83,7 @@ impl DeviceState {
             starting: Mutex::new(()),
             flights: Mutex::default(),
             order_events: Mutex::default(),
+            urgent: OnceLock::new(),
             streams: Mutex::default(),
             lost: OnceLock::new(),
             recent: Recent::default(),
@@ -229,39 +233,89 @@ impl DeviceState {
 
     /// Adds a slab of slots: all of it, or as many as the driver makes events for, but at least one.
     fn add_slots(&self, flights: &mut Flights<InFlight>) -> Checked<()> {
-        let block_bytes = SLAB_BLOCKS * size_of::<ControlBlock>();
-        let (host, address) = self.api().alloc_mapped(block_bytes + SLAB_BLOCKS * size_of::<Flag>())?;
+        const BYTES: usize = SLAB_BLOCKS * size_of::<ControlBlock>();
+        const { assert!(size_of::<Flag>() == size_of::<ControlBlock>() && align_of::<Flag>() == align_of::<ControlBlock>()) };
+        let api = self.api();
+        let on_device = api.alloc(BYTES)?;
+        let (host, address) = api.alloc_mapped(3 * BYTES)?;
         let blocks = host.cast::<ControlBlock>();
-        // SAFETY: the slab has room for the flags behind the blocks, whose size is a multiple of the flags' alignment.
-        let flags = unsafe { host.byte_add(block_bytes) }.cast::<Flag>();
+        let mut events = Vec::new();
         for index in 0..SLAB_BLOCKS {
-            let event = match self.api().new_event() {
-                Ok(event) => event,
-                Err(_) if index > 0 => return Ok(()),
+            match api.new_event() {
+                Ok(event) => events.push(event),
+                Err(_) if index > 0 => break,
                 Err(failure) => {
-                    self.api().free_mapped(host);
+                    api.free_mapped(host);
                     return Err(failure);
                 }
-            };
+            }
+        }
+        for index in 0..events.len() {
+            let mirror = address + (index * size_of::<ControlBlock>()) as u64;
+            // SAFETY: the slab has room for three times `SLAB_BLOCKS` items of that size; the last third are templates.
+            let template = unsafe { blocks.add(2 * SLAB_BLOCKS + index) };
+            // SAFETY: as above; nobody else knows of it yet.
+            unsafe { template.write(ControlBlock::with_mirror(mirror)) };
+        }
+        let templates = host as u64 + 2 * BYTES as u64;
+        let urgent = self.urgent_stream()?;
+        // SAFETY: both ends are ours, and waited for.
+        unsafe { api.copy(on_device, templates, BYTES, urgent) }?;
+        api.synchronize(urgent)?;
+        for (index, event) in events.into_iter().enumerate() {
             // SAFETY: the slab has room for `SLAB_BLOCKS` blocks.
             let block = unsafe { blocks.add(index) };
             // SAFETY: pinned memory is page-aligned, readable and writable, and is not freed once a slot refers to it; any
             // bytes are a valid `ControlBlock`, and its fields are atomics, so the device may change them.
             let block = unsafe { &*block };
-            // SAFETY: as for the blocks.
-            let flag = unsafe { flags.add(index) };
+            // SAFETY: as for the blocks; the second third are flags.
+            let flag = unsafe { blocks.add(SLAB_BLOCKS + index).cast::<Flag>() };
             // SAFETY: as for the blocks.
             let flag = unsafe { &*flag };
-            let (block_at, flag_at) = (index * size_of::<ControlBlock>(), index * size_of::<Flag>());
+            // SAFETY: as for the blocks.
+            let fresh = unsafe { blocks.add(2 * SLAB_BLOCKS + index) };
+            // SAFETY: as for the blocks.
+            let fresh = unsafe { &*fresh };
+            let offset = (index * size_of::<ControlBlock>()) as u64;
             flights.give(Slot {
                 block,
-                address: address + block_at as u64,
+                address: address + offset,
+                on_device: on_device + offset,
+                fresh,
                 flag,
-                flag_address: address + (block_bytes + flag_at) as u64,
+                flag_address: address + BYTES as u64 + offset,
                 event,
             });
         }
         Ok(())
+    }
+
+    fn urgent_stream(&self) -> Checked<Stream> {
+        if let Some(stream) = self.urgent.get() {
+            return Ok(*stream);
+        }
+        let made = self.api().new_urgent_stream()?;
+        let kept = *self.urgent.get_or_init(|| made);
+        if kept != made {
+            self.api().destroy_stream(made)?; // two came first
+        }
+        Ok(kept)
+    }
+
+    /// Tells the device's own block of a slot that its kernel is to stop, and waits until it has been told: later the slot may
+    /// be another launch's.
+    pub(super) fn tell_to_stop(&self, slot: &Slot) {
+        let told = || {
+            let context = self.context.get().copied().unwrap_or_default();
+            let _current = Current::enter_relaxed(self.api(), context)?;
+            let urgent = self.urgent_stream()?;
+            let word = std::ptr::from_ref(slot.block) as u64; // it begins with the cancel word, which is set
+                                                              // SAFETY: both are never freed, and the copy is waited for.
+            unsafe { self.api().copy(slot.on_device, word, size_of::<u32>(), urgent) }?;
+            self.api().synchronize(urgent)
+        };
+        // A failure has nobody to go to, and means that the context is lost: the launch ends with that.
+        let _ = told();
     }
 }
 

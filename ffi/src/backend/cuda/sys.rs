@@ -222,6 +222,7 @@ api! {
     "cuMemHostGetDevicePointer_v2" mem_host_get_device_pointer(*mut u64, *mut c_void, c_uint);
     "cuPointerGetAttribute" pointer_get_attribute(*mut c_void, c_int, u64);
     newer
+    "cuStreamCreateWithPriority" stream_create_with_priority(*mut Stream, c_uint, c_int);
     "cuStreamWriteValue32_v2" stream_write_value(Stream, u64, u32, c_uint);
     "cuImportExternalMemory" import_memory(*mut ExternalMemory, *const ExternalMemoryDesc);
     "cuExternalMemoryGetMappedBuffer" map_external_memory(*mut u64, ExternalMemory, *const ExternalBufferDesc);

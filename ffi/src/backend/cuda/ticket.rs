@@ -24,9 +24,17 @@ pub(super) struct CudaTicket {
     serial: u64,
     slot: Slot,
     launch: LaunchName,
-    /// Whether the stream sets the slot's flag at the end.
-    reports: bool,
+    ends: Ends,
     progress: Mutex<Progress>,
+}
+
+/// How a launch's end is seen and brought about.
+#[derive(Clone, Copy)]
+pub(super) struct Ends {
+    /// Whether the stream sets the slot's flag at the end.
+    pub(super) reports: bool,
+    /// Whether the kernel looks at the block in the device's memory.
+    pub(super) control_on_device: bool,
 }
 
 struct Progress {
@@ -37,13 +45,13 @@ struct Progress {
 }
 
 impl CudaTicket {
-    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: LaunchName, reports: bool) -> Self {
+    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: LaunchName, ends: Ends) -> Self {
         Self {
             state,
             serial,
             slot,
             launch,
-            reports,
+            ends,
             progress: Mutex::new(Progress {
                 ending: None,
                 asked: Instant::now(),
@@ -76,7 +84,7 @@ impl CudaTicket {
         if self.slot.flag.is_set() {
             return Ok(true);
         }
-        if self.reports && asked.elapsed() < ASK_EVERY {
+        if self.ends.reports && asked.elapsed() < ASK_EVERY {
             return Ok(false);
         }
         *asked = Instant::now();
@@ -105,8 +113,8 @@ impl Ticket for CudaTicket {
 
     fn request_stop(&self) {
         let progress = lock(&self.progress);
-        if progress.ending.is_none() {
-            self.slot.block.request_stop();
+        if progress.ending.is_none() && self.slot.block.request_stop() && self.ends.control_on_device {
+            self.state.tell_to_stop(&self.slot);
         }
     }
 

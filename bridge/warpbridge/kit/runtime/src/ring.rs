@@ -13,13 +13,14 @@
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use crate::row::Row;
 use crate::rows::{Rows, Windows};
+use crate::control::Report;
 use crate::{Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]
 pub struct Ring<const STAGES: u32, const BYTES: u32> {
     base: u32,
-    control: Control,
+    report: Report,
 }
 
 /// A stage that its holder may use: its address in shared memory.
@@ -38,10 +39,11 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     /// of the block calls it, before roles part.
     #[inline(always)]
     pub fn init(reader_warps: u32, fills: u32, control: Control) -> Self {
-        control.begin(fills);
+        let report = control.report();
+        report.begin(fills);
         let ring = Self {
             base: shared::base(),
-            control,
+            report,
         };
         if block::thread() == 0 {
             for stage in 0..STAGES {
@@ -241,7 +243,7 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
             self.ring.empty(self.place.ahead(warp::lane(), STAGES).stage).arrive();
         }
         if warp::index() == 1 && warp::lane() == 0 {
-            self.ring.control.set_progress(self.done);
+            self.ring.report.set_progress(self.done);
         }
         self.place = self.place.ahead(count, STAGES);
     }
@@ -255,7 +257,7 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
         if warp::lane() == 0 {
             self.ring.empty(self.place.stage).arrive();
             if warp::index() == 1 {
-                self.ring.control.set_progress(self.done);
+                self.ring.report.set_progress(self.done);
             }
         }
         self.place.advance(STAGES);

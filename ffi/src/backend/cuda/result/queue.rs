@@ -1,6 +1,6 @@
 //! What is queued and asked about: launches, events, streams.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use super::super::sys::{self, Api, Event, FunctionHandle, LaunchConfig, Stream};
@@ -80,6 +80,18 @@ impl Api {
             "cuStreamCreate",
             stream_create(&raw mut stream, sys::STREAM_NON_BLOCKING)
         )?;
+        Ok(stream)
+    }
+
+    /// The same, ahead of all others where the device knows priorities; numbers beyond its range are taken for the limit.
+    pub(in super::super) fn new_urgent_stream(&self) -> Checked<Stream> {
+        let Some(create) = self.stream_create_with_priority else {
+            return self.new_stream();
+        };
+        let mut stream = Stream::default();
+        // SAFETY: see the contract of the parent module.
+        let code = unsafe { create(&raw mut stream, sys::STREAM_NON_BLOCKING, c_int::MIN) };
+        self.check("cuStreamCreateWithPriority", code)?;
         Ok(stream)
     }
 

@@ -97,11 +97,33 @@ def test_output_of_a_library_known_by_dlpack_only() -> None:
     np.testing.assert_array_equal(np.asarray(y), 2 * x)
 
 
-def test_output_for_jax_goes_back_to_jax() -> None:
+def test_output_for_jax_is_of_jax_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     jax = importlib.import_module("jax")
     x = jax.device_put(np.arange(6, dtype=np.float32), jax.devices("cpu")[0])
-    y = jax.dlpack.from_dlpack(wb.kernels.scale(x, 2.0))
-    np.testing.assert_array_equal(np.asarray(y), 2 * np.arange(6))
+    addresses, from_dlpack = [], jax.dlpack.from_dlpack
+    monkeypatch.setattr(jax.dlpack, "from_dlpack", lambda y: addresses.append(y._address) or from_dlpack(y))
+    for _ in range(2):
+        y = wb.kernels.scale(x, 2.0)
+        assert isinstance(y, jax.Array)
+        assert [y.unsafe_buffer_pointer()] == addresses[-1:]
+        np.testing.assert_array_equal(np.asarray(y), 2 * np.arange(6))
+    assert len(addresses) == 2
+
+
+@pytest.mark.parametrize("style", ["submit", "launch", "bind", "out"])
+def test_output_for_jax_is_ours_where_jax_may_not_have_it_yet(style: str) -> None:
+    jax = importlib.import_module("jax")
+    x = jax.device_put(np.arange(6, dtype=np.float32), jax.devices("cpu")[0])
+    out = wb.empty(6)
+    y = {
+        "submit": lambda: wb.kernels.scale.submit(x, 2.0).result(),
+        "launch": lambda: wb.kernels.scale.launch(x, 2.0),
+        "bind": wb.kernels.scale.bind(x, 2.0),
+        "out": lambda: wb.kernels.scale(x, 2.0, out=out),
+    }[style]()
+    assert type(y) is wb.Array
+    assert (y is out) == (style == "out")
+    np.testing.assert_array_equal(np.asarray(jax.dlpack.from_dlpack(y)), 2 * np.arange(6))
 
 
 @pytest.mark.parametrize("read", [np.asarray, np.from_dlpack], ids=["asarray", "from_dlpack"])

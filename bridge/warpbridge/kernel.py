@@ -102,7 +102,8 @@ class Kernel(Travels):
 
     def _run(self, *args: Any, **keywords: Any) -> Any:
         call = self._shape.parse(args, keywords, _CALL_OPTIONS)
-        return self._check(call).run(call.timeout, call.stream, call.progress)
+        checked = self._check(call)
+        return _handed_back(checked.run(call.timeout, call.stream, call.progress), call, checked.buffers)
 
     def submit(self, *args: Any, **keywords: Any) -> Pending:
         """Run and return at once; ``on_done=f`` is called with the Pending at the end.
@@ -163,7 +164,9 @@ class Kernel(Travels):
         """Take the long way for a blocking call."""
         call, called = self._sort(values, positional, names or (), _CALL_OPTIONS)
         checked = self._check(call)
-        return checked.run(call.timeout, call.stream, call.progress), checked.recipe(values, called, call.stream, False)
+        result = checked.run(call.timeout, call.stream, call.progress)
+        back = _handed_back(result, call, checked.buffers)
+        return back, checked.recipe(values, called, call.stream, False)
 
     def _sort(
         self, values: tuple[Any, ...], positional: int, names: Sequence[str], options: Sequence[str]
@@ -293,6 +296,14 @@ class Kernel(Travels):
         if call.arch is not None:
             items.append(f"arch={call.arch}")
         return ",".join(items) or None
+
+
+def _handed_back(result: Any, call: Call, buffers: Sequence[Buffer]) -> Any:
+    """Return a finished call's new outputs as arrays of the first array's library, where only now it can have them."""
+    hand_back = getattr(buffers[0].library, "hand_back", None) if buffers and call.out is None else None
+    if hand_back is None or result is None:
+        return result
+    return tuple(map(hand_back, result)) if isinstance(result, tuple) else hand_back(result)
 
 
 def dtype_name(dtype: Any) -> str:

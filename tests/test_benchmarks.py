@@ -72,3 +72,23 @@ def test_short_soak_leaves_memory_handles_and_threads_where_they_were() -> None:
         "refused: ArgumentError",
         "timed_out: LaunchTimeout",
     } <= ways
+
+
+def test_rate_plot_draws_a_line_for_each_column_and_keeps_names_apart(tmp_path: Path) -> None:
+    table = tmp_path / "rate.md"
+    table.write_text(
+        "Measured 2026-11-23 on NVIDIA H200, CUDA driver 13000.\n\n| MiB | copy | scale |\n|---|---|---|\n"
+        "| 0.25 | 0.200 | 0.100 |\n| 16 | 2.000 | 1.000 |\n| 1024 | 3.960 | 3.900 |\n",
+        encoding="utf-8",
+    )
+    run("rate_plot.py", str(table), str(tmp_path / "rate.svg"))
+    svg = (tmp_path / "rate.svg").read_text(encoding="utf-8")
+    lines = re.findall(r'<polyline class="([\w ]+)".* points="([^"]+)"/>', svg)
+    assert lines == [
+        ("line copy", "56.0,354.6 333.0,198.0 610.0,27.5"),
+        ("line", "56.0,363.3 333.0,285.0 610.0,32.7"),
+    ]
+    names = re.findall(r'<text x="618" y="([\d.]+)".*>(\w+ [\d.]+)</text>', svg)
+    assert names == [("31.5", "copy 3.96"), ("46.5", "scale 3.90")]
+    assert re.findall(r">([\d.]+ [KMG]iB)<", svg) == ["256 KiB", "16 MiB", "1 GiB"]
+    assert "Bytes read and written per second on NVIDIA H200, by bytes of the first input</text>" in svg

@@ -6,7 +6,7 @@
 //! would wait for may never end.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::backend::{faults_at_once, StreamHandle};
@@ -19,6 +19,10 @@ pub type Report = Box<dyn FnOnce(&Result<()>) + Send>;
 
 /// How long to poll without sleeping after something has happened: about what a short kernel takes.
 const SPIN: Duration = Duration::from_micros(50);
+/// The same where cores are plenty: to wake a sleeping thread takes up to 0.2 ms there (H200's host). CUDA's own waits decide
+/// likewise.
+const LONG_SPIN: Duration = Duration::from_millis(4);
+const PLENTY_OF_CORES: usize = 8;
 /// Between polls later: this share of the time since something happened, so that an end is seen late by a thousandth of
 /// the kernel's time, between these limits. The shorter one costs a few hundredths of a core while a launch is under way.
 const SLEEP_SHARE: u32 = 1000;
@@ -43,6 +47,15 @@ struct Inbox {
 struct Dispatcher {
     inbox: Mutex<Inbox>,
     changed: Condvar,
+}
+
+/// How long a thread that waits for the end of a launch polls before it sleeps.
+pub fn spin_limit() -> Duration {
+    static LIMIT: OnceLock<Duration> = OnceLock::new();
+    *LIMIT.get_or_init(|| match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() >= PLENTY_OF_CORES => LONG_SPIN,
+        _ => SPIN,
+    })
 }
 
 static DISPATCHER: PerProcess<Arc<Dispatcher>> = PerProcess::new();
@@ -116,7 +129,7 @@ impl Dispatcher {
         let event = waiting().filter_map(|entry| entry.pending.next_event()).min();
         let quiet = last_event.elapsed();
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if must_poll && quiet < SPIN {
+        if must_poll && quiet < spin_limit() {
             let woken = std::mem::take(&mut inbox.woken);
             let new = std::mem::take(&mut inbox.entries);
             drop(inbox);

@@ -60,6 +60,9 @@ pub unsafe extern "C" fn wb_bound_submit(
         let queue = unsafe { queue.as_ref() }.map(|queue| Arc::clone(&queue.0));
         let pending = bound.0.submit(&mode)?;
         if callback.is_some() || queue.is_some() {
+            if let Some(queue) = &queue {
+                queue.expect();
+            }
             let user = User(user);
             let report: Report = Box::new(move |outcome| {
                 if let Some(callback) = callback {

@@ -164,7 +164,7 @@ def _best(
     if sharing is not None and require in (None, "shared"):
         shared = Shared(buffer, offset, sharing)
         return core.view(shared, shape, dtype, place, shared.memory)
-    if require in (None, "pinned"):
+    if require == "pinned" or (require is None and place.kind == "cpu"):  # GPUs: only when asked for, see docs/wgpu.md
         found = pinned(buffer, offset, nbytes, place)
         if not isinstance(found, str):
             return core.view(found, shape, dtype, place, getattr(found, "memory", None))

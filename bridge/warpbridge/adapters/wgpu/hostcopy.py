@@ -1,7 +1,7 @@
 """Copying host memory at more than one core's rate: large copies are cut in parts for a few threads.
 
-Measured on an H200's host: one thread copies 7 to 10 GB/s, four 20 to 26 GB/s (docs/wgpu.md). `ctypes.memmove` gives
-the GIL up.
+Measured on an H200's host: one thread copies 3 to 10 GB/s, four 20 to 26 (benchmarks/results/wgpu-h200.md).
+`ctypes.memmove` gives the GIL up.
 """
 
 from __future__ import annotations

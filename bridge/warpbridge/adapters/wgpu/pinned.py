@@ -153,8 +153,8 @@ class _Ring:
         self.lock = threading.Lock()
 
     def wait(self) -> None:
-        """Put what wgpu was given so far before the copies that follow (they go to the default stream)."""
-        self.slots[0].sharing.to_kernels(0)
+        """Wait for wgpu's copies so far, on the host: an H200 showed copies that a semaphore had not held back."""
+        self.slots[0].buffer._device._poll_wait()
 
 
 _rings_lock = threading.Lock()

@@ -1,5 +1,7 @@
 //! The arguments, and what follows from them: which tile a piece of work is, where its planes are.
 
+use core::arch::asm;
+
 use warpbridge_runtime::{Array, Control, Windows, shared, warp};
 
 use super::grid::{Work, span};
@@ -172,7 +174,7 @@ impl Job {
             skipped: self.radius - above,
             bytes: ((tile.x.end + self.radius).min(self.nx) - first) * NUMBER,
             pitch: self.pitch(),
-            is_edge: z == 0 || z + 1 == self.nz,
+            is_edge: (z == 0 && tile.from % 16 != 0) || (z + 1 == self.nz && (tile.from + bytes) % 16 != 0),
         }
     }
 
@@ -213,6 +215,48 @@ pub struct Plane {
     bytes: u32,
     pitch: u32,
     is_edge: bool,
+}
+
+impl Plane {
+    /// As `engine::copy` on sm_80, for a plane without edges: from row to row by additions. There the lanes share each row, so
+    /// that what is computed per row is the loader's time.
+    ///
+    /// # Safety
+    /// As for `engine::copy`.
+    #[inline(always)]
+    pub unsafe fn copy_inside(&self, stage: u32) {
+        let (mut row, mut from) = (self.row, Windows::row(self, 0));
+        let mut to = stage + self.slot(0) + warp::lane() * UNIT;
+        for _ in 0..self.count {
+            let window = from & !15;
+            let left = (((from + u64::from(self.bytes) + 15) & !15) - window) as u32;
+            let mut offset = warp::lane() * UNIT;
+            let mut place = to;
+            while offset < left {
+                // SAFETY: the caller's promise; both ends are multiples of 16.
+                unsafe { copy_unit(place, window + u64::from(offset)) };
+                offset += warp::LANES * UNIT;
+                place += warp::LANES * UNIT;
+            }
+            to += self.pitch;
+            row += 1;
+            from += self.row_bytes;
+            if row == self.rows {
+                (row, from) = (0, self.first);
+            }
+        }
+    }
+}
+
+/// Bytes that one lane copies at a time.
+const UNIT: u32 = 16;
+
+/// # Safety
+/// As [`Plane::copy_inside`].
+#[inline(always)]
+unsafe fn copy_unit(to: u32, from: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("cp.async.cg.shared.global [{}], [{}], 16;", in(reg32) to, in(reg64) from, options(nostack)) };
 }
 
 impl Windows for Plane {

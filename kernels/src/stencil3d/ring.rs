@@ -4,6 +4,7 @@
 //! The loader is no guard that waits for copies in flight when it is dropped: a role that awaits in two places and has
 //! something to drop is not folded. `drain` waits instead, once the role has ended, by the place that each lane leaves.
 
+use super::job::Plane;
 use warpbridge_runtime::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use warpbridge_runtime::{Windows, block, engine, shared, warp};
 
@@ -129,10 +130,15 @@ impl Loader {
     /// # Safety
     /// The rows lie in their array and fit the stage; `reserve` has just given `stage`.
     #[inline(always)]
-    pub unsafe fn fill(&mut self, stage: u32, rows: &impl Windows) {
+    pub unsafe fn fill(&mut self, stage: u32, rows: &Plane) {
         let full = self.ring.full(self.place.stage);
-        // SAFETY: the caller's promise.
-        unsafe { engine::copy(rows, stage, full) };
+        if cfg!(engine = "cp_async") && !rows.reaches_edges() {
+            // SAFETY: the caller's promise.
+            unsafe { rows.copy_inside(stage) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { engine::copy(rows, stage, full) };
+        }
         // SAFETY: the caller's promise.
         unsafe { rows.copy_edges(stage) };
         engine::commit(full);

@@ -1,4 +1,4 @@
-"""`dequant_matvec` against NumPy in float64: both widths, both types of x, all sizes of groups, odd rows and k."""
+"""`dequant_matvec` against NumPy in float64: both widths, both types of x, sizes of groups, odd rows and k."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
  * `pytest -m gpu`; here is tested what warpbridge does with each answer, and that it leaves nothing behind.
  *
  * A kernel does what its name begins with: illegal, misaligned, trap lose the context, which shows when a stream or an event
- * is asked about (with DRIVER_EAGER at once); hungry and starved are refused at launch. PTX that says JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1). */
+ * is asked about (with DRIVER_EAGER at once); hungry and starved are refused at launch; watchful, whose second parameter is
+ * a control block, runs until that says stop. PTX that says JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 enum { OK, INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_HANDLE = 400,
-       NOT_FOUND = 500, ILLEGAL = 700, HUNGRY = 701, MISALIGNED = 716, FAILED = 719 };
+       NOT_FOUND = 500, NOT_READY = 600, ILLEGAL = 700, HUNGRY = 701, MISALIGNED = 716, FAILED = 719 };
 enum { DEVICES = 8, DEPTH = 16 };
 
 typedef struct { int device, fault, brewing; } Context;
@@ -22,6 +23,7 @@ static Context contexts[DEVICES];
 static pid_t process;
 static _Thread_local Context *stack[DEPTH];
 static _Thread_local int depth, capture_mode;
+static uint32_t *watched; /* the control block of the watchful kernel that runs */
 static int modules, streams, events, host_blocks, launches, capturing;
 
 static Context *top(void) { return depth ? stack[depth - 1] : NULL; }
@@ -147,6 +149,7 @@ int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, un
     if (!strncmp(name, "illegal", 7)) top()->brewing = ILLEGAL;
     if (!strncmp(name, "misaligned", 10)) top()->brewing = MISALIGNED;
     if (!strncmp(name, "trap", 4)) top()->brewing = FAILED;
+    if (!strncmp(name, "watchful", 8)) watched = (uint32_t *)(uintptr_t)*(uint64_t *)parameters[1];
     if (getenv("DRIVER_EAGER")) settled();
     return OK;
 }
@@ -157,7 +160,17 @@ int cuLaunchKernelEx(const void *config, Function *function, void **parameters, 
 
 int cuEventCreate(void **event, unsigned flags) { (void)flags; NEEDS_CONTEXT; events++; *event = malloc(1); return OK; }
 int cuEventRecord(void *event, void *stream) { (void)event, (void)stream; return ready(); }
-int cuEventQuery(void *event) { (void)event; return settled(); }
+/* The watchful kernel looks once per question: docs/control-block.md says at what, and what it answers where. */
+static int watches(void) {
+    if (!watched) return 0;
+    if (!watched[0]) return 1;
+    uint32_t *mirror = (uint32_t *)(uintptr_t)*(uint64_t *)(watched + 10);
+    watched[1] = 1;
+    if (mirror) mirror[1] = 1;
+    watched = NULL;
+    return 0;
+}
+int cuEventQuery(void *event) { (void)event; return watches() ? NOT_READY : settled(); }
 int cuStreamCreate(void **stream, unsigned flags) { (void)flags; NEEDS_CONTEXT; streams++; *stream = malloc(1); return OK; }
 int cuStreamDestroy_v2(void *stream) { NEEDS_CONTEXT; streams--; free(stream); return OK; }
 int cuStreamQuery(void *stream) { (void)stream; return settled(); }

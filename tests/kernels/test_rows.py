@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -11,6 +12,7 @@ import pytest
 import references
 import warpbridge as wb
 
+KERNELS = Path(__file__).parents[2] / "kernels" / "ptx"
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
 VARIANTS = ["sm_80", "sm_90"]
 # Number and length: several rows in a stage, at odd addresses, one per stage, several stages, longer than the ring.
@@ -172,3 +174,16 @@ def test_bfloat16_on_the_gpu(columns: int, arch: str) -> None:
     y = wb.kernels.layer_norm(x, weight, bias, arch=arch, timeout=20.0)
     expected = torch.nn.functional.layer_norm(wide, (columns,), weight.double(), bias.double())
     torch.testing.assert_close(y.double(), expected, rtol=2**-7, atol=1e-4)
+
+
+@pytest.mark.parametrize(("arch", "stages"), [("sm_80", 11), ("sm_90", 24)])
+@pytest.mark.parametrize("seed", range(4))
+def test_teams_that_skip_rounds_of_the_ring_wait_for_their_own(seed: int, arch: str, stages: int) -> None:
+    """More rows than stages in one block: teams that do not divide the ring meet a stage in every other round or so."""
+    rng = np.random.default_rng(seed)
+    x = values(rng, (70, 4096), np.float16)
+    y = np.full_like(x, np.nan)
+    softmax = wb.load(KERNELS / f"softmax.{arch}.ptx").entries["softmax_f16"]
+    with wb.cpu(schedule="seeded", seed=seed, checks="all"):
+        softmax(1, 512, [x, y, 70, 4096, 0], shared_bytes=stages * (8192 + 128 + 16) + 15 * 16)
+    near(y, references.softmax(x))

@@ -280,7 +280,7 @@ pub unsafe fn map_row<T: Element>(
         output.put_v4(offset, packed, others, |x, w, b| Affine::apply(f(x), w, b));
     };
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    while offset + step < end {
+    while row.has_room() && offset + step < end {
         let (a, b) = (load(offset), load(offset + step));
         put(offset, a);
         put(offset + step, b);

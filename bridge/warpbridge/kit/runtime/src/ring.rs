@@ -10,10 +10,14 @@
 //!
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::control::Report;
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use crate::row::Row;
 use crate::rows::{Rows, Windows};
-use crate::control::Report;
 use crate::{Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
@@ -210,10 +214,15 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
     }
 
     /// Waits until the stage `by` behind the next one is full, `by` being less than `STAGES`. For readers that want more than
-    /// one stage at a time.
+    /// one stage at a time, or leave some to others.
     #[inline(always)]
-    pub fn ahead(&self, by: u32) -> Wait<Stage> {
-        self.ring.wait_full(self.place.ahead(by, STAGES))
+    pub fn ahead(&self, by: u32) -> Turn {
+        let Place { stage, parity } = self.place.ahead(by, STAGES);
+        Turn {
+            empty: self.ring.empty(stage),
+            parity,
+            stage: self.ring.stage(stage),
+        }
     }
 
     /// Leaves the next `by` stages, at most `STAGES`, to other readers.
@@ -261,5 +270,31 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
             }
         }
         self.place.advance(STAGES);
+    }
+}
+
+/// A wait for a stage that others may have used in the round before: see [`Reader::ahead`].
+///
+/// A barrier's parity tells two rounds apart and no more. Whoever skipped a round would take the copies of the round before last for
+/// those of this one while the last round's are still in flight; so the last round must have been given back first.
+pub struct Turn {
+    empty: Barrier,
+    parity: u32,
+    stage: Stage,
+}
+
+impl Future for Turn {
+    type Output = Stage;
+
+    /// Both are asked, in this order, and stay true until this reader gives the stage back.
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Stage> {
+        let is_given_back = self.empty.is_complete(self.parity ^ 1);
+        let is_full = self.stage.full.is_complete(self.parity);
+        if warp::all(is_given_back & is_full) {
+            Poll::Ready(self.stage)
+        } else {
+            Poll::Pending
+        }
     }
 }

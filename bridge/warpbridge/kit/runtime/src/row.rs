@@ -17,6 +17,12 @@ pub trait Elements<T: Element>: Copy {
     /// 0 modulo [`VECTOR`] if vectors may be read.
     fn skip(&self) -> u32;
 
+    /// Whether there are registers for several vectors at a time.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// A vector of elements.
     ///
     /// # Safety
@@ -79,6 +85,12 @@ impl<T: Element, R: Elements<T>> Elements<T> for Sum<R> {
     #[inline(always)]
     fn skip(&self) -> u32 {
         self.0.skip() | self.1.skip()
+    }
+
+    /// Not on an sm_86, beside the copy engine's loop.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        cfg!(engine = "bulk")
     }
 
     #[inline(always)]
@@ -190,7 +202,7 @@ pub unsafe fn summarise<T: Element, S: Summary>(row: impl Elements<T>, span: Spa
     // SAFETY: callers stay below `end`, so inside the span.
     let load = |offset: u32| Packed::<T>(unsafe { row.load_v4(offset) }, PhantomData);
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    while offset + 3 * step < end {
+    while row.has_room() && offset + 3 * step < end {
         let four = Four(
             load(offset),
             load(offset + step),

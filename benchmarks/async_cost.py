@@ -141,7 +141,7 @@ def check(machine: Machine, case: Case) -> None:
         try:
             case.check()
             if ours is None:
-                ours = case.out + 0
+                ours = case.out * 1  # not + 0, which makes +0 of -0
             share = machine.differs(case.out, ours, 2 * case.tolerance)
             assert share == 0.0, f"{share:.3g} of all elements differ from ours"
         except AssertionError as error:

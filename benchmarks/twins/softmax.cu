@@ -108,6 +108,7 @@ template <typename T> DEVICE void softmax_twin(const T *x, T *y, u32 rows, u32 c
             const u32 here = is_long ? 0 : first;
             for (u32 i = 0; i < count; ++i) {
                 const RowRing there = ring.ahead(here + i);
+                there.wait_empty(); // other teams' last round: parity tells two rounds apart and no more
                 there.wait_full();
             }
             const u32 origin = is_long ? first * TILE : 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections import Counter
@@ -345,3 +346,10 @@ def test_check_without_a_suitable_rustc_says_what_to_install(
 def test_rebuild_auto_says_that_it_did_not_rebuild(only_old_rustc: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--check", "--rebuild=auto", "--kernel", "deadlock_demo"]) == 0
     assert capsys.readouterr().out == f"not rebuilt: {only_old_rustc}\n2 PTX files checked\n"
+
+
+def test_stack_that_was_accepted_may_be_no_larger(ptxas: str) -> None:
+    refused = gates.gate_ptxas(STACK, "twice.sm_90.ptx", "sm_90", ptxas)
+    entry, found = re.findall(r"entry (\w+) for sm_90 has (\d+) bytes of stack", refused[0])[0]
+    assert gates.gate_ptxas(STACK, "twice.sm_90.ptx", "sm_90", ptxas, {entry: int(found)}) == []
+    assert gates.gate_ptxas(STACK, "twice.sm_90.ptx", "sm_90", ptxas, {entry: int(found) - 1}) == refused

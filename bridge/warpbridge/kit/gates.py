@@ -44,7 +44,7 @@ class Declared:
 
 
 def declared(manifest: Path, source: Path) -> Declared:
-    """Read what the manifest and the lines ``//! sync:`` and ``//! stack ENTRY: BYTES`` of the kernel's source declare."""
+    """Read what the manifest, and the lines ``//! sync:`` and ``//! stack ENTRY: BYTES`` of the source declare."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from warpbridge import _vulkan
+from wgpu_shader import submit_shader
 
 if os.environ.get("WARPBRIDGE_TESTS_LAYER") != "0":
     os.environ["VK_ADD_LAYER_PATH"] = _vulkan.layer_folder()
@@ -56,17 +57,4 @@ def add_one(device: wgpu.GPUDevice, buffer: wgpu.GPUBuffer) -> None:
     @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) at: vec3<u32>) {
         if (at.x < arrayLength(&data)) { data[at.x] += 1u; }
     }"""
-    pipeline = device.create_compute_pipeline(
-        layout="auto", compute={"module": device.create_shader_module(code=source), "entry_point": "main"}
-    )
-    group = device.create_bind_group(
-        layout=pipeline.get_bind_group_layout(0),
-        entries=[{"binding": 0, "resource": {"buffer": buffer, "offset": 0, "size": buffer.size}}],
-    )
-    encoder = device.create_command_encoder()
-    work = encoder.begin_compute_pass()
-    work.set_pipeline(pipeline)
-    work.set_bind_group(0, group)
-    work.dispatch_workgroups(-(-buffer.size // 256))
-    work.end()
-    device.queue.submit([encoder.finish()])
+    submit_shader(device, buffer, source)

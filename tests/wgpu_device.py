@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import wgpu
 from warpbridge.adapters import wgpu as wbgpu
+from wgpu_shader import submit_shader
 
 wbgpu.enable()
 TRANSPORTS = ("staged", "pinned", "shared")
@@ -46,19 +47,7 @@ def read(buffer: wgpu.GPUBuffer, dtype: Any = np.float32) -> np.ndarray:
 
 def double(buffer: wgpu.GPUBuffer) -> None:
     """Submit a shader that doubles the float32 values, and do not wait."""
-    device = buffer._device
-    pipeline = device.create_compute_pipeline(
-        layout="auto", compute={"module": device.create_shader_module(code=DOUBLE), "entry_point": "main"}
-    )
-    entries = [{"binding": 0, "resource": {"buffer": buffer, "offset": 0, "size": buffer.size}}]
-    group = device.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
-    encoder = device.create_command_encoder()
-    work = encoder.begin_compute_pass()
-    work.set_pipeline(pipeline)
-    work.set_bind_group(0, group)
-    work.dispatch_workgroups(-(-buffer.size // 256))
-    work.end()
-    device.queue.submit([encoder.finish()])
+    submit_shader(buffer._device, buffer, DOUBLE)
 
 
 class Views:

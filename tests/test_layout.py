@@ -45,7 +45,7 @@ def test_buffer_imports_errors_only() -> None:
     assert ours(PACKAGE / "buffer.py") == {"warpbridge.errors"}
 
 
-ADAPTERS = sorted((PACKAGE / "adapters").rglob("*.py"))
+ADAPTERS = sorted(set((PACKAGE / "adapters").rglob("*.py")) - {PACKAGE / "adapters" / "__init__.py"})
 
 
 @pytest.mark.parametrize("path", ADAPTERS, ids=lambda p: str(p.relative_to(PACKAGE / "adapters")))
@@ -56,6 +56,11 @@ def test_adapters_import_buffer_errors_and_handover_only(path: Path) -> None:
     assert others == set()
     if own_folder == "nobody's":
         assert "warpbridge.handover" not in ours(path)  # only what shares memory with another API needs it
+
+
+def test_package_of_adapters_imports_buffer_and_adapters_only() -> None:
+    found = ours(PACKAGE / "adapters" / "__init__.py")
+    assert {name for name in found if not name.startswith("warpbridge.adapters.")} == {"warpbridge.buffer"}
 
 
 def test_handover_imports_buffer_and_errors_only() -> None:

@@ -3,28 +3,40 @@
 Which file is asked follows from the modules that define the object's type and its bases, so that a library which is not
 in use is never imported. Types that no file here names go to the plugins of `plugins.py`, then to the two general
 protocols. An adapter imports `buffer` and `errors` only, never another adapter, never `_ffi`.
+
+No adapter imports its library, so all but wgpu's, which has functions of its own, are imported here at once. On first
+use would be too late: a thread may be importing one at the moment another thread forks, and the child then waits for
+ever for an import that nobody will finish.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from warpbridge.buffer import Buffer
 
+from . import cuda_array, cupy, dlpack, numpy, own, plugins, torch
+
 Claim = Callable[[Any], "Buffer | None"]
 
-# Top-level module of an array type -> adapter. Everything else is asked for the general protocols, in this order.
-_ADAPTERS = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "warpbridge": "own", "wgpu": "wgpu"}
-_PROTOCOLS = ("dlpack", "cuda_array")
+# Top-level module of an array type -> its adapter. All else is asked for the general protocols, in this order.
+_ADAPTERS: dict[str, Claim] = {
+    "numpy": numpy.claim,
+    "cupy": cupy.claim,
+    "torch": torch.claim,
+    "warpbridge": own.claim,
+}
+_PROTOCOLS: tuple[Claim, ...] = (dlpack.claim, cuda_array.claim)
 _claims: dict[type, Claim] = {}
 
 
 def __getattr__(name: str) -> Any:
     """Load the adapter that has functions of its own, on first use: ``warpbridge.adapters.wgpu.share``."""
     if name == "wgpu":
-        return importlib.import_module(f".{name}", __name__)
+        return _wgpu()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -51,12 +63,17 @@ def _adapter_for(kind: type) -> Claim:
     """Choose the adapter of a type; bases count, so that subclasses of an array class are arrays too."""
     packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
     for package in packages:
-        name = _ADAPTERS.get(package)
-        if name is not None:
-            return _load(name)
-    protocols = tuple(_load(name) for name in _PROTOCOLS)
-    plugin: Claim | None = importlib.import_module(".plugins", __name__).find(packages)
-    return _first_of(protocols if plugin is None else (plugin, *protocols))
+        if package == "wgpu":
+            found: Claim = _wgpu().claim
+            return found
+        if package in _ADAPTERS:
+            return _ADAPTERS[package]
+    plugin = plugins.find(packages)
+    return _first_of(_PROTOCOLS if plugin is None else (plugin, *_PROTOCOLS))
+
+
+def _wgpu() -> ModuleType:
+    return importlib.import_module(".wgpu", __name__)
 
 
 def _first_of(claims: tuple[Claim, ...]) -> Claim:
@@ -68,9 +85,3 @@ def _first_of(claims: tuple[Claim, ...]) -> Claim:
         return None
 
     return claim_by_any
-
-
-def _load(name: str) -> Claim:
-    module = importlib.import_module(f".{name}", __name__)
-    found: Claim = module.claim
-    return found

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warpbridge.buffer import Buffer
 from warpbridge.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 GROUP = "warpbridge.adapters"
 
@@ -40,6 +42,8 @@ def find(packages: Iterable[str]) -> Claim | None:
 
 @functools.cache
 def _points() -> dict[str, list[metadata.EntryPoint]]:
+    from importlib import metadata  # half of what `import warpbridge` takes otherwise
+
     found: dict[str, list[metadata.EntryPoint]] = {}
     for point in metadata.entry_points(group=GROUP):
         found.setdefault(point.name, []).append(point)

@@ -201,10 +201,16 @@ def test_output_of_a_library_known_by_dlpack_only(x: np.ndarray) -> None:
     np.testing.assert_array_equal(y, 2 * x)
 
 
-@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
-def test_timeout_that_is_no_duration(x: np.ndarray, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), "soon", [1.0], 1j])
+def test_timeout_that_is_no_duration(x: np.ndarray, timeout: object) -> None:
     assert str(refused(wb.kernels.scale, x, 2.0, timeout=timeout)) == (
         f"scale: timeout is {timeout!r}, expected a positive number of seconds, or None for no limit"
+    )
+
+
+def test_on_done_that_is_no_function(x: np.ndarray) -> None:
+    assert str(refused(wb.kernels.scale.submit, x, 2.0, on_done=3)) == (
+        "scale: on_done is an int, expected a function of one argument, the Pending"
     )
 
 

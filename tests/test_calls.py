@@ -132,6 +132,30 @@ def test_exception_in_a_callback_goes_to_unraisablehook_and_nothing_else_suffers
     assert [str(error) for error in seen] == ["mine"]
 
 
+BROKEN_CALLBACK = """
+import numpy as np
+import warpbridge as wb
+
+class Broken:
+    def __call__(self, pending):
+        raise RuntimeError("mine")
+    def __repr__(self):
+        return "<Broken>"
+
+pending = wb.kernels.scale.submit(np.ones(8, np.float32), 2.0, on_done=Broken())
+print(pending.result(timeout=60))
+"""
+
+
+def test_exception_in_a_callback_is_shown_by_pythons_own_hook(run_python) -> None:
+    found = run_python(BROKEN_CALLBACK)
+    first, *trace, last = found.stderr.splitlines()
+    assert (found.returncode, found.stdout) == (0, "[2. 2. 2. 2. 2. 2. 2. 2.]\n")
+    assert (first, last) == ("Exception ignored in a warpbridge callback: <Broken>", "RuntimeError: mine")
+    assert trace[0] == "Traceback (most recent call last):"
+    assert not any("During handling" in line for line in trace)
+
+
 def test_progress_rises_while_the_kernel_runs(steps: Kernel) -> None:
     y = np.zeros(200, np.int32)
     seen: list[float] = []

@@ -23,6 +23,18 @@ def test_device_that_is_not_there() -> None:
     assert (caught.value.device, caught.value.available) == ("tpu:0", names)
 
 
+def test_device_returns_a_device_as_it_is() -> None:
+    cpu = wb.device("cpu")
+    assert wb.device(cpu) is cpu
+
+
+@pytest.mark.parametrize(("name", "found"), [(0, "an int"), (None, "None"), (["cpu"], "a list")], ids=repr)
+def test_device_refuses_what_is_no_name(name: object, found: str) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.device(name)
+    assert str(caught.value) == f"device: name is {found}, expected 'cpu', 'cuda:0', ... or a Device"
+
+
 NO_DRIVER = """
 import sys
 import warpbridge as wb

@@ -104,7 +104,7 @@ def test_entry_refuses_a_wrong_number_of_arguments(put: wb.Entry) -> None:
 def test_entry_refuses_arguments_that_are_no_list(put: wb.Entry) -> None:
     with pytest.raises(wb.ArgumentError) as caught:
         put(1, 1, np.zeros(4))
-    assert str(caught.value) == "put: args is a ndarray, expected a list or tuple with one item per PTX parameter"
+    assert str(caught.value) == "put: args is a numpy.ndarray, expected a list or tuple with one item per PTX parameter"
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_documented_fields_are_none_where_unknown() -> None:
     error = wb.ArgumentError("text")
     assert (error.kernel, error.argument, error.index, error.found, error.expected) == (None,) * 5
     assert wb.LoadError("text").line is None
+    late = wb.LaunchTimeout("text")
+    assert (late.kernel, late.device, late.stream, late.arguments, late.age_s, late.timeout_s) == (None,) * 6
+    stopped = wb.LaunchCancelled("text")
+    assert (stopped.kernel, stopped.device, stopped.stream, stopped.arguments, stopped.age_s) == (None,) * 5
     assert wb.MemoryFault("text").offset is None
 
 

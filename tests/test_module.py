@@ -77,7 +77,26 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 def test_load_of_something_else() -> None:
     with pytest.raises(wb.ArgumentError) as caught:
         wb.load(3)
-    assert str(caught.value) == "load: ptx is a int, expected a path, PTX text or bytes"
+    assert str(caught.value) == "load: ptx is an int, expected a path, PTX text or bytes"
+
+
+def test_manifest_of_something_else() -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.load(STEPS, manifest=5)
+    assert str(caught.value) == "load: manifest is an int, expected a path or a dict"
+
+
+def test_manifest_text_is_taken_for_a_path_and_shown_in_short() -> None:
+    with pytest.raises(wb.ManifestError) as caught:
+        wb.load(STEPS, manifest="manifest = 1\nname = 'steps'\nsummary = 'y'\n")
+    assert str(caught.value) == (
+        "\"manifest = 1\\nname = 'steps'\\nsummary = 'y\"...: No such file or directory; expected a manifest in TOML"
+    )
+
+
+def test_module_without_entries_says_so() -> None:
+    module = wb.load(".version 8.0\n.target sm_80\n.address_size 64\n")
+    assert repr(module) == "<Module <string>: PTX 8.0 for sm_80, entries none>"
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ def test_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"schedule": "lazy"}, "cpu: schedule is 'lazy', expected 'eager', 'latest' or 'seeded'"),
         ({"checks": "some"}, "cpu: checks is 'some', expected 'none', 'memory' or 'all'"),
         ({"seed": -1}, "cpu: seed is -1, expected 0 to 2**64 - 1"),
+        ({"seed": 1.5}, "cpu: seed is 1.5, expected 0 to 2**64 - 1"),
+        ({"seed": "1"}, "cpu: seed is '1', expected 0 to 2**64 - 1"),
+        ({"threads": "2"}, "cpu: threads is '2', expected 1 to 1024, or 0 for one per core"),
+        ({"threads": True}, "cpu: threads is True, expected 1 to 1024, or 0 for one per core"),
         ({"threads": 5000}, "cpu: threads is 5000, expected 1 to 1024, or 0 for one per core"),
         ({"global_races": 1}, "cpu: global_races is 1, expected True or False"),
         (

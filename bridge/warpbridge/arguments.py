@@ -11,7 +11,7 @@ from typing import Any
 from ._ffi import Numbers, Value
 from .adapters import claim
 from .buffer import Buffer, TensorMap
-from .errors import ArgumentError
+from .errors import ArgumentError, type_of
 
 _INT_RANGE = (-(2**63), 2**64 - 1)
 
@@ -39,7 +39,7 @@ def as_array(obj: Any, described: str, fields: dict[str, Any]) -> Buffer:
         raise ArgumentError(f"{described}: {error}", **{**error.fields, **fields}) from error.__cause__
     if buffer is None:
         raise ArgumentError(
-            f"{described} is {_kind(obj)}, expected an array (NumPy, CuPy, PyTorch or anything with __dlpack__)",
+            f"{described} is {type_of(obj)}, expected an array (NumPy, CuPy, PyTorch or anything with __dlpack__)",
             **fields,
             found=type(obj).__name__,
             expected="array",
@@ -103,7 +103,7 @@ def as_scalar(obj: Any, described: str, fields: dict[str, Any]) -> bool | int | 
         return value
     if not isinstance(value, int):
         raise ArgumentError(
-            f"{described} is {_kind(obj)}, expected a number", **fields, found=type(obj).__name__, expected="number"
+            f"{described} is {type_of(obj)}, expected a number", **fields, found=type(obj).__name__, expected="number"
         )
     if not _INT_RANGE[0] <= value <= _INT_RANGE[1]:
         raise ArgumentError(f"{described} is {value}, expected an integer of at most 64 bits", **fields, found=value)
@@ -134,7 +134,7 @@ def as_any(obj: Any, described: str, fields: dict[str, Any]) -> Value:
         return as_scalar(obj, described, fields)
     except ArgumentError:
         raise ArgumentError(
-            f"{described} is {_kind(obj)}, expected an array, a number, or bytes", **fields, found=type(obj).__name__
+            f"{described} is {type_of(obj)}, expected an array, a number, or bytes", **fields, found=type(obj).__name__
         ) from None
 
 
@@ -144,11 +144,3 @@ def _number(obj: Any) -> Any:
         if hasattr(type(obj), method):
             return getattr(obj, method)()
     return obj
-
-
-def _kind(obj: Any) -> str:
-    if obj is None:
-        return "None"
-    kind = type(obj)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

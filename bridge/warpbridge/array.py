@@ -142,7 +142,7 @@ class Array:
         DeviceError
             There is no such device, or no room on it.
         """
-        target = Array(self.shape, self._dtype, self.device if device is None else _device(device), pinned)
+        target = Array(self.shape, self._dtype, self.device if device is None else find_device(device), pinned)
         self._wait()
         place = self.device if self.device.kind == "cuda" else target.device
         if place.kind == "cpu" and (self.pinned or pinned):
@@ -351,14 +351,10 @@ def empty(
         raise ArgumentError(
             f"empty: shape is {shape!r}, expected fewer than 2**63 bytes", argument="shape", found=shape
         )
-    place = _device(device)
+    place = find_device(device)
     if pinned and place.kind != "cpu":
         raise ArgumentError(f"empty: pinned memory on {place}, expected it on cpu", argument="pinned", found=str(place))
     return Array(sizes, found, place, pinned)
-
-
-def _device(device: str | Device) -> Device:
-    return device if isinstance(device, Device) else find_device(device)
 
 
 def _pinning_device() -> Device:

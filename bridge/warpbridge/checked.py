@@ -13,7 +13,7 @@ from typing import Any
 from . import _ffi, calls, dispatcher, settings, waiting
 from .buffer import CUDA, CUDA_MANAGED, Buffer
 from .device import Device, devices
-from .errors import ArgumentError, WarpbridgeError
+from .errors import ArgumentError, WarpbridgeError, type_of
 from .pending import Pending
 from .progress import Bar
 from .stream import handle_of
@@ -88,6 +88,13 @@ class Checked:
 
     def submit(self, on_done: Callable[[Future[Any]], object] | None, timeout: float | None, stream: Any) -> Pending:
         """Launch and return at once."""
+        if on_done is not None and not callable(on_done):
+            raise ArgumentError(
+                f"{self.name}: on_done is {type_of(on_done)}, expected a function of one argument, the Pending",
+                kernel=self.name,
+                argument="on_done",
+                found=on_done,
+            )
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
         self._uses.begin(handle)
@@ -208,7 +215,7 @@ class Checked:
 
     def _mode(self, stream: int, timeout: float | None) -> _ffi.Handle:
         """Return the native form of the call's options, which mostly are the last call's."""
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (_is_number(timeout) and timeout > 0):
             raise ArgumentError(
                 f"{self.name}: timeout is {timeout!r}, expected a positive number of seconds, or None for no limit",
                 kernel=self.name,
@@ -264,6 +271,11 @@ class Checked:
                 dispatcher.instance().keep_failure(place, error)
 
         self.submit(keep_failure, None, stream)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number, of Python or NumPy."""
+    return hasattr(type(value), "__float__") and not hasattr(value, "__len__")
 
 
 def _device_of(handle: _ffi.Handle, buffers: Sequence[Buffer]) -> Device:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _ffi
 from .buffer import CPU, CUDA
-from .errors import DeviceError
+from .errors import ArgumentError, DeviceError, type_of
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -169,19 +169,27 @@ def _read(index: int, facts: Mapping[str, Any]) -> Device:
     return Device(index, **{**known, "ptx_version": tuple(facts["ptx_version"])})
 
 
-def device(name: str) -> Device:
+def device(name: str | Device) -> Device:
     """Return a device by name.
 
     Parameters
     ----------
     name
-        ``"cpu"``, ``"cuda:0"``, ...; ``"cuda"`` is ``"cuda:0"``.
+        ``"cpu"``, ``"cuda:0"``, ...; ``"cuda"`` is ``"cuda:0"``. A `Device` is returned as it is.
 
     Raises
     ------
+    ArgumentError
+        It is no name.
     DeviceError
         There is none of that name; the text says what there is, and why there is no CUDA device.
     """
+    if isinstance(name, Device):
+        return name
+    if not isinstance(name, str):
+        raise ArgumentError(
+            f"device: name is {type_of(name)}, expected 'cpu', 'cuda:0', ... or a Device", argument="name", found=name
+        )
     wanted = {"cuda": "cuda:0", "cpu:0": "cpu"}.get(name, name)
     for found in devices():
         if str(found) == wanted:

@@ -11,7 +11,7 @@ from .arguments import as_any
 from .bound import Bound
 from .buffer import Buffer, TensorMap
 from .checked import Checked
-from .errors import ArgumentError
+from .errors import ArgumentError, type_of
 from .pending import Pending
 from .pickling import refuse
 from .trace import Trace
@@ -87,8 +87,10 @@ class Entry:
         Raises
         ------
         ArgumentError
-            Count, size or range of an argument does not fit the PTX, or the geometry is impossible.
-        LaunchTimeout, KernelFault, LaunchError
+            Count, size or range of an argument does not fit the PTX.
+        LaunchError
+            The device cannot run this geometry, or failed.
+        LaunchTimeout, KernelFault
             The launch failed.
         """
         self._check(grid, block, args, shared_bytes, cluster).run(timeout, stream)
@@ -149,7 +151,7 @@ class Entry:
         name = self.__name__
         if not isinstance(args, list | tuple):
             raise ArgumentError(
-                f"{name}: args is a {type(args).__name__}, expected a list or tuple with one item per PTX parameter",
+                f"{name}: args is {type_of(args)}, expected a list or tuple with one item per PTX parameter",
                 kernel=name,
                 argument="args",
             )

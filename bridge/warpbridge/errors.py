@@ -73,6 +73,15 @@ _LAUNCH = ("kernel", "device", "arguments", "stream", "device_usable")
 """What is known of a launch at fault."""
 
 
+def type_of(obj: object) -> str:
+    """Return what an object is, for an error text: ``an int``, ``a numpy.ndarray``, ``None``."""
+    if obj is None:
+        return "None"
+    kind = type(obj)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 class ArgumentError(WarpbridgeError, TypeError, ValueError):
     """An argument does not fit: missing, of a wrong type, dtype, rank, size, device, alignment or range.
 
@@ -168,13 +177,25 @@ class LaunchTimeout(WarpbridgeError, TimeoutError):
     ----------
     kernel : str or None
         Name of the kernel or entry.
-    timeout_s : float or None
-        The limit, in seconds.
+    timeout_s, age_s : float or None
+        The limit, and how long ago the launch was queued, in seconds.
+    still_running : bool or None
+        True when the kernel did not stop, so that its arrays are kept until it ends.
+    device, arguments, stream : str, str, int or None
+        Where it runs; name, dtype and shape of each argument; handle of the stream.
+    device_usable : bool or None
+        Whether this process can go on using the device.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel", "timeout_s")
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "timeout_s", "age_s", "still_running")
     kernel: str | None
     timeout_s: float | None
+    age_s: float | None
+    still_running: bool | None
+    device: str | None
+    arguments: str | None
+    stream: int | None
+    device_usable: bool | None
 
 
 class LaunchCancelled(WarpbridgeError, concurrent.futures.CancelledError):
@@ -184,10 +205,21 @@ class LaunchCancelled(WarpbridgeError, concurrent.futures.CancelledError):
     ----------
     kernel : str or None
         Name of the kernel or entry.
+    age_s : float or None
+        How long ago it was queued, in seconds.
+    device, arguments, stream : str, str, int or None
+        Where it ran; name, dtype and shape of each argument; handle of the stream.
+    device_usable : bool or None
+        Whether this process can go on using the device.
     """
 
-    _known: ClassVar[tuple[str, ...]] = ("kernel",)
+    _known: ClassVar[tuple[str, ...]] = (*_LAUNCH, "age_s")
     kernel: str | None
+    age_s: float | None
+    device: str | None
+    arguments: str | None
+    stream: int | None
+    device_usable: bool | None
 
 
 class KernelFault(WarpbridgeError):

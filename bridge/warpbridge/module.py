@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from . import _ffi
 from .entry import Entry
-from .errors import ArgumentError, LoadError, ManifestError
+from .errors import ArgumentError, LoadError, ManifestError, type_of
 from .kernel import Kernel
 from .pickling import Origin, Source, Travels, reduce_module
 
@@ -85,7 +85,8 @@ class Module(Travels):
 
     def __repr__(self) -> str:
         major, minor = self.ptx_version
-        return f"<Module {self.origin}: PTX {major}.{minor} for {self.target}, entries {', '.join(self.entries)}>"
+        entries = ", ".join(self.entries) or "none"
+        return f"<Module {self.origin}: PTX {major}.{minor} for {self.target}, entries {entries}>"
 
 
 def load(
@@ -124,6 +125,8 @@ def load(
         base, described = None if path is None else str(path.parent), _as_json(manifest)
         source = Source.of((path, text), (None, described))
         return Module(_ffi.module_load(text, origin, described, "<dict>", base), source)
+    if not isinstance(manifest, str | os.PathLike):
+        raise ArgumentError(f"load: manifest is {type_of(manifest)}, expected a path or a dict", argument="manifest")
     where = Path(manifest)
     described = _manifest_text(where)
     source = Source.of((path, text), (where, described))
@@ -137,15 +140,14 @@ def _ptx_of(ptx: str | bytes | os.PathLike[str]) -> tuple[bytes, Path | None]:
     if isinstance(ptx, str) and ".version" in ptx and "\n" in ptx:
         return ptx.encode(), None
     if not isinstance(ptx, str | os.PathLike):
-        raise ArgumentError(f"load: ptx is a {type(ptx).__name__}, expected a path, PTX text or bytes", argument="ptx")
+        raise ArgumentError(f"load: ptx is {type_of(ptx)}, expected a path, PTX text or bytes", argument="ptx")
     path = Path(ptx)
     try:
         return path.read_bytes(), path
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        shown = str(path) if len(str(path)) < 200 and "\n" not in str(path) else f"{str(path)[:40]!r}..."
         raise LoadError(
-            f"{shown}: {reason}; expected a PTX file, or PTX text with its .version directive", origin=str(path)
+            f"{_shown(path)}: {_reason(error)}; expected a PTX file, or PTX text with its .version directive",
+            origin=str(path),
         ) from None
 
 
@@ -153,8 +155,17 @@ def _manifest_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ManifestError(f"{path}: {reason}; expected a manifest in TOML", file=str(path)) from None
+        raise ManifestError(f"{_shown(path)}: {_reason(error)}; expected a manifest in TOML", file=str(path)) from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _shown(path: Path) -> str:
+    """Return a path for an error text; of text that was taken for a path, its start."""
+    text = str(path)
+    return text if len(text) < 200 and "\n" not in text else f"{text[:40]!r}..."
 
 
 def _as_json(manifest: Mapping[str, Any]) -> str:

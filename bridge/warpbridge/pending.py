@@ -5,6 +5,7 @@ It owns what the launch uses (arrays, the bound launch) until the launch has end
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -128,11 +129,15 @@ class Pending(Future[Any]):
 
 def report_unraisable(error: BaseException, culprit: Any) -> None:
     """Hand an exception that nobody can catch to `sys.unraisablehook`."""
-    facts: Any = SimpleNamespace(
-        exc_type=type(error),
-        exc_value=error,
-        exc_traceback=error.__traceback__,
-        err_msg="Exception ignored in a warpbridge callback",
-        object=culprit,
-    )
-    sys.unraisablehook(facts)
+    message = "Exception ignored in a warpbridge callback"
+    sys.unraisablehook(_facts_type()((type(error), error, error.__traceback__, message, culprit)))
+
+
+@functools.cache
+def _facts_type() -> Any:
+    """Return the one type that Python's own hook takes; it has a name in no module."""
+    found = [kind for kind in tuple.__subclasses__() if kind.__name__ == "UnraisableHookArgs"]
+    return found[0] if found else lambda facts: SimpleNamespace(**dict(zip(_FACTS, facts, strict=True)))
+
+
+_FACTS = ("exc_type", "exc_value", "exc_traceback", "err_msg", "object")

@@ -103,14 +103,20 @@ def _settings(
         raise ArgumentError(f"{titles[0]} is {schedule!r}, expected 'eager', 'latest' or 'seeded'", argument="schedule")
     if checks not in CHECKS:
         raise ArgumentError(f"{titles[1]} is {checks!r}, expected 'none', 'memory' or 'all'", argument="checks")
-    if not 0 <= seed < 2**64:
-        raise ArgumentError(f"{titles[2]} is {seed}, expected 0 to 2**64 - 1", argument="seed")
-    if not 0 <= threads <= 1024:
-        raise ArgumentError(f"{titles[3]} is {threads}, expected 1 to 1024, or 0 for one per core", argument="threads")
+    if not _is_whole(seed) or not 0 <= seed < 2**64:
+        raise ArgumentError(f"{titles[2]} is {seed!r}, expected 0 to 2**64 - 1", argument="seed")
+    if not _is_whole(threads) or not 0 <= threads <= 1024:
+        raise ArgumentError(
+            f"{titles[3]} is {threads!r}, expected 1 to 1024, or 0 for one per core", argument="threads"
+        )
     if global_races and checks != "all":
         text = f"{titles[4]} needs 'all' of {titles[1].removeprefix('cpu: ')}, found {checks!r}; leave that one out"
         raise ArgumentError(text, argument="global_races")
     return Settings(SCHEDULES.index(schedule), GLOBAL_RACES if global_races else CHECKS.index(checks), seed, threads)
+
+
+def _is_whole(value: object) -> bool:
+    return hasattr(type(value), "__index__") and not isinstance(value, bool)
 
 
 def _from_environment() -> Settings:

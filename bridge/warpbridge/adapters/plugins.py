@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from warpbridge.buffer import Buffer
-from warpbridge.errors import ArgumentError
+from warpbridge.errors import ArgumentError, type_of
 
 if TYPE_CHECKING:
     from importlib import metadata
@@ -79,7 +79,7 @@ def _load(point: metadata.EntryPoint) -> Claim:
         if buffer is None or isinstance(buffer, Buffer):
             return buffer
         raise ArgumentError(
-            f"{described} returned a {type(buffer).__name__}, expected a warpbridge.buffer.Buffer or None; update that "
+            f"{described} returned {type_of(buffer)}, expected a warpbridge.buffer.Buffer or None; update that "
             "distribution"
         )
 

@@ -166,7 +166,7 @@ NAME = "scale: argument 1 (x): the adapter for grids arrays, grids_warpbridge:cl
         ("claim = 7", f"{NAME} is 7, expected a function claim(obj); update that distribution"),
         (
             "def claim(obj): return obj.cells",
-            f"{NAME} returned a ndarray, expected a warpbridge.buffer.Buffer or None; update that distribution",
+            f"{NAME} returned a numpy.ndarray, expected a warpbridge.buffer.Buffer or None; update that distribution",
         ),
         (
             "def claim(obj): return obj.cell",

@@ -9,7 +9,7 @@ import pytest
 from warpbridge import cli
 from warpbridge.kit import compiler, crate, gates
 
-NEW = "warpbridge new NAME writes a crate to start from"
+NEW = "a crate such as warpbridge new NAME writes"
 
 
 @pytest.fixture

@@ -143,6 +143,15 @@ def test_trace_command_explains_wrong_arguments(arguments, expected, capsys, tmp
     assert capsys.readouterr().err == f"warpbridge trace: {expected}\n"
 
 
+def test_trace_command_says_how_to_give_sizes_that_fit(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["trace", "stencil3d", "--size", "taps=4"]) == 2
+    assert capsys.readouterr().err == (
+        "warpbridge trace: stencil3d: coefficients has rows of 4 weights, expected 3, 5, 7 or 9; these arguments were "
+        "made up: give other sizes by --size NAME=VALUE\n"
+    )
+
+
 def test_trace_help_exits_with_0(capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["trace", "--help"])

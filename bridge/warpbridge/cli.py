@@ -1,15 +1,16 @@
 """The ``warpbridge`` command: `info`, `kernels`, `demo`. It prints; what it prints comes from the public API.
 
-The commands `trace` and `check` are in `tools/`, `new` and `build` in `kit/`.
+The commands `trace`, `check` and `bench` are in `tools/`, `new` and `build` in `kit/`.
 
 Exit status: 0 done, 1 the demo or a check found something wrong or a traced launch failed, 2 wrong usage or an error,
-130 Ctrl-C.
+130 Ctrl-C, 141 the reader of a pipe went away.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,12 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        status = run(options)
+        sys.stdout.flush()  # else a closed pipe is seen at the interpreter's exit, with a traceback
+        return status
     except KeyboardInterrupt:
         return 130
-    except (WarpbridgeError, OSError) as error:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
+        return 141
+    except WarpbridgeError as error:
         print(f"warpbridge {options.command}: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"warpbridge {options.command}: {_reason(error)}", file=sys.stderr)
+    return 2
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system said, behind the file where there is one."""
+    text = error.strerror or str(error)
+    return text if error.filename is None else f"{error.filename}: {text}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     text = "list the bundled kernels with their signatures"
     catalogue = commands.add_parser("kernels", help=text, description=text)
-    catalogue.add_argument("name", nargs="*", help="show all about these kernels only")
+    catalogue.add_argument("name", nargs="*", metavar="NAME", help="show all about these kernels only")
     catalogue.set_defaults(run=_kernels)
 
     text = "prepare photographs in all three call styles, check and time it, draw a contact sheet; then show a deadlock"
@@ -73,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _at_least_one(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}, expected at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
     return value
 
 

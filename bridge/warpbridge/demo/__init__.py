@@ -6,6 +6,7 @@ tells the story. Uses the public API only, as a reader would.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -64,7 +65,17 @@ def run(images: Sequence[Path] = (), *, output: Path | None = None, device: str 
     -------
     int
         0 when every result was right and the deadlock was reported, else 1.
+
+    Raises
+    ------
+    ArgumentError
+        The contact sheet's folder is not there or cannot be written.
+    DeviceError
+        There is no such device, or no installed array library reaches it.
+    OSError
+        A photograph cannot be read.
     """
+    path = _writable(output or Path("demo-sheet.png"))
     place = places.choose(device)
     pictures = gather(images, count=count, height=PICTURE_PX[0], width=PICTURE_PX[1])
     print(f"warpbridge {wb.__version__} on {place.device} ({place.device.name}), arrays by {place.library}")
@@ -77,7 +88,6 @@ def run(images: Sequence[Path] = (), *, output: Path | None = None, device: str 
         right, prepared = _show(title, style, place, batch)
         good &= right
     assert prepared is not None
-    path = output or Path("demo-sheet.png")
     contact_sheet(
         path, batch.photographs, prepared, batch.offsets, batch.mirror, mean=MEAN, std=STD,
         caption=f"warpbridge image_prep on {place.device} ({place.device.name})",
@@ -86,6 +96,14 @@ def run(images: Sequence[Path] = (), *, output: Path | None = None, device: str 
     good &= _deadlock(place)
     print("\nall results agree with NumPy" if good else "\nSOMETHING WAS WRONG, see above")
     return 0 if good else 1
+
+
+def _writable(path: Path) -> Path:
+    """Refuse a sheet that could not be written before the work, not after it."""
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise wb.ArgumentError(f"{path} cannot be written, expected a folder that can: name one by --output")
+    return path
 
 
 def _prepare(place: places.Place, photographs: npt.NDArray[np.uint8]) -> Batch:

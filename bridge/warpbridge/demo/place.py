@@ -83,6 +83,6 @@ def _cuda(device: Device, *, required: bool) -> Place:
     if required:
         raise wb.DeviceError(
             f"{device.kind}:{device.ordinal} ({device.name}) is there, but neither CuPy nor PyTorch is installed to "
-            "make arrays on it; install one, or run the demo with --device cpu"
+            "make arrays on it; install one, or take --device cpu"
         )
     return _cpu(wb.device("cpu"))

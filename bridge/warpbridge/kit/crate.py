@@ -21,7 +21,7 @@ from .compiler import Rustc, Variant
 from .gates import BuildError, Declared
 
 _ARCHS = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
-_ADVICE = "warpbridge new NAME writes a crate to start from"
+_ADVICE = "a crate such as warpbridge new NAME writes"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The commands `trace` and `check` of ``warpbridge``: their options, and what they print."""
+"""The commands `trace`, `check` and `bench` of ``warpbridge``: their options, and what they print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from warpbridge import kernels
+from warpbridge import __version__, kernels
 from warpbridge.errors import ArgumentError
 from warpbridge.kernel import Kernel
 from warpbridge.module import load
@@ -19,7 +19,7 @@ _SIZE = "value of a shape symbol or scalar; may be repeated"
 
 
 def add_commands(commands: Any) -> None:
-    """Add both to the parser's commands."""
+    """Add all three to the parser's commands."""
     text = "run a kernel on the CPU device and draw who computes, who waits for whom, and which copies are in flight"
     trace = commands.add_parser("trace", help=text, description=text)
     trace.add_argument("kernel", metavar="KERNEL|FILE.ptx", help="a bundled kernel, or a PTX file with a manifest")
@@ -44,10 +44,16 @@ def add_commands(commands: Any) -> None:
 
     text = "say what a PTX file needs and what is wrong with it; with a manifest, run it under every schedule"
     checker = commands.add_parser("check", help=text, description=text)
-    checker.add_argument("file", type=Path, metavar="FILE.ptx")
+    checker.add_argument("file", type=Path, metavar="FILE.ptx", help="the file, or any variant's of its manifest")
     checker.add_argument("--manifest", type=Path, metavar="FILE", help="default: the .toml that names the PTX file")
     checker.add_argument("--size", type=_size, action="append", default=[], metavar="NAME=VALUE", help=_SIZE)
     checker.set_defaults(run=_check)
+
+    text = "time launches in every call style, and the bundled kernels, on made-up arrays"
+    bench = commands.add_parser("bench", help=text, description=text)
+    bench.add_argument("names", nargs="*", metavar="KERNEL", help="time these only (default: all bundled kernels)")
+    bench.add_argument("--device", metavar="NAME", help="cpu, cuda:0 ... (default: a GPU where there is one)")
+    bench.set_defaults(run=_bench)
 
 
 def _size(text: str) -> tuple[str, float]:
@@ -68,12 +74,27 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if check(options.file, options.manifest, dict(options.size)) else 1
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from warpbridge.demo import place as places
+
+    from .bench import bench
+
+    wanted = [_kernel(name, None) for name in options.names or dir(kernels)]
+    place = places.choose(options.device)
+    print(f"warpbridge {__version__} on {place.device} ({place.device.name}), arrays by {place.library}\n")
+    bench(place, wanted)
+    return 0
+
+
 def _trace(options: argparse.Namespace) -> int:
     from . import inputs
 
     kernel = _kernel(options.kernel, options.manifest)
     arguments = inputs.make(kernel, dict(options.size))
-    bound = kernel.bind(**arguments, arch=options.arch)
+    try:
+        bound = kernel.bind(**arguments, arch=options.arch)
+    except ArgumentError as error:
+        raise ArgumentError(f"{error}; these arguments were made up: give other sizes by --size NAME=VALUE") from None
     trace = bound.trace(ctas=options.cta or (0,), latency=options.latency)
     if not trace.blocks:
         raise ArgumentError(

@@ -1,6 +1,6 @@
 """Arguments made up from a kernel's manifest, for the tools that run a kernel nobody has called: `check` and `trace`.
 
-Arrays hold random numbers from a seed; those of bfloat16, which NumPy lacks, are arrays of our own. Shape symbols get
+Arrays hold random numbers from a seed; where NumPy lacks one of the types, all are arrays of our own. Shape symbols get
 sizes that give each array about as many elements as asked for; ``sizes`` overrides them, and gives scalars their
 values. Outputs and optional arrays are left out.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpbridge.array import Array, empty
+from warpbridge.buffer import DTYPES
 from warpbridge.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -24,7 +25,17 @@ _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Load, ast.Constant,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
-_BFLOAT16 = "bfloat16"
+_BFLOAT16, _FLOAT8, _FLOAT8_NAN = "bfloat16", "float8_e4m3fn", 0x7F
+# Bundled kernels whose manifests tie sizes to each other or to limits, which cannot be guessed; by dtype where they do.
+_SIZES: dict[str, dict[str, float]] = {
+    "dequant_matvec": {"c": 512, "k": 1024, "groups": 8, "b": 1},
+    "dequant_matvec W=int8": {"c": 1024},
+    "fft_frames": {"l": 1024, "hop": 512},
+    "field_to_rgba": {"k": 256, "vmin": -2.0, "vmax": 2.0},
+    "gather_rows": {"n": 1000},
+    "spectral_multiply": {"k": 1},
+    "stencil3d": {"taps": 3, "steps": 4},
+}
 _FUNCTIONS: dict[str, Callable[..., int]] = {
     "min": min,
     "max": max,
@@ -53,7 +64,7 @@ def make(
     elements
         About how many each array has whose symbols are not in `sizes`.
     dtypes
-        Instance of each dtype variable; default: the first that NumPy has, else bfloat16.
+        Instance of each dtype variable; default: the first that NumPy has, else the first.
     seed
         For the numbers.
 
@@ -73,26 +84,33 @@ class _Maker:
         self._args = [dict(a) for a in kernel.manifest["args"]]
         self._variables: Mapping[str, list[str]] = kernel.manifest.get("dtypes") or {}
         self._scalars = {a["name"] for a in self._args if a["kind"] == "scalar"}
-        self._values: dict[str, float] = sizes
         self._elements, self._dtypes = elements, dtypes
         self._random = np.random.default_rng(seed)
-        self._check(sizes)
+        known = self._check(sizes)
+        self._values: dict[str, float] = {}
+        for key in (self._name, *(f"{self._name} {name}={instance}" for name, instance in dtypes.items())):
+            self._values.update({name: size for name, size in _SIZES.get(key, {}).items() if name in known})
+        self._values.update(sizes)
 
     def arguments(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        arrays = [a for a in self._args if a["kind"] == "array"]
         for argument in self._args:
             if argument["kind"] == "scalar" and (argument["name"] in self._values or argument.get("default") is None):
                 made[argument["name"]] = self._values.setdefault(argument["name"], _scalar(argument))
-        for argument in self._args:
-            is_array = argument["kind"] == "array"
-            if is_array and argument.get("intent") != "out" and not argument.get("optional"):
+        for argument in arrays:
+            if argument.get("intent") != "out" and not argument.get("optional"):
                 made[argument["name"]] = self._array(argument)
+        if not all(_is_numpys(self._instance(a["dtype"], a["name"])) for a in arrays):
+            # Outputs are made by the first array's library, and NumPy could not make these.
+            made = {name: _own(item) if isinstance(item, np.ndarray) else item for name, item in made.items()}
         free = [v for v in self._variables if all(v != a.get("dtype") or a.get("intent") == "out" for a in self._args)]
         if free and free[0] in self._dtypes:
             made["dtype"] = self._dtypes[free[0]]
         return made
 
-    def _check(self, sizes: Mapping[str, float]) -> None:
+    def _check(self, sizes: Mapping[str, float]) -> set[str]:
+        """Return the names that sizes may have."""
         known = self._scalars | {s for a in self._args for item in a.get("shape", ()) for s in _symbols(item)}
         wrong = sorted(set(sizes) - known)
         if wrong:
@@ -101,12 +119,16 @@ class _Maker:
                 kernel=self._name,
                 argument=wrong[0],
             )
+        return known
 
     def _array(self, argument: Mapping[str, Any]) -> Any:
         shape = self._shape(argument)
-        if self._instance(str(argument["dtype"]), str(argument["name"])) == _BFLOAT16:
+        instance = self._instance(str(argument["dtype"]), str(argument["name"]))
+        if instance == _BFLOAT16:
             return bfloat16(self._random.standard_normal(shape))
-        dtype = self._dtype(argument)
+        if instance == _FLOAT8:
+            return _float8(self._random.integers(0, _FLOAT8_NAN, shape, np.uint8))
+        dtype = np.dtype(instance)
         if argument.get("inline"):
             return [0.5 + place / 8 for place in range(int(np.prod(shape)))]
         if dtype.kind == "f":
@@ -135,7 +157,7 @@ class _Maker:
         """Compute one item of a shape; the manifest's expressions are a part of Python's."""
         names: dict[str, Any] = {**self._values, **_FUNCTIONS}
         names["itemsize"] = lambda dtype: dtype.itemsize
-        names.update({variable: self._numpy(variable, argument) for variable in self._variables})
+        names.update({variable: _stored(self._instance(variable, argument)) for variable in self._variables})
         tree = ast.parse(expression, mode="eval")
         try:
             if all(isinstance(node, _NODES) for node in ast.walk(tree)):
@@ -148,23 +170,12 @@ class _Maker:
             argument=argument,
         )
 
-    def _dtype(self, argument: Mapping[str, Any]) -> np.dtype[Any]:
-        return self._numpy(str(argument["dtype"]), str(argument["name"]))
-
-    def _numpy(self, name: str, argument: str) -> np.dtype[Any]:
-        instance = self._instance(name, argument)
-        return np.dtype(np.uint16 if instance == _BFLOAT16 else instance)
-
     def _instance(self, name: str, argument: str) -> str:
-        """Return the first instance that NumPy has, else bfloat16 if that is one."""
-        instances = [self._dtypes[name]] if name in self._dtypes else self._variables.get(name, [name])
-        for instance in instances:
-            try:
-                return str(np.dtype(instance))
-            except TypeError:
-                continue
-        if _BFLOAT16 in instances:
-            return _BFLOAT16
+        """Return the first instance that NumPy has, else the first that can be stored as numbers that NumPy has."""
+        instances = [self._dtypes[name]] if name in self._dtypes else list(self._variables.get(name, [name]))
+        for instance in sorted(instances, key=lambda item: not _is_numpys(item)):
+            if _is_numpys(instance) or instance in DTYPES:
+                return instance
         raise ArgumentError(
             f"{self._name}: {argument} is {' or '.join(instances)}, expected bfloat16 or a dtype that NumPy has",
             kernel=self._name,
@@ -177,6 +188,29 @@ def bfloat16(values: np.ndarray[Any, Any]) -> Array:
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.uint64)
     made = empty(values.shape, _BFLOAT16)
     made.frombytes(((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).tobytes())
+    return made
+
+
+def _is_numpys(dtype: str) -> bool:
+    """Whether NumPy has the type without help."""
+    return dtype in DTYPES and dtype not in (_BFLOAT16, _FLOAT8)
+
+
+def _stored(dtype: str) -> np.dtype[Any]:
+    """Return a type of NumPy's with the same size."""
+    return np.dtype({_BFLOAT16: "uint16", _FLOAT8: "uint8"}.get(dtype, dtype))
+
+
+def _float8(bits: np.ndarray[Any, Any]) -> Array:
+    made = empty(bits.shape, _FLOAT8)
+    made.frombytes(bits.tobytes())
+    return made
+
+
+def _own(values: np.ndarray[Any, Any]) -> Array:
+    """Return the same values in an array of our own, so that outputs are such arrays too."""
+    made = empty(values.shape, values.dtype.name)
+    made.frombytes(values.tobytes())
     return made
 
 

@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+import warpbridge as wb
 from warpbridge.adapters import wgpu as wbgpu
 
 START = """
@@ -64,6 +65,80 @@ def test_enable_keeps_other_layers_and_adds_itself_once(lines) -> None:
         VK_ADD_LAYER_PATH="/somewhere",
     )
     assert printed == ["VK_LAYER_WARPBRIDGE_share:VK_LAYER_other", "['/somewhere']"]
+
+
+@pytest.mark.parametrize("only", ["", "/somewhere"])
+def test_enable_adds_itself_where_the_loader_is_told_to_look_nowhere_else(lines, only: str) -> None:
+    printed = lines(
+        "import os\nwbgpu.enable(); wbgpu.enable()\nprint(os.environ['VK_LAYER_PATH'].split(':')[1:])\n"
+        "print(wbgpu.share(device(), size=64, usage=FLAGS).transport)",
+        VK_LAYER_PATH=only,
+    )
+    assert printed == ["['/somewhere']" if only else "[]", "shared"]
+
+
+def test_layer_that_the_user_excludes_is_named(lines) -> None:
+    printed = lines(
+        "wbgpu.enable(); d = device()\n"
+        "print(text_of(lambda: wbgpu.share(d, size=64, usage=FLAGS, label='f', require='shared')))",
+        VK_LOADER_LAYERS_DISABLE="~explicit~",
+    )
+    assert printed == [
+        "ArgumentError: wgpu buffer 'f' cannot be shared: the Vulkan loader has not taken warpbridge's layer in, "
+        "expected the Vulkan backend and loader 1.3.234 or later; VK_LOADER_LAYERS_DISABLE is '~explicit~', which may "
+        "exclude it; leave require out, or make it so"
+    ]
+
+
+def test_installation_in_any_folder_shares(lines, tmp_path: Path) -> None:
+    folder = tmp_path / "with space, ünï-цод"
+    folder.mkdir()
+    (folder / "warpbridge").symlink_to(Path(wb.__file__).parent)
+    printed = lines(
+        "import os\nwbgpu.enable()\nprint(os.path.dirname(os.path.dirname(wb.__file__)))\n"
+        "print(wbgpu.share(device(), size=64, usage=FLAGS).transport)",
+        PYTHONPATH=str(folder),
+    )
+    assert printed == [str(folder), "shared"]
+
+
+def test_installation_in_a_folder_with_a_colon_is_refused(lines, tmp_path: Path) -> None:
+    folder = f"{tmp_path}/a:b/_layer"
+    printed = lines(
+        f"from warpbridge import _vulkan\n_vulkan.layer_folder = lambda: {folder!r}\nprint(text_of(wbgpu.enable))\n"
+        "print(wbgpu.share(device(), size=64, usage=FLAGS).transport)"
+    )
+    assert printed == [
+        f"DeviceError: enable: warpbridge is installed in {folder!r}, expected a path without ':', at which the Vulkan "
+        "loader cuts; install it elsewhere. Views are staged, by copies",
+        "staged",
+    ]
+
+
+def test_child_of_fork_is_told_that_the_device_is_its_parents(lines) -> None:
+    printed = lines(
+        "import os\nwbgpu.enable(); d = device()\n"
+        "new = lambda how: wbgpu.share(d, size=64, dtype='float32', usage=FLAGS, label=how, on='cpu', require=how)\n"
+        "views = list(map(new, ('shared', 'pinned', 'staged')))\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    calls = [lambda: wb.kernels.scale(view, 2.0, 1.0), lambda: view.tobytes(), "
+        "lambda: view.__enter__(),\n"
+        "             lambda: wbgpu.view(view.buffer, dtype='uint8'), lambda: wbgpu.share(d, size=64, usage=FLAGS)]\n"
+        "    for view in views:\n"
+        "        for call in calls:\n"
+        "            print(text_of(call).replace(str(os.getpid()), 'CHILD'), flush=True)\n"
+        "    os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1], [view.tobytes() == bytes(64) for view in views], os.getpid())"
+    )
+    parent = printed[-1].split()[-1]
+    expected = [
+        f"DeviceError: {what} belongs to process {parent}, expected one of this process, CHILD: Vulkan does not "
+        "work on after a fork; start the child by spawn, in Python multiprocessing.set_start_method('spawn')"
+        for how in ("shared", "pinned", "staged")
+        for what in (*(f"wgpu buffer {how!r}",) * 4, "wgpu device ''")
+    ]
+    assert printed == [*expected, f"0 [True, True, True] {parent}"]
 
 
 def test_enabled_late_it_says_so_and_copies_still_work(lines) -> None:

@@ -86,6 +86,48 @@ def test_view_checks_dtype_shape_and_offset(device, options, text: str) -> None:
     assert text_of(wb.ArgumentError, lambda: wbgpu.view(buffer, **options)) == text
 
 
+ALL_FLAGS = "MAP_READ, MAP_WRITE, COPY_SRC, COPY_DST, INDEX, VERTEX, UNIFORM, STORAGE, INDIRECT, QUERY_RESOLVE"
+
+
+@pytest.mark.parametrize("usage", [None, 8.0, "STORAGE|NOPE|COPY_DST", 1 << 10 | 8, -8])
+def test_share_refuses_what_is_no_usage_flag(device, usage) -> None:
+    assert text_of(wb.ArgumentError, lambda: wbgpu.share(device, size=16, usage=usage)) == (
+        f"share: usage is {usage!r}, expected flags of wgpu.BufferUsage: {ALL_FLAGS}"
+    )
+
+
+@pytest.mark.parametrize("options", [{"size": 1 << 64}, {"shape": (1 << 31, 1 << 31), "dtype": "float64"}])
+def test_share_refuses_more_than_the_device_allows(device, options) -> None:
+    most = device.limits["max-buffer-size"]
+    nbytes = options.get("size", 8 << 62)
+    assert text_of(wb.ArgumentError, lambda: wbgpu.share(device, usage=USAGE, **options)) == (
+        f"share: {nbytes} bytes, expected at most {most}, the device's limit max-buffer-size"
+    )
+
+
+@pytest.mark.parametrize("transport", [None, "staged"])
+def test_share_says_why_wgpu_makes_no_buffer(transport: str | None) -> None:
+    lost = new_device()
+    lost.destroy()
+    assert text_of(wb.DeviceError, lambda: wbgpu.share(lost, size=16, usage=USAGE, label="f", require=transport)) == (
+        "wgpu cannot make wgpu buffer 'f' of 16 bytes: Parent device is lost; expected usage flags that go together, "
+        "and a live device with room"
+    )
+
+
+def test_numpy_dtype_of_the_other_byte_order_is_refused(device) -> None:
+    other = np.dtype(np.float32).newbyteorder()
+    assert text_of(wb.ArgumentError, lambda: wbgpu.view(new_buffer(device, VALUES), dtype=other)) == (
+        f"view has dtype {other.str}, expected one of {', '.join(DTYPES)}"
+    )
+
+
+def test_device_that_is_no_name_is_refused(device) -> None:
+    assert text_of(wb.ArgumentError, lambda: wbgpu.view(new_buffer(device, VALUES), dtype="float32", on=3)) == (
+        "device: name is an int, expected 'cpu', 'cuda:0', ... or a Device"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -261,6 +303,16 @@ def test_unlaunched_call_lets_go_of_the_views_before_the_one_refused(device) -> 
     x.wait()  # would wait for ever if the launch were still counted
     scale(x, 2.0, 0.0, out=x)
     np.testing.assert_array_equal(read(x.buffer), VALUES * 2)
+
+
+def test_view_that_is_left_but_was_not_entered_says_so_and_goes_on(device) -> None:
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
+    assert text_of(wb.LaunchError, lambda: view.__exit__(None, None, None)) == (
+        "<View float32 (1000,) of wgpu buffer 'x' on cpu, staged> is left but was not entered, expected `with view:` "
+        "around its use"
+    )
+    scale(view, 2.0, 0.0, out=view)
+    np.testing.assert_array_equal(read(view.buffer), VALUES * 2)
 
 
 # ---- handing on, requiring, waiting ----------------------------------------------------------------------------------

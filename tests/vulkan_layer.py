@@ -9,9 +9,10 @@ from typing import Any
 from warpbridge import _vulkan
 from wgpu_shader import submit_shader
 
-if os.environ.get("WARPBRIDGE_TESTS_LAYER") != "0":
-    os.environ["VK_ADD_LAYER_PATH"] = _vulkan.layer_folder()
-    os.environ["VK_INSTANCE_LAYERS"] = _vulkan.LAYER
+if os.environ.get("WARPBRIDGE_TESTS_LAYER") != "0":  # in front of layers that a test has asked for
+    for variable, value in (("VK_ADD_LAYER_PATH", _vulkan.layer_folder()), ("VK_INSTANCE_LAYERS", _vulkan.LAYER)):
+        asked = [other for other in os.environ.get(variable, "").split(":") if other not in ("", value)]
+        os.environ[variable] = ":".join([value, *asked])
 
 import wgpu
 

@@ -310,6 +310,8 @@ def dtype_name(dtype: Any) -> str:
     """Return the manifest's name of a dtype given as text, or as NumPy, CuPy or PyTorch write it."""
     if isinstance(dtype, str):
         return dtype
+    if getattr(dtype, "isnative", True) is False:  # NumPy's, of the other byte order, which its name leaves out
+        return str(dtype.str)
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
     return str(name).removeprefix("torch.")
 

@@ -94,6 +94,8 @@ class View(Array):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._turn:
+            if not self._entered:
+                raise LaunchError(f"{self!r} is left but was not entered, expected `with view:` around its use")
             try:
                 if self._entered == 1:  # still inside: a launch that ends meanwhile leaves the copy back to us
                     self.wait()

@@ -1,7 +1,11 @@
-"""Programs on a stand-in for the CUDA driver, compiled here from `driver.c`, each in an interpreter of its own."""
+"""Programs on a stand-in for the CUDA driver, compiled here from C, each in an interpreter of its own.
+
+The library is also a Vulkan layer (`lending.c`), for those who list it in VK_INSTANCE_LAYERS: see `lending`.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -58,6 +62,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "-o",
             path,
             HERE / "driver.c",
+            HERE / "external.c",
+            HERE / "lending.c",
         ],
         check=True,
     )
@@ -75,3 +81,24 @@ def on_driver(library: Path, run_python) -> Callable[..., str]:
         return process.stdout
 
     return run
+
+
+@pytest.fixture
+def lending(library: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment in which Vulkan's devices lend their semaphores to the stand-in."""
+    layer = {
+        "name": "VK_LAYER_WARPBRIDGE_tests_lending",
+        "type": "GLOBAL",
+        "library_path": str(library),
+        "api_version": "1.3.0",
+        "implementation_version": "1",
+        "description": "for tests",
+        "functions": {"vkNegotiateLoaderLayerInterfaceVersion": "negotiate_lending"},
+    }
+    manifest = {"file_format_version": "1.2.0", "layer": layer}
+    (tmp_path / "VkLayer_lending.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return {
+        "VK_ADD_LAYER_PATH": str(tmp_path),
+        "VK_INSTANCE_LAYERS": layer["name"],
+        "XDG_RUNTIME_DIR": str(tmp_path),
+    }

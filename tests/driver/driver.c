@@ -4,7 +4,8 @@
  *
  * A kernel does what its name begins with: illegal, misaligned, trap lose the context, which shows when a stream or an event
  * is asked about (with DRIVER_EAGER at once); hungry and starved are refused at launch; watchful, whose second parameter is
- * a control block, runs until that says stop. PTX that says JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1). */
+ * a control block, runs until that says stop. PTX that says JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1).
+ * DRIVER_UUID: 32 hexadecimal digits, else zeros. Memory and semaphores of Vulkan are in external.c. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,9 @@ static int settled(void) {
     if (top() && top()->brewing) top()->fault = top()->brewing;
     return ready();
 }
+/* For external.c: the same, and whether a kernel in front has already gone wrong, so that nothing behind it is done. */
+int driver_ready(void) { return ready(); }
+int driver_is_broken(void) { return top() && top()->brewing; }
 #define NEEDS_CONTEXT do { int answer = ready(); if (answer) return answer; } while (0)
 
 int cuInit(unsigned flags) { process = getpid(); return flags ? INVALID_VALUE : OK; }
@@ -50,7 +54,12 @@ int cuDeviceGetCount(int *count) {
 int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return OK; }
 int cuDeviceGetName(char *name, int room, int device) { snprintf(name, room, "stand-in %d", device); return OK; }
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { (void)device; *bytes = 1 << 30; return OK; }
-int cuDeviceGetUuid_v2(char *uuid, int device) { memset(uuid, device, 16); return OK; }
+int cuDeviceGetUuid_v2(unsigned char *uuid, int device) {
+    const char *asked = getenv("DRIVER_UUID");
+    memset(uuid, device, 16);
+    for (int at = 0; asked && at < 16; at++) sscanf(asked + 2 * at, "%2hhx", &uuid[at]);
+    return OK;
+}
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     (void)device;
     *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 4 : 232448;

@@ -35,7 +35,7 @@ mod timeline;
 pub use bracket::{begin_export, begin_import, end, HostMemory, Owner};
 pub use entry::vkNegotiateLoaderLayerInterfaceVersion;
 pub use link::NegotiateLayerInterface;
-pub use shared::{Attachment, Kind, Shared};
+pub use shared::{Attachment, Incoming, Kind, Shared};
 pub use table::{devices, live_instances, DeviceReport};
 
 /// The name by which `VK_INSTANCE_LAYERS` asks for the layer.

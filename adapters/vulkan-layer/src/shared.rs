@@ -40,6 +40,36 @@ pub struct Shared {
     pub kind: Kind,
 }
 
+/// The semaphore of a device that its queues wait for, as who may have to signal it sees it; keeps nothing alive.
+pub struct Incoming {
+    device: Weak<Device>,
+    device_name: String,
+}
+
+impl Incoming {
+    /// See [`Shared::signal_host`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn signal_host(&self, value: u64) -> Result<(), String> {
+        with(&self.device, &self.device_name, |device| {
+            device.timeline.signal_host(device, value)
+        })
+    }
+}
+
+/// Calls `work` with a device, which is not destroyed meanwhile.
+fn with<R>(device: &Weak<Device>, name: &str, work: impl FnOnce(&Device) -> Result<R, String>) -> Result<R, String> {
+    let gone = || format!("the Vulkan device ({name}) was destroyed");
+    let device = device.upgrade().ok_or_else(gone)?;
+    let alive = read(&device.alive);
+    if *alive {
+        work(&device)
+    } else {
+        Err(gone())
+    }
+}
+
 impl Shared {
     /// The descriptor of exported memory.
     #[must_use]
@@ -51,15 +81,16 @@ impl Shared {
         }
     }
 
-    /// Calls `work` with the device, which is not destroyed meanwhile.
     fn with<R>(&self, work: impl FnOnce(&Device) -> Result<R, String>) -> Result<R, String> {
-        let gone = || format!("the Vulkan device ({}) was destroyed", self.device_name);
-        let device = self.device.upgrade().ok_or_else(gone)?;
-        let alive = read(&device.alive);
-        if *alive {
-            work(&device)
-        } else {
-            Err(gone())
+        with(&self.device, &self.device_name, work)
+    }
+
+    /// The device's incoming semaphore, for who watches whether it is signalled.
+    #[must_use]
+    pub fn incoming(&self) -> Incoming {
+        Incoming {
+            device: Weak::clone(&self.device),
+            device_name: self.device_name.clone(),
         }
     }
 
@@ -88,7 +119,8 @@ impl Shared {
         self.with(|device| device.timeline.wait_for(device, signal))
     }
 
-    /// Signals a value of the incoming semaphore from the host, which `wait_for` has asked for.
+    /// Signals a value of the incoming semaphore from the host, which `wait_for` has asked for and nobody else signals any
+    /// more; one that is reached already is left alone.
     ///
     /// # Errors
     /// As [`Shared::signal`].

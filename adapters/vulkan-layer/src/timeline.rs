@@ -59,20 +59,16 @@ impl Timeline {
 
     /// See [`crate::Shared::wait_host`].
     pub(crate) fn wait_host(&self, device: &Device, value: u64, limit: Duration) -> Result<bool, String> {
-        let semaphore = self.pair(device)?.outgoing;
-        let wait = device.fns.wait_semaphores.ok_or("the device has no vkWaitSemaphores")?;
-        let (semaphores, values) = ([semaphore], [value]);
-        let info = vk::SemaphoreWaitInfo::default().semaphores(&semaphores).values(&values);
+        let point = (self.pair(device)?.outgoing, value);
         let start = Instant::now();
         loop {
             let left = limit.saturating_sub(start.elapsed());
             let slice = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).min(SLICE_NS);
-            // SAFETY: lib.rs; the semaphore lives until the device goes, which `Shared::with` holds up.
-            match unsafe { wait(device.handle, &raw const info, slice) } {
-                vk::Result::SUCCESS => return Ok(true),
-                vk::Result::TIMEOUT if left.is_zero() => return Ok(false),
-                vk::Result::TIMEOUT => {}
-                code => return Err(format!("vkWaitSemaphores returned {code:?}")),
+            if is_reached(device, point, slice)? {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
             }
         }
     }
@@ -97,6 +93,9 @@ impl Timeline {
     /// See [`crate::Shared::signal_host`].
     pub(crate) fn signal_host(&self, device: &Device, value: u64) -> Result<(), String> {
         let semaphore = self.pair(device)?.incoming;
+        if is_reached(device, (semaphore, value), 0)? {
+            return Ok(()); // a value must not be signalled twice
+        }
         let signal = device
             .fns
             .signal_semaphore
@@ -161,6 +160,19 @@ impl Timeline {
                 unsafe { destroy(device.handle, semaphore, std::ptr::null()) };
             }
         }
+    }
+}
+
+/// Whether a semaphore reaches its value within so many nanoseconds.
+fn is_reached(device: &Device, (semaphore, value): Point, limit_ns: u64) -> Result<bool, String> {
+    let wait = device.fns.wait_semaphores.ok_or("the device has no vkWaitSemaphores")?;
+    let (semaphores, values) = ([semaphore], [value]);
+    let info = vk::SemaphoreWaitInfo::default().semaphores(&semaphores).values(&values);
+    // SAFETY: lib.rs; the semaphore lives until the device goes, which `Shared::with` holds up.
+    match unsafe { wait(device.handle, &raw const info, limit_ns) } {
+        vk::Result::SUCCESS => Ok(true),
+        vk::Result::TIMEOUT => Ok(false),
+        code => Err(format!("vkWaitSemaphores returned {code:?}")),
     }
 }
 

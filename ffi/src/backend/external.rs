@@ -28,4 +28,12 @@ pub trait External: Send + Sync {
     fn signal(&self, semaphore: u64, value: u64, stream: StreamHandle) -> Result<()>;
     /// Queues a wait for `value` on a stream.
     fn wait(&self, semaphore: u64, value: u64, stream: StreamHandle) -> Result<()>;
+    /// A mark, to be put behind work.
+    fn mark_new(&self) -> Result<u64>;
+    /// Gives back what [`External::mark_new`] returned.
+    fn mark_free(&self, mark: u64);
+    /// Moves a mark behind what is queued on a stream so far.
+    fn mark(&self, mark: u64, stream: StreamHandle) -> Result<()>;
+    /// Whether the work in front of a mark is done; an error: it never will be, as the context is lost.
+    fn is_reached(&self, mark: u64) -> Result<bool>;
 }

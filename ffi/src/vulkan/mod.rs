@@ -1,10 +1,12 @@
 //! Buffers of Vulkan that kernels share, by way of the layer in `adapters/vulkan-layer`, which is linked into this library.
 //!
 //! A caller opens a bracket on its thread, lets its Vulkan library make a buffer, and closes the bracket; [`Buffer`] is what
-//! came of it. [`Buffer::memory`] makes it an address for kernels, `order.rs` orders the two sides. What Vulkan does, and
-//! what is refused there, stands in the layer; which device it is, and what CUDA does, here.
+//! came of it. [`Buffer::memory`] makes it an address for kernels, `order.rs` orders the two sides,
+//! `watch.rs` keeps that order from waiting for ever. What Vulkan does, and what is refused there, stands in the layer; which
+//! device it is, and what CUDA does, here.
 
 mod order;
+mod watch;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! Ordering a buffer's Vulkan device against a stream, in both directions: by timeline semaphores where CUDA and Vulkan are on
-//! the same GPU and both have them, else by waiting on the host.
+//! the same GPU and both have them, else by waiting on the host. `watch.rs` signals what a lost context cannot.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::watch::Watch;
 use super::{refused, Buffer};
 use crate::backend::{External, StreamHandle};
 use crate::device::{self, Device};
@@ -27,6 +28,9 @@ struct Semaphores {
     incoming: u64,
     /// The stream that signalled last. A timeline must not go backwards, so another one waits for that signal first.
     last: Mutex<Option<StreamHandle>>,
+    /// Behind the last signal.
+    mark: u64,
+    watch: Watch,
 }
 
 impl Drop for Semaphores {
@@ -64,29 +68,7 @@ impl Buffer {
         let device = device::by_index(index)?;
         refuse_capture(device, stream)?;
         if let Some((external, semaphores)) = self.semaphores(device)? {
-            let mut last = semaphores.last.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut failure = None;
-            let signal = |value| {
-                let others = last.is_some_and(|other| other != stream);
-                let ready = if others {
-                    external.wait(semaphores.incoming, value - 1, stream)
-                } else {
-                    Ok(())
-                };
-                ready
-                    .and_then(|()| external.signal(semaphores.incoming, value, stream))
-                    .map_err(|error| {
-                        let text = error.message.clone();
-                        failure = Some(error);
-                        text
-                    })
-            };
-            let ordered = self.shared.wait_for(signal);
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            *last = Some(stream);
-            ordered.map_err(refused)?;
+            self.by_semaphore(external, &semaphores, stream)?;
             return Ok(Done::BySemaphore);
         }
         let start = Instant::now();
@@ -94,6 +76,38 @@ impl Buffer {
             .backend
             .stream_wait(stream, limit.saturating_sub(start.elapsed()))?;
         Ok(if ended { Done::ByHost } else { Done::NotYet })
+    }
+
+    /// Makes Vulkan's queues wait for a value that the stream signals, or the host once the stream cannot.
+    fn by_semaphore(&self, external: &dyn External, semaphores: &Semaphores, stream: StreamHandle) -> Result<()> {
+        let mut last = semaphores.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = None;
+        let signal = |value| {
+            let others = last.is_some_and(|other| other != stream);
+            let ready = if others {
+                external.wait(semaphores.incoming, value - 1, stream)
+            } else {
+                Ok(())
+            };
+            ready
+                .and_then(|()| external.signal(semaphores.incoming, value, stream))
+                .inspect(|()| {
+                    // A mark that cannot be queued belongs to a lost context: that is what the watch finds.
+                    let _ = external.mark(semaphores.mark, stream);
+                    semaphores.watch.expect(value);
+                })
+                .map_err(|error| {
+                    let text = error.message.clone();
+                    failure = Some(error);
+                    text
+                })
+        };
+        let ordered = self.shared.wait_for(signal);
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        *last = Some(stream);
+        ordered.map_err(refused)
     }
 
     /// The semaphores in CUDA; `None` where the host has to wait instead.
@@ -106,7 +120,7 @@ impl Buffer {
         }
         let mut failure = None;
         let attached = self.shared.attachment(|fds| {
-            open(device, external, fds).map_err(|error| {
+            open(device, external, fds, self.shared.incoming()).map_err(|error| {
                 let text = error.message.clone();
                 failure = Some(error);
                 text
@@ -131,17 +145,27 @@ fn open(
     device: &Arc<Device>,
     external: &dyn External,
     [outgoing, incoming]: [std::os::fd::OwnedFd; 2],
+    watched: vulkan_layer::Incoming,
 ) -> Result<vulkan_layer::Attachment> {
     let outgoing = external.semaphore(outgoing)?;
-    let incoming = external.semaphore(incoming).inspect_err(|_| {
+    let free_outgoing = |_: &Error| {
         // The failure is the one to report.
         let _ = external.semaphore_free(outgoing);
-    })?;
+    };
+    let incoming = external.semaphore(incoming).inspect_err(free_outgoing)?;
+    let free_both = |error: &Error| {
+        let _ = external.semaphore_free(incoming);
+        free_outgoing(error);
+    };
+    let mark = external.mark_new().inspect_err(free_both)?;
+    let watch = Watch::start(device, watched, mark).inspect_err(free_both)?;
     Ok(Arc::new(Semaphores {
         device: Arc::clone(device),
         outgoing,
         incoming,
         last: Mutex::new(None),
+        mark,
+        watch,
     }))
 }
 

@@ -16,7 +16,7 @@ fn work(app: &App, seed: u32, rounds: u32) -> u64 {
         let word = seed << 16 | round;
         app.fill(&shared, word);
         let value = made.signal().expect("signalled");
-        assert!(made.wait_host(value, 10_000).expect("waited"));
+        assert!(made.wait_host(value, 60_000).expect("waited"));
         let found = pages.read();
         assert!(
             found[..bytes as usize].chunks(4).all(|four| four == word.to_ne_bytes()),

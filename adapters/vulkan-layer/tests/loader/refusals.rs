@@ -128,7 +128,7 @@ fn test_application_that_says_nothing_of_timelines_gets_them() {
     let buffer = app.buffer(64);
     let made = layer::end().expect("made");
     let value = made.signal().expect("added by the layer");
-    assert!(made.wait_host(value, 10_000).expect("waited"));
+    assert!(made.wait_host(value, 60_000).expect("waited"));
     app.wait_idle();
     app.destroy(buffer);
     app.finish();

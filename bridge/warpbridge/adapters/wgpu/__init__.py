@@ -61,6 +61,7 @@ def view(
         It is no wgpu buffer, its size does not fit, or the required transport cannot be had; the text says why.
     """
     checks.of_wgpu(buffer, "GPUBuffer", "view: buffer")
+    checks.same_process(buffer._device, checks.described(buffer))
     found = handover.core().dtype(dtype, "view")
     if not hasattr(type(offset), "__index__") or not 0 <= int(offset) <= buffer.size:
         raise ArgumentError(
@@ -120,6 +121,7 @@ def share(
     """
     checks.of_wgpu(device, "GPUDevice", "share: device")
     found = handover.core().dtype(dtype, "share")
+    checks.same_process(device, f"wgpu device {device.label!r}")
     if size is not None and (not hasattr(type(size), "__index__") or int(size) < 0):
         raise ArgumentError(f"share: size is {size!r}, expected bytes, 0 or more", argument="size", found=size)
     sizes = checks.extents(shape, found, size, "share")
@@ -133,6 +135,14 @@ def share(
         )
     places = checks.choose_places(device, on)
     rounded = -(-(nbytes if size is None else int(size)) // 4) * 4
+    most = device.limits["max-buffer-size"]
+    if rounded > most:
+        raise ArgumentError(
+            f"share: {rounded} bytes, expected at most {most}, the device's limit max-buffer-size",
+            argument="size",
+            found=rounded,
+            expected=most,
+        )
     why = "because wgpu clears it before kernels use it"
     checks.need_flag(checks.usage_flags(usage), checks.COPY_DST, f"wgpu buffer {label!r}", why)
     buffer, why_not = create(device, {"label": label, "size": rounded, "usage": usage}, places)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import operator
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -42,12 +44,28 @@ def usage_names(usage: int) -> str:
     return " | ".join(name for bit, name in enumerate(_USAGES) if usage >> bit & 1) or "0"
 
 
-def usage_flags(usage: int | str) -> int:
-    """Return usage flags as a number; what is no flag is for wgpu to refuse."""
-    if not isinstance(usage, str):
-        return int(usage)
-    names = re.split(r"[|,\s]+", usage.upper())
-    return sum(1 << bit for bit, name in enumerate(_USAGES) if name in names)
+def usage_flags(usage: Any) -> int:
+    """Return usage flags as a number.
+
+    Raises
+    ------
+    ArgumentError
+        There is something else in it: for a bit that is no flag wgpu-native would end the process.
+    """
+    flags = -1
+    if isinstance(usage, str):
+        names = set(filter(None, re.split(r"[|,\s]+", usage.upper())))
+        if names <= set(_USAGES):
+            flags = sum(1 << bit for bit, name in enumerate(_USAGES) if name in names)
+    elif hasattr(type(usage), "__index__"):
+        flags = operator.index(usage)
+    if not 0 <= flags < 1 << len(_USAGES):
+        raise ArgumentError(
+            f"share: usage is {usage!r}, expected flags of wgpu.BufferUsage: {', '.join(_USAGES)}",
+            argument="usage",
+            found=usage,
+        )
+    return flags
 
 
 def of_wgpu(obj: Any, kind: str, argument: str) -> None:
@@ -105,8 +123,9 @@ def usable(buffer: Any) -> None:
     ArgumentError
         It is mapped or destroyed.
     DeviceError
-        Its device is lost.
+        Its device is lost, or another process's.
     """
+    same_process(buffer._device, described(buffer))
     if buffer.map_state != _UNMAPPED:
         raise ArgumentError(
             f"{described(buffer)} is {'being ' if buffer.map_state == 'pending' else ''}mapped, expected it unmapped; "
@@ -129,10 +148,31 @@ def usable(buffer: Any) -> None:
 
 def lost(buffer: Any, text: str) -> DeviceError:
     """Say what wgpu said when it failed."""
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
     return DeviceError(
-        f"wgpu cannot copy {described(buffer)}: {last}; expected a live device with room for a staging buffer"
+        f"wgpu cannot copy {described(buffer)}: {reason(text)}; expected a live device with room for a staging buffer"
     )
+
+
+def reason(text: str) -> str:
+    """Return the innermost of the causes that wgpu tells."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
+
+
+def same_process(device: Any, what: str) -> None:
+    """Refuse a device that came here by fork: its threads have stayed in the parent, so that every wait is for ever.
+
+    Raises
+    ------
+    DeviceError
+        It is one.
+    """
+    here = os.getpid()
+    there = vars(device).setdefault("_warpbridge_process", here)
+    if there != here:
+        raise DeviceError(
+            f"{what} belongs to process {there}, expected one of this process, {here}: Vulkan does not work on after a "
+            "fork; start the child by spawn, in Python multiprocessing.set_start_method('spawn')"
+        )
 
 
 def extents(shape: int | Sequence[int] | None, dtype: DType, room: int | None, what: str) -> tuple[int, ...]:
@@ -155,9 +195,17 @@ def extents(shape: int | Sequence[int] | None, dtype: DType, room: int | None, w
             )
         return (room // item,)
     items: list[Any] = list(shape) if isinstance(shape, list | tuple) else [shape]
-    if not all(hasattr(type(i), "__index__") and not isinstance(i, bool) and 0 <= int(i) < 2**63 for i in items):
+    sizes = tuple(map(_size, items))
+    if not all(0 <= size < 2**63 for size in sizes):
         raise ArgumentError(f"{what}: shape is {shape!r}, expected sizes of 0 or more", argument="shape", found=shape)
-    return tuple(int(item) for item in items)
+    return sizes
+
+
+def _size(item: Any) -> int:
+    try:
+        return -1 if isinstance(item, bool) else operator.index(item)
+    except TypeError:
+        return -1
 
 
 def nbytes(shape: tuple[int, ...], dtype: DType) -> int:

@@ -15,7 +15,7 @@ from warpbridge import handover
 from warpbridge.errors import DeviceError
 
 from .checks import COPY_DST, COPY_SRC, usable
-from .sharing import clear, why_not_live
+from .sharing import clear, made, why_not_live
 from .staging import CHUNK_BYTES, Staged, count
 
 _SLOTS = 3
@@ -38,10 +38,11 @@ def new_slot(device: Any, nbytes: int, place: handover.Place) -> Slot | str:
     core = handover.core()
     if not core.layer_is_live():
         return why_not_live()
-    usage = COPY_SRC | COPY_DST
-    buffer, sharing = core.share(
-        lambda: device.create_buffer(label="warpbridge pinned", size=nbytes, usage=usage), nbytes, [place], on_host=True
-    )
+    descriptor = {"label": "warpbridge pinned", "size": nbytes, "usage": COPY_SRC | COPY_DST}
+    try:
+        buffer, sharing = core.share(lambda: made(device, descriptor), nbytes, [place], on_host=True)
+    except DeviceError as error:  # no room, or the device is lost
+        return str(error)
     if isinstance(sharing, DeviceError):
         buffer.destroy()
         return str(sharing)

@@ -14,16 +14,18 @@ from typing import Any
 from warpbridge import handover
 from warpbridge.errors import DeviceError
 
-from .checks import MAP_READ, MAP_WRITE, described, is_installed, usable, usage_flags, usage_names
+from .checks import MAP_READ, MAP_WRITE, described, is_installed, reason, usable, usage_flags, usage_names
 
 _FOLDERS, _LAYERS = "VK_ADD_LAYER_PATH", "VK_INSTANCE_LAYERS"
+_ONLY_FOLDERS, _EXCLUDED = "VK_LAYER_PATH", "VK_LOADER_LAYERS_DISABLE"
 _NOT_CREATED = "it was not created by warpbridge.adapters.wgpu.share"
 
 
 def enable() -> None:
     """Allow buffers that are shared without a copy, by a Vulkan layer; to be called before wgpu is used.
 
-    Sets ``VK_ADD_LAYER_PATH`` and ``VK_INSTANCE_LAYERS`` for this process. Again is nothing.
+    Sets ``VK_ADD_LAYER_PATH`` and ``VK_INSTANCE_LAYERS`` for this process, and adds to ``VK_LAYER_PATH`` where that is
+    set, as the Vulkan loader then looks nowhere else. Again is nothing.
 
     Raises
     ------
@@ -44,7 +46,14 @@ def enable() -> None:
             "enable: wgpu has made its instance already, expected this call before it; call enable() before the first "
             "request_adapter. Views are staged, by copies"
         )
-    for variable, value in zip((_FOLDERS, _LAYERS), core.layer(), strict=True):
+    folder, layer = core.layer()
+    if os.pathsep in folder:
+        raise DeviceError(
+            f"enable: warpbridge is installed in {folder!r}, expected a path without {os.pathsep!r}, at which the "
+            "Vulkan loader cuts; install it elsewhere. Views are staged, by copies"
+        )
+    folders = [_FOLDERS, _ONLY_FOLDERS] if _ONLY_FOLDERS in os.environ else [_FOLDERS]
+    for variable, value in (*((name, folder) for name in folders), (_LAYERS, layer)):
         before = os.environ.get(variable, "").split(os.pathsep)
         if value not in before:
             os.environ[variable] = os.pathsep.join([value, *filter(None, before)])
@@ -60,8 +69,11 @@ def why_not_live() -> str:
     """Return why no buffer can be shared in this process."""
     if not _is_asked_for():
         return "warpbridge.adapters.wgpu.enable() was not called before wgpu was first used"
+    excluded = os.environ.get(_EXCLUDED)
+    hint = f"; {_EXCLUDED} is {excluded!r}, which may exclude it" if excluded else ""
     return (
-        "the Vulkan loader has not taken warpbridge's layer in, expected the Vulkan backend and loader 1.3.234 or later"
+        "the Vulkan loader has not taken warpbridge's layer in, expected the Vulkan backend and loader 1.3.234 or "
+        f"later{hint}"
     )
 
 
@@ -88,20 +100,37 @@ def create(device: Any, descriptor: dict[str, Any], places: Sequence[handover.Pl
     """
     core = handover.core()
     if not core.layer_is_live():
-        return device.create_buffer(**descriptor), why_not_live()
+        return made(device, descriptor), why_not_live()
     if descriptor["size"] == 0:
-        return device.create_buffer(**descriptor), "it is empty"
+        return made(device, descriptor), "it is empty"
     mapped = usage_flags(descriptor["usage"]) & (MAP_READ | MAP_WRITE)
     if mapped:  # wgpu would map memory that is not under the buffer
-        return device.create_buffer(**descriptor), f"its usage has {usage_names(mapped)}, expected it without"
+        return made(device, descriptor), f"its usage has {usage_names(mapped)}, expected it without"
     buffer, found = core.share(
-        lambda: device.create_buffer(**descriptor), descriptor["size"], places, on_host=places[0].kind == "cpu"
+        lambda: made(device, descriptor), descriptor["size"], places, on_host=places[0].kind == "cpu"
     )
     if isinstance(found, DeviceError):
         return buffer, str(found)
     clear(buffer)
     buffer._warpbridge_sharing = found
     return buffer, ""
+
+
+def made(device: Any, descriptor: dict[str, Any]) -> Any:
+    """Return a new buffer.
+
+    Raises
+    ------
+    DeviceError
+        wgpu makes none; the text has its reason.
+    """
+    try:
+        return device.create_buffer(**descriptor)
+    except Exception as error:
+        raise DeviceError(
+            f"wgpu cannot make wgpu buffer {descriptor['label']!r} of {descriptor['size']} bytes: "
+            f"{reason(str(error))}; expected usage flags that go together, and a live device with room"
+        ) from error
 
 
 def clear(buffer: Any) -> None:

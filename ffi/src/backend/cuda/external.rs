@@ -1,4 +1,4 @@
-//! Memory and timeline semaphores that a Vulkan device exported, as this device sees them.
+//! Memory and timeline semaphores that a Vulkan device exported, as this device sees them, and marks behind work (events).
 //!
 //! A descriptor is taken over by the driver when an import succeeds; else it is closed here. Whether both APIs mean the same
 //! GPU is the caller's to check (`vulkan/`), as only it knows Vulkan's UUID.
@@ -6,8 +6,8 @@
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 
 use super::device::CudaDevice;
-use super::state::DeviceState;
-use super::sys::{ExternalMemory, ExternalSemaphore, Stream};
+use super::state::{lock, DeviceState};
+use super::sys::{Event, ExternalMemory, ExternalSemaphore, Stream};
 use crate::backend::{External, Mapped, StreamHandle};
 use crate::error::Result;
 
@@ -82,10 +82,32 @@ impl External for CudaDevice {
                 .wait_for_semaphore(ExternalSemaphore(semaphore as usize), value, stream)
         })
     }
+
+    fn mark_new(&self) -> Result<u64> {
+        on(self.state(), |state| {
+            let pooled = lock(&state.order_events).pop();
+            pooled.map_or_else(|| state.api().new_event(), Ok)
+        })
+        .map(|event| event.0 as u64)
+    }
+
+    fn mark_free(&self, mark: u64) {
+        lock(&self.state().order_events).push(Event(mark as usize));
+    }
+
+    fn mark(&self, mark: u64, stream: StreamHandle) -> Result<()> {
+        on(self.state(), |state| {
+            state.api().record(Event(mark as usize), Stream(stream.0 as usize))
+        })
+    }
+
+    fn is_reached(&self, mark: u64) -> Result<bool> {
+        on(self.state(), |state| state.api().event_done(Event(mark as usize)))
+    }
 }
 
 /// A call in the device's context.
-fn on(state: &DeviceState, call: impl FnOnce(&DeviceState) -> super::result::Checked<()>) -> Result<()> {
+fn on<T>(state: &DeviceState, call: impl FnOnce(&DeviceState) -> super::result::Checked<T>) -> Result<T> {
     let _current = state.enter(ORDERING)?;
     call(state).map_err(|f| state.error(ORDERING, f))
 }

@@ -28,6 +28,11 @@ def steps() -> Kernel:
     return wb.load(DATA / "steps.ptx").kernels["steps"]
 
 
+@pytest.fixture(scope="module")
+def gate() -> Kernel:
+    return wb.load(DATA / "gate.ptx").kernels["gate"]
+
+
 @pytest.fixture
 def x() -> np.ndarray:
     return np.linspace(-1, 1, 1003, dtype=np.float32)
@@ -157,17 +162,14 @@ def test_exception_in_a_callback_is_shown_by_pythons_own_hook(run_python) -> Non
 
 
 def test_progress_rises_while_the_kernel_runs(steps: Kernel) -> None:
-    y = np.zeros(200, np.int32)
     seen: list[float] = []
-    pending = steps.submit(y, SLOW)
-    while not pending.done():
+    pending = steps.submit(np.zeros(100_000, np.int32), SLOW)
+    while len({share for share in seen if share > 0.0}) < 3 and not pending.done():
         seen.append(pending.progress)
         time.sleep(0.005)
-    pending.result()
-    assert all(0.0 <= share <= 1.0 for share in seen)
+    assert pending.cancel()
+    assert all(0.0 <= share < 1.0 for share in seen)
     assert seen == sorted(seen)
-    assert len({share for share in seen if 0.0 < share < 1.0}) >= 2
-    np.testing.assert_array_equal(y, np.arange(200))
 
 
 def test_timeout_stops_a_blocking_call(steps: Kernel) -> None:
@@ -175,7 +177,7 @@ def test_timeout_stops_a_blocking_call(steps: Kernel) -> None:
     start = time.monotonic()
     with pytest.raises(wb.LaunchTimeout) as caught:
         steps(y, SLOW, timeout=0.2)
-    assert 0.2 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 0.2
     assert isinstance(caught.value, TimeoutError)
     assert str(caught.value).startswith("steps on cpu, stream 0: not finished after 0.")
     assert str(caught.value).endswith(
@@ -200,11 +202,12 @@ def test_timeout_ends_ptx_that_never_looks() -> None:
         spin(1, 1, [np.zeros(1, np.uint32)], timeout=0.1)
 
 
-def test_waiting_with_a_limit_leaves_the_kernel_running(steps: Kernel) -> None:
-    y = np.zeros(100, np.int32)
-    pending = steps.submit(y, SLOW)
+def test_waiting_with_a_limit_leaves_the_kernel_running(gate: Kernel) -> None:
+    y, shut = np.zeros(100, np.int32), np.zeros(2, np.int32)
+    pending = gate.submit(shut, y)
     with pytest.raises(concurrent.futures.TimeoutError):
         pending.result(timeout=0.01)
+    shut[0] = 1
     assert pending.result(timeout=60) is None
     np.testing.assert_array_equal(y, np.arange(100))
 
@@ -286,15 +289,16 @@ def test_bound_keeps_its_arrays() -> None:
     assert (bound() == 2).all()
 
 
-def test_pending_keeps_its_arrays_and_lets_them_go(steps: Kernel) -> None:
-    y = np.zeros(100, np.int32)
+def test_pending_keeps_its_arrays_and_lets_them_go(gate: Kernel) -> None:
+    y, shut = np.zeros(100, np.int32), np.zeros(2, np.int32)
     gone = weakref.ref(y)
-    pending = steps.submit(y, SLOW)
+    pending = gate.submit(shut, y)
     del y
     gc.collect()
     assert gone() is not None
+    shut[0] = 1
     pending.result(timeout=60)
-    deadline = time.monotonic() + 10  # the dispatcher lets go of the arrays behind the result
+    deadline = time.monotonic() + 60  # the dispatcher lets go of the arrays behind the result
     while gone() is not None and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.001)

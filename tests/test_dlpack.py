@@ -345,14 +345,15 @@ def test_deleter_may_need_the_gil_on_another_thread() -> None:
 
 
 def test_tensor_of_a_submitted_launch_lives_until_its_end(data) -> None:
-    steps = wb.load(data / "steps.ptx").kernels["steps"]
-    source = Producer(np.zeros(100, np.int32))
-    pending = steps.submit(source, 20_000)
+    gate = wb.load(data / "gate.ptx").kernels["gate"]
+    source, shut = Producer(np.zeros(100, np.int32)), np.zeros(2, np.int32)
+    pending = gate.submit(shut, source)
     gc.collect()
     assert source.deleted == 0
-    pending.result(timeout=30)
+    shut[0] = 1
+    pending.result(timeout=60)
     del pending
-    deadline = time.monotonic() + 10  # the dispatcher lets go of the arrays behind the result
+    deadline = time.monotonic() + 60  # the dispatcher lets go of the arrays behind the result
     while source.deleted == 0 and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.001)

@@ -89,7 +89,7 @@ def test_timeout_names_kernel_device_stream_arguments_and_age(repeats: int) -> N
     error = caught.value
     assert (error.kernel, error.device, error.stream, error.timeout_s) == ("steps", "cpu", stream.handle, 0.25)
     assert error.arguments == f"y int32 (100000,), rounds = {rounds}"
-    assert 0.25 <= error.age_s < 5
+    assert 0.25 <= error.age_s < 60
     assert error.still_running is False
 
 

@@ -57,7 +57,7 @@ def test_parse_takes_arguments_by_place_and_by_name() -> None:
     ("args", "keywords", "text"),
     [
         ((1, 2), {}, f"prep: argument 3 (scratch) is missing, expected {SIGNATURE}"),
-        ((1, None, 3), {}, f"prep: argument 2 (mean) is None, expected {SIGNATURE}"),
+        ((1, None, 3), {}, f"prep: argument 2 (mean) is None, expected an array: {SIGNATURE}"),
         ((1, 2, 3), {"gian": 2}, f"prep: 'gian' is no argument of it, expected {SIGNATURE}"),
         ((1, 2, 3), {"x": 1}, "prep: argument 1 (x) is given twice, by place and by name, expected once"),
         ((1, 2, 3), {"y": 1}, "prep: output y is given by name, expected it as out="),

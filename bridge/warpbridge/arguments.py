@@ -76,6 +76,13 @@ def as_inline(obj: Any, dtype: str, on_host: bool, described: str, fields: dict[
             return Numbers(float(item) for item in obj)
         except (TypeError, ValueError):
             raise ArgumentError(f"{described} is {obj!r}, expected numbers only", **fields) from None
+    if isinstance(obj, int | float):
+        raise ArgumentError(
+            f"{described} is {_kind(obj)}, expected a sequence of numbers or an array",
+            **fields,
+            found=type(obj).__name__,
+            expected="array",
+        )
     buffer = as_array(obj, described, fields)
     if buffer.on_host and len(buffer.shape) == 1 and (not on_host or buffer.dtype.name != dtype):
         return Numbers(buffer.library.numbers(obj))

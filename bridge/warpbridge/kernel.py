@@ -238,7 +238,8 @@ class Kernel(Travels):
         if len(given) != len(wanted):
             names = ", ".join(a.name for a in wanted)
             raise ArgumentError(
-                f"{self.__name__}: out has {len(given)} arrays, expected {len(wanted)}{f' ({names})' if names else ''}",
+                f"{self.__name__}: out has {len(given)} array{'s' * (len(given) != 1)}, expected {len(wanted)}"
+                f"{f' ({names})' if names else ''}",
                 kernel=self.__name__,
                 argument="out",
                 found=len(given),

@@ -44,11 +44,10 @@ class Norm(Kernel):
         parameters = list(self.__signature__.parameters.values())
         options = next(place for place, p in enumerate(parameters) if p.kind is p.KEYWORD_ONLY)
         more = [inspect.Parameter(choice, inspect.Parameter.KEYWORD_ONLY, default=None) for choice in _CHOICES]
-        self.__signature__ = inspect.Signature([*parameters[:options], *more, *parameters[options:]])
+        self.__signature__ = self._shape.signature = inspect.Signature(
+            [*parameters[:options], *more, *parameters[options:]]
+        )
         self.__doc__ = f"{self.__doc__}{_DOCUMENTATION.format(name=name)}"
-
-    def __repr__(self) -> str:
-        return f"<Kernel {self.__name__}{self.__signature__}>"
 
     def _run(self, *args: Any, **keywords: Any) -> Any:
         form, args, keywords = self._form(args, keywords)
@@ -97,8 +96,8 @@ class Norm(Kernel):
         suffix = "_residual" if "residual" in chosen else ""
         if "quantise" in chosen:
             self._refuse_dtype(rest)
-            rest["dtype"] = dtype_name(chosen.pop("quantise"))
             suffix += "_quantised"
+            rest["dtype"] = self._quantised_to(chosen.pop("quantise"))
         elif "scale" in chosen:
             raise ArgumentError(
                 f'{self.__name__}: scale= is given without quantise=, expected quantise="int8" or '
@@ -114,6 +113,19 @@ class Norm(Kernel):
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple(argument.name for argument in self._shape.inputs)
+
+    def _quantised_to(self, quantise: Any) -> str:
+        known = self._kernel(self.__name__ + "_quantised").manifest["dtypes"]["Q"]
+        name = dtype_name(quantise)
+        if name not in known:
+            raise ArgumentError(
+                f"{self.__name__}: quantise is {name}, expected {' or '.join(known)}",
+                kernel=self.__name__,
+                argument="quantise",
+                found=name,
+                expected=known,
+            )
+        return name
 
     def _refuse_dtype(self, keywords: Mapping[str, Any]) -> None:
         if "dtype" in keywords:

@@ -42,6 +42,13 @@ class Argument:
     default: Any
     summary: str
 
+    @property
+    def kind(self) -> str:
+        """What callers pass, for error texts."""
+        if not self.is_array:
+            return "a number"
+        return "a sequence of numbers or an array" if self.inline else "an array"
+
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Argument:
         """Read an `[[args]]` table."""
@@ -153,8 +160,9 @@ class CallShape:
                 values[place] = value
         for place, argument in enumerate(self.inputs):
             if values[place] is None and argument.required:
-                found = "None" if place < len(args) or argument.name in keywords else "missing"
-                raise ArgumentError(f"{self._at(place)} is {found}, expected {self}", **self._fields(place))
+                is_given = place < len(args) or argument.name in keywords
+                found = f"None, expected {argument.kind}:" if is_given else "missing, expected"
+                raise ArgumentError(f"{self._at(place)} is {found} {self}", **self._fields(place))
         return Call(values=values, **chosen)
 
     def described(self, argument: Argument) -> str:

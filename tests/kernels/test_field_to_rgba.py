@@ -59,6 +59,19 @@ def test_ends_of_the_table() -> None:
     assert y[0, 9].tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_range_that_is_turned_round_or_empty(dtype: Any) -> None:
+    x = np.array([[0, 1, 2, 3]], dtype)
+    table = np.arange(16, dtype=np.uint8)[:, None].repeat(4, axis=1)
+
+    def colours(vmin: float, vmax: float) -> list[int]:
+        return wb.kernels.field_to_rgba(x, table, vmin, vmax)[0, :, 0].tolist()
+
+    assert colours(0.0, 4.0) == [0, 4, 8, 12]
+    assert colours(4.0, 0.0) == [15, 12, 8, 4]
+    assert colours(1.0, 1.0) == [0, 0, 15, 15]
+
+
 @pytest.mark.parametrize("colours", [0, 4097])
 def test_table_of_wrong_length(colours: int) -> None:
     with pytest.raises(wb.ArgumentError) as caught:

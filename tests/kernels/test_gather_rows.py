@@ -83,16 +83,28 @@ def test_addresses_that_are_no_multiple_of_16(shift: int, arch: str) -> None:
     [
         ([0, 1, 99], 1.0, np.float32, "idx[2] is 99, expected the number of a row of src"),
         ([0, -1], 1.0, np.int8, "idx[1] is -1, expected the number of a row of src"),
-        (
-            *([0], 2.0, np.int8),
-            "scale is not 1 and src is not of a type that can be scaled, expected float32, float16 or bfloat16",
-        ),
     ],
 )
 def test_faults(idx: list[int], scale: float, dtype: Any, text: str) -> None:
     with pytest.raises(wb.KernelFault) as caught:
         wb.kernels.gather_rows(np.zeros((5, 8), dtype), np.array(idx), scale)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [2.0, float("nan")])
+@pytest.mark.parametrize("dtype", [np.int8, np.float64])
+def test_scale_of_a_type_that_cannot_be_scaled(dtype: Any, scale: float) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.kernels.gather_rows.launch(np.zeros((5, 8), dtype), np.array([0]), scale)
+    assert str(caught.value) == (
+        "gather_rows: scale is not 1, expected 1 unless src is float32, float16 or bfloat16; scale the rows afterwards"
+    )
+
+
+def test_float8_rows() -> None:
+    src = np.arange(256, dtype=np.uint8).reshape(16, 16).view(ml_dtypes.float8_e4m3fn)
+    idx = np.array([3, 15, 0])
+    assert wb.kernels.gather_rows(src, idx).tobytes() == src[idx].tobytes()
 
 
 def test_source_without_rows() -> None:

@@ -158,7 +158,7 @@ def test_box_that_leaves_its_image_is_a_fault(box: tuple[int, ...], arch: str) -
     ("keywords", "text"),
     [
         ({"ow": 0}, "image_resize: argument 7 (ow) is 0, expected at least 1"),
-        ({"dtype": "float64"}, "image_resize: dtype T is float64, expected float32, float16 or bfloat16"),
+        ({"dtype": "float64"}, "image_resize: dtype of y is float64, expected float32, float16 or bfloat16"),
         (
             {"boxes": np.zeros((2, 2), np.int32)},
             "image_resize: argument 4 (boxes) has shape (2, 2), expected (2, 4); reshape or slice it first",

@@ -255,14 +255,20 @@ X = np.zeros((4, 5), np.float32)
             {"residual": X, "dtype": "float16"},
             "rms_norm_residual: dtype= is given, expected none: the dtypes of its outputs follow from its inputs",
         ),
-        ((X,), {"quantise": "int4"}, "rms_norm_quantised: dtype Q is int4, expected int8 or float8_e4m3fn"),
+        ((X,), {"quantise": "int4"}, "rms_norm: quantise is int4, expected int8 or float8_e4m3fn"),
         (
             (X,),
             {"residual": np.zeros((4, 6), np.float32)},
             "rms_norm_residual: argument 2 (residual) has shape (4, 6), expected (4, 5), because d is 5 in argument 1 "
             "(x); reshape or slice it first",
         ),
-        ((X,), {"residual": X, "out": X}, "rms_norm_residual: out has 1 arrays, expected 2 (y, sum)"),
+        ((X,), {"residual": X, "out": X}, "rms_norm_residual: out has 1 array, expected 2 (y, sum)"),
+        (
+            (X,),
+            {"residul": X},
+            "rms_norm: 'residul' is no argument of it, expected rms_norm(x, weight=None, eps=1e-06, *, residual=None, "
+            "quantise=None, scale=None, out=None, timeout=None, stream=None, arch=None)",
+        ),
     ],
 )
 def test_wrong_calls(args: tuple[Any, ...], keywords: dict[str, Any], text: str) -> None:

@@ -123,6 +123,20 @@ def test_softmax_of_special_values(columns: int) -> None:
     near(y[4], np.full(columns, 1.0 / columns))
 
 
+@pytest.mark.parametrize("columns", [7, 5000, 60_000])
+def test_cross_entropy_of_special_values(columns: int) -> None:
+    x = np.zeros((6, columns), np.float32)
+    x[0, 1] = x[5, 1] = np.inf
+    x[1, 2] = np.nan
+    x[2] = -np.inf
+    x[3, 0] = -np.inf
+    x[4, 1] = -np.inf
+    loss = wb.kernels.cross_entropy(x, np.array([0, 0, 0, 0, 0, -100]))
+    assert np.isnan(loss[:3]).all()
+    assert loss[3] == np.inf
+    near(loss[4:], np.array([np.log(columns - 1), 0.0]))
+
+
 @pytest.mark.parametrize("columns", [100, 70_000])
 def test_layer_norm_of_rows_far_from_zero(columns: int) -> None:
     x = (1000.0 + np.random.default_rng(2).standard_normal((3, columns))).astype(np.float32)

@@ -125,11 +125,11 @@ def test_convolution_through_fft() -> None:
     [
         (
             lambda: wb.kernels.fft_frames(np.zeros(5, np.int16), np.ones(2, np.float32), 1),
-            "x has 5 elements, expected pairs: in-phase and quadrature",
+            "x has 5 elements, expected an even number of them: in-phase and quadrature in turns",
         ),
         (
             lambda: wb.kernels.fft_frames(np.zeros(5, np.float32), np.ones(6, np.float32), 1),
-            "the window has 6 samples, expected 1 to as many as x has",
+            "window has 6 weights, expected 1 to 5, as many as x has samples",
         ),
         (
             lambda: wb.kernels.fft_frames(np.zeros(5, np.float32), np.ones(2, np.float32), 0),
@@ -149,6 +149,17 @@ def test_wrong_arguments(call: Any, text: str) -> None:
     with pytest.raises(wb.ArgumentError) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_flags_are_true_and_false_too() -> None:
+    a = np.array([[1 + 2j, 3 - 1j]], np.complex64)
+    multiply, power = wb.kernels.spectral_multiply, wb.kernels.fft_power
+    assert multiply(a, a, conjugate=True).tobytes() == multiply(a, a, conjugate=1).tobytes()
+    assert multiply(a, a, conjugate=False).tobytes() == multiply(a, a).tobytes()
+    assert power(a, decibel=np.True_).tobytes() == power(a, decibel=1).tobytes()
+    with pytest.raises(wb.ArgumentError) as caught:
+        power(a, True)
+    assert str(caught.value) == "fft_power: argument 2 (average) is the bool true, expected an integer"
 
 
 @pytest.mark.gpu

@@ -98,6 +98,15 @@ def test_fields_at_any_address(elements: int) -> None:
     check(((9, 11, 21), 2, 2, 1), off_by(elements))
 
 
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("plane", [(1, 1), (1, 2), (2, 1), (1, 3)])
+def test_planes_that_share_the_16_bytes_which_an_end_of_the_field_cuts(plane: tuple[int, int], arch: str) -> None:
+    for nz in range(1, 8):
+        for elements in range(4):
+            check(((nz, *plane), 1, 2, 0), off_by(elements), arch=arch)
+            check(((nz, *plane), 1, 1, 1), off_by(elements), arch=arch)
+
+
 def test_heat_of_one_point_spreads_and_is_kept() -> None:
     u = np.zeros((33, 33, 33), np.float32)
     u[16, 16, 16] = 1.0

@@ -123,8 +123,27 @@ impl<'a> Call<'a> {
             }
             None => Err(self.error(
                 Kind::Argument,
-                &format!("dtype {name} is {value}, expected {}", any_of(instances)),
+                &format!("dtype{} is {value}, expected {}", self.role(name), any_of(instances)),
             )),
+        }
+    }
+
+    /// What a dtype variable is the type of, for error texts: ` of y`.
+    fn role(&self, variable: &str) -> String {
+        let is_of = |arg: &&Arg| {
+            let array = arg.array();
+            array.is_some_and(|a| matches!(&a.dtype, DTypeRef::Variable(name) if name == variable))
+        };
+        let names: Vec<_> = self
+            .manifest
+            .args
+            .iter()
+            .filter(is_of)
+            .map(|arg| arg.name.as_str())
+            .collect();
+        match names.is_empty() {
+            true => format!(" {variable}"),
+            false => format!(" of {}", names.join(" and ")),
         }
     }
 
@@ -263,6 +282,13 @@ impl Names for Call<'_> {
     }
     fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String> {
         Ok(self.named_dtype(name)? == self.named_dtype(dtype)?)
+    }
+    fn is_value(&self, name: &str, number: i64) -> Result<bool, String> {
+        match self.scalars.get(name) {
+            Some(Number::Integer(value)) => Ok(*value == i128::from(number)),
+            Some(Number::Float(value)) => Ok(*value == number as f64),
+            None => Err(format!("nothing given binds {name}")),
+        }
     }
 }
 

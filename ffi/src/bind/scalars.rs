@@ -27,6 +27,7 @@ impl Call<'_> {
         let class = self.manifest.allowed(&scalar.dtype)[0].class();
         match (class, value) {
             (Class::Bool, Value::Bool(v)) => Ok(Number::Integer(i128::from(*v))),
+            (Class::Unsigned, Value::Bool(v)) if is_flag(scalar) => Ok(Number::Integer(i128::from(*v))),
             (Class::Float, Value::Int(v)) => Ok(Number::Float(*v as f64)),
             (Class::Float, Value::UInt(v)) => Ok(Number::Float(*v as f64)),
             (Class::Float, Value::Float(v)) => Ok(Number::Float(*v)),
@@ -160,6 +161,11 @@ impl Call<'_> {
             },
         )
     }
+}
+
+/// Whether an unsigned scalar has 1 as its greatest value: true and false are what callers mean by it.
+fn is_flag(scalar: &ScalarArg) -> bool {
+    matches!(&scalar.max, Some(Limit::Integer(expr)) if expr.as_constant() == Some(1))
 }
 
 fn kind_text(class: Class) -> String {

@@ -20,6 +20,8 @@ pub trait Names {
     fn itemsize(&self, name: &str) -> Result<i64, String>;
     /// Whether a dtype variable stands for this dtype.
     fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String>;
+    /// Whether a scalar, of floating point too, is this number.
+    fn is_value(&self, name: &str, number: i64) -> Result<bool, String>;
 }
 
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ enum Node {
     Symbol(String),
     ItemSize(String),
     IsDType(String, String),
+    IsValue(String, i64),
     Negate(Box<Node>),
     Binary(Op, Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
@@ -150,6 +153,17 @@ impl Expr {
         });
         found
     }
+    /// Every scalar that `is_value` is asked for.
+    #[must_use]
+    pub fn scalars(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        collect(&self.node, &mut |node| {
+            if let Node::IsValue(name, _) = node {
+                found.push(name.as_str());
+            }
+        });
+        found
+    }
     /// Every dtype or variable that `itemsize` and `is_dtype` are asked for.
     #[must_use]
     pub fn dtypes(&self) -> Vec<&str> {
@@ -172,7 +186,7 @@ impl fmt::Display for Expr {
 fn collect<'a>(node: &'a Node, visit: &mut dyn FnMut(&'a Node)) {
     visit(node);
     match node {
-        Node::Number(_) | Node::Symbol(_) | Node::ItemSize(_) | Node::IsDType(..) => {}
+        Node::Number(_) | Node::Symbol(_) | Node::ItemSize(_) | Node::IsDType(..) | Node::IsValue(..) => {}
         Node::Negate(inner) => collect(inner, visit),
         Node::Binary(_, left, right) => {
             collect(left, visit);
@@ -264,13 +278,13 @@ impl<'a> Parser<'a> {
         Ok(Node::Symbol(word.to_owned()))
     }
     fn call(&mut self, name: &str) -> Result<Node, String> {
-        if name == "itemsize" || name == "is_dtype" {
-            return self.of_dtype(name);
+        if ["itemsize", "is_dtype", "is_value"].contains(&name) {
+            return self.of_name(name);
         }
         let Some(&(_, function, least, most)) = FUNCTIONS.iter().find(|row| row.0 == name) else {
             let known: Vec<_> = FUNCTIONS.iter().map(|row| row.0).collect();
             return Err(format!(
-                "unknown function {name}, expected {}, itemsize or is_dtype",
+                "unknown function {name}, expected {}, itemsize, is_dtype or is_value",
                 known.join(", ")
             ));
         };
@@ -291,15 +305,19 @@ impl<'a> Parser<'a> {
         }
         Ok(Node::Call(function, args))
     }
-    /// `itemsize(T)`, or `is_dtype(T, float16)`.
-    fn of_dtype(&mut self, function: &str) -> Result<Node, String> {
-        let first = self.dtype(function)?;
+    /// `itemsize(T)`, `is_dtype(T, float16)` or `is_value(scale, 1)`.
+    fn of_name(&mut self, function: &str) -> Result<Node, String> {
+        let first = self.name(function)?;
         let node = if function == "itemsize" {
             Node::ItemSize(first)
-        } else if self.take(",") {
-            Node::IsDType(first, self.dtype(function)?)
-        } else {
+        } else if !self.take(",") {
             return Err(self.expected("\",\""));
+        } else if function == "is_dtype" {
+            Node::IsDType(first, self.name(function)?)
+        } else if let Node::Number(number) = self.atom()? {
+            Node::IsValue(first, number)
+        } else {
+            return Err("is_value expects a scalar's name and a number".into());
         };
         if self.take(")") {
             Ok(node)
@@ -307,9 +325,10 @@ impl<'a> Parser<'a> {
             Err(self.expected("\")\""))
         }
     }
-    fn dtype(&mut self, function: &str) -> Result<String, String> {
+    fn name(&mut self, function: &str) -> Result<String, String> {
         match self.atom()? {
             Node::Symbol(name) => Ok(name),
+            _ if function == "is_value" => Err("is_value expects a scalar's name and a number".into()),
             _ => Err(format!("{function} expects a dtype's name")),
         }
     }
@@ -327,6 +346,7 @@ fn eval(node: &Node, names: &dyn Names) -> Result<i64, String> {
         Node::Symbol(name) => names.value(name),
         Node::ItemSize(name) => names.itemsize(name),
         Node::IsDType(name, dtype) => names.is_dtype(name, dtype).map(i64::from),
+        Node::IsValue(name, number) => names.is_value(name, *number).map(i64::from),
         Node::Negate(inner) => eval(inner, names)?.checked_neg().ok_or_else(overflow),
         Node::Binary(Op::And, left, right) => Ok(i64::from(eval(left, names)? != 0 && eval(right, names)? != 0)),
         Node::Binary(Op::Or, left, right) => Ok(i64::from(eval(left, names)? != 0 || eval(right, names)? != 0)),

@@ -27,6 +27,10 @@ pub fn check(manifest: &Manifest) -> Result<()> {
                 return Err(error(&manifest.origin, &key, &text));
             }
         }
+        if let Some(name) = expr.scalars().into_iter().find(|name| !is_scalar(manifest, name)) {
+            let text = format!("asks for the value of {name} in \"{expr}\"; expected the name of a scalar argument");
+            return Err(error(&manifest.origin, &key, &text));
+        }
     }
     in_place(manifest)?;
     circles(manifest)?;

@@ -324,7 +324,10 @@ fn array_of_another_kind_of_device_is_refused() {
 fn choices_that_do_not_exist_are_refused() {
     let cases = [
         ("U=float32", "demo: dtype variable \"U\", expected T"),
-        ("T=float64", "demo: dtype T is float64, expected float32 or float16"),
+        (
+            "T=float64",
+            "demo: dtype of x and y is float64, expected float32 or float16",
+        ),
         (
             "T=float16",
             "demo: argument 1 (x) is float32, expected float16, as asked for; convert it first",

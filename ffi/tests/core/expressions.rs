@@ -22,6 +22,9 @@ impl Names for Table {
     fn is_dtype(&self, name: &str, dtype: &str) -> Result<bool, String> {
         self.itemsize(name).map(|_| dtype == "float16")
     }
+    fn is_value(&self, name: &str, number: i64) -> Result<bool, String> {
+        self.value(name).map(|value| value == number)
+    }
 }
 
 fn value(text: &str) -> Result<i64, String> {
@@ -79,7 +82,7 @@ fn errors_quote_the_expression() {
         ),
         (
             "log(1)",
-            "expression \"log(1)\": unknown function log, expected min, max, ceil_div, align_up, next_pow2, itemsize or is_dtype",
+            "expression \"log(1)\": unknown function log, expected min, max, ceil_div, align_up, next_pow2, itemsize, is_dtype or is_value",
         ),
         (
             "is_dtype(T)",
@@ -124,11 +127,24 @@ fn a_dtype_is_compared() {
 }
 
 #[test]
+fn a_scalar_is_compared() {
+    assert_eq!(value("2 * is_value(n, 10000) + is_value(n, 1)"), Ok(2));
+    for text in ["is_value(n, m)", "is_value(2, n)"] {
+        let expected = format!("expression \"{text}\": is_value expects a scalar's name and a number");
+        assert_eq!(value(text), Err(expected));
+    }
+    let text = "expression \"is_value(n)\": found \")\", expected \",\"";
+    assert_eq!(value("is_value(n)"), Err(text.into()));
+}
+
+#[test]
 fn symbols_and_dtypes_are_listed() {
     let expr = Expr::parse("min(n, m) * itemsize(T)").expect("parses");
     assert_eq!(expr.symbols(), ["n", "m"]);
     assert_eq!(expr.dtypes(), ["T"]);
     let expr = Expr::parse("is_dtype(W, uint8) + itemsize(T)").expect("parses");
     assert_eq!(expr.dtypes(), ["W", "uint8", "T"]);
+    let expr = Expr::parse("1 + is_value(a, 1) * is_value(b, 0)").expect("parses");
+    assert_eq!((expr.symbols(), expr.scalars()), (vec![], vec!["a", "b"]));
     assert_eq!(Expr::parse("n").expect("parses").as_symbol(), Some("n"));
 }

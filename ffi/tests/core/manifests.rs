@@ -149,6 +149,12 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "launch.shared_bytes",
         "uses the unknown dtype U in \"tiles * itemsize(U)\"; expected a dtype or a variable of [dtypes]",
     ),
+    (
+        "itemsize(T)",
+        "is_value(n, 1)",
+        "launch.shared_bytes",
+        "asks for the value of n in \"tiles * is_value(n, 1)\"; expected the name of a scalar argument",
+    ),
     ("warps = 1", "", "roles[0].warps", "is missing, expected a value; add the key"),
     ("kind = \"size\"", "kind = \"sise\"", "args[3].kind", "is \"sise\", expected array, scalar, size or control"),
     (

@@ -160,6 +160,8 @@ impl Job {
         let first = self.first_column(tile);
         let count = tile.y.end - tile.y.begin + above + below;
         let bytes = u64::from(self.nz) * u64::from(self.ny) * u64::from(self.nx) * u64::from(NUMBER);
+        // Planes of less than a unit of 16 bytes share the one that an end of the field cuts: any may reach it.
+        let is_tiny = self.ny < 4 && self.nx < 4 && self.ny * self.nx < 4;
         Plane {
             array: Array::new(tile.from, bytes),
             first: tile.from + self.offset(z, 0, first),
@@ -174,7 +176,8 @@ impl Job {
             skipped: self.radius - above,
             bytes: ((tile.x.end + self.radius).min(self.nx) - first) * NUMBER,
             pitch: self.pitch(),
-            is_edge: (z == 0 && tile.from % 16 != 0) || (z + 1 == self.nz && (tile.from + bytes) % 16 != 0),
+            is_edge: ((z == 0 || is_tiny) && tile.from % 16 != 0)
+                || ((z + 1 == self.nz || is_tiny) && (tile.from + bytes) % 16 != 0),
         }
     }
 

@@ -78,7 +78,7 @@ def as_inline(obj: Any, dtype: str, on_host: bool, described: str, fields: dict[
             raise ArgumentError(f"{described} is {obj!r}, expected numbers only", **fields) from None
     if isinstance(obj, int | float):
         raise ArgumentError(
-            f"{described} is {_kind(obj)}, expected a sequence of numbers or an array",
+            f"{described} is {type_of(obj)}, expected a sequence of numbers or an array",
             **fields,
             found=type(obj).__name__,
             expected="array",

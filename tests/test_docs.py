@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# Pages whose blocks other files run, and the first block of wgpu.md: test_wgpu_enable.py.
-ELSEWHERE = {"docs/adapters.md": "test_plugins.py", "docs/write-a-kernel.md": "test_guide.py"}
-ELSEWHERE_TOO = {("docs/parallel.md", 0): "test_parallel.py", ("docs/wgpu.md", 0): "test_wgpu_enable.py"}
+# Pages whose blocks other files run.
+ELSEWHERE = {
+    "docs/adapters.md": "test_plugins.py",
+    "docs/wgpu.md": "test_wgpu_enable.py",
+    "docs/write-a-kernel.md": "test_guide.py",
+}
+ELSEWHERE_TOO = {("docs/parallel.md", 0): "test_parallel.py"}
 
 GIVEN = f"""
 import sys, threading
@@ -47,22 +51,6 @@ HEAT = """
 a, z = 0.1, np.arange(6, dtype=np.float32)
 u = np.ascontiguousarray(np.broadcast_to(z[:, None, None], (6, 6, 6)))  # a slope that heat keeps
 """
-TEXTURE = """
-from wgpu_device import USAGE, new_device, wbgpu
-import wgpu
-device, width, height = new_device(), 64, 4
-view = wbgpu.share(device, shape=(height, width, 4), dtype="uint8", usage=USAGE)
-view.frombytes(bytes(range(256)) * height)
-usage = wgpu.TextureUsage.COPY_DST | wgpu.TextureUsage.COPY_SRC
-texture = device.create_texture(size=(width, height, 1), format="rgba8unorm", usage=usage)
-encoder = device.create_command_encoder()
-"""
-DRAWN = """
-device.queue.submit([encoder.finish()])
-layout = {"offset": 0, "bytes_per_row": width * 4, "rows_per_image": height}
-got = device.queue.read_texture({"texture": texture}, layout, (width, height, 1))
-assert bytes(got) == bytes(range(256)) * height
-"""
 # Page and number of the block, what stands before it, what must hold after it.
 BLOCKS = [
     ("docs/calling.md", 0, TENSOR_MAP, "assert y[:2].tobytes() == a.encoded[:16]"),
@@ -84,7 +72,6 @@ BLOCKS = [
     ),
     ("docs/kernels.md", 2, WEIGHTS, "assert y.shape == (1, rows) and np.abs(y - weights.sum(1)).max() < 8"),
     ("docs/kernels.md", 3, HEAT, "assert np.allclose(pending.result(60), u, atol=1e-3)"),
-    ("docs/wgpu.md", 1, TEXTURE, DRAWN),
 ]
 GPU_GIVEN = """
 import cupy

@@ -35,12 +35,12 @@ NOT_CALLED = "warpbridge.adapters.wgpu.enable() was not called before wgpu was f
 def lines(run_python):
     """Run a program and return the lines it printed."""
 
-    def run(program: str, **environment: str) -> list[str]:
+    def run(program: str, start: str = START, **environment: str) -> list[str]:
         without = {
             "VK_INSTANCE_LAYERS": "",
             "VK_ADD_LAYER_PATH": "",
         }  # another test of this process may have enabled it
-        found = run_python(START + program, **{**without, **environment})
+        found = run_python(start + program, **{**without, **environment})
         assert found.returncode == 0, found.stderr
         return found.stdout.splitlines()
 
@@ -225,16 +225,33 @@ def test_adapter_is_an_attribute_of_the_package(lines) -> None:
     ]
 
 
-def test_example_of_the_page_runs(run_python) -> None:
+# What must hold behind each program of the page.
+PAGE = [
+    """
+assert (x.transport, y.transport) == ('pinned', 'shared')
+assert np.frombuffer(device.queue.read_buffer(buffer), np.float32).tolist() == [4.0] * 1_000_000
+assert np.frombuffer(device.queue.read_buffer(y.buffer), np.float32).tolist() == [2.0] * 1_000_000
+""",
+    """
+assert view.transport == 'shared'
+assert np.frombuffer(device.queue.read_buffer(view.buffer), np.float32).tolist() == [0.0] * 4 + [7.0] * 4 + [0.0] * 8
+""",
+    """
+layout = {"offset": 0, "bytes_per_row": width * 4, "rows_per_image": height}
+got = np.frombuffer(device.queue.read_texture({"texture": texture}, layout, (width, height, 1)), np.uint8)
+levels = (256 * field.astype(float)).astype(int).clip(0, 255)
+assert (got.reshape(height, width, 4) == greys[levels]).all()
+assert wbgpu.copied_bytes() == 0
+""",
+]
+
+
+@pytest.mark.parametrize("number", range(len(PAGE)))
+def test_program_of_the_page_runs_as_written(lines, number: int) -> None:
     page = (Path(__file__).parent.parent / "docs" / "wgpu.md").read_text(encoding="utf-8")
-    example = page.split("```python\n")[1].split("```")[0]
-    check = (
-        "\nassert (x.transport, y.transport) == ('pinned', 'shared')"
-        "\nassert np.frombuffer(device.queue.read_buffer(buffer), np.float32).tolist() == [4.0] * 1_000_000"
-        "\nassert np.frombuffer(device.queue.read_buffer(y.buffer), np.float32).tolist() == [2.0] * 1_000_000"
-    )
-    found = run_python(example + check)
-    assert found.returncode == 0, found.stderr
+    programs = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    assert len(programs) == len(PAGE)
+    lines(programs[number] + PAGE[number], start="")
 
 
 def test_stub_has_the_functions_and_parameters_of_the_module() -> None:

@@ -290,7 +290,7 @@ def test_timed_out_kernel_leaves_the_buffer_as_it_was(device, data) -> None:
     with pytest.raises(wb.LaunchTimeout):
         steps(view, 20_000, timeout=0.1)
     with pytest.raises(wb.LaunchTimeout):
-        steps.submit(view, 20_000, timeout=0.1).result(30)
+        steps.submit(view, 20_000, timeout=0.1).result(60)
     np.testing.assert_array_equal(read(view.buffer, np.int32), start)
     np.testing.assert_array_equal(np.asarray(view.copy()), start)  # and the view takes it anew
 
@@ -340,9 +340,10 @@ def test_required_transport_that_cannot_be_had_says_why(device) -> None:
 def test_waiting_in_a_callback_for_another_launch_is_an_error(device) -> None:
     view = wbgpu.view(new_buffer(device, np.zeros(1 << 22, np.float32)), dtype="float32", require="staged")
     caught: list[str] = []
-    called = threading.Event()
+    both, called = threading.Event(), threading.Event()
 
     def on_done(_: object) -> None:
+        both.wait(60)  # the second one is under way then, and its end is told after this callback
         try:
             view.wait()
         except wb.LaunchError as error:
@@ -352,6 +353,7 @@ def test_waiting_in_a_callback_for_another_launch_is_an_error(device) -> None:
     with view:
         first = scale.submit(view, 1.0, 1.0, out=view, on_done=on_done)
         second = scale.submit(view, 1.0, 1.0, out=view)
+        both.set()
         assert called.wait(60)
     first.result(60), second.result(60)
     assert caught == [

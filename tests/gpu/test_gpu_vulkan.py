@@ -178,3 +178,27 @@ with stream:
         "LaunchError ordering a stream of cuda:0 with Vulkan: it is being captured into a graph, expected it not "
         "to be; a graph would repeat one value of a semaphore\n",
     )
+
+
+def test_kernel_that_loses_the_context_does_not_hold_up_vulkan(run) -> None:
+    run(
+        """
+import os
+device = new_device()
+buffer, record, x = exported(device, 4096)
+late = cp.RawKernel('''extern "C" __global__ void late() {
+    for (long long start = clock64(); clock64() - start < 2000000000;);
+    asm volatile("trap;");
+}''', "late")
+late((1,), (1,), ())
+assert _vulkan.to_vulkan(record, CUDA, 0) is True, "the signal is queued behind the kernel, which never ends well"
+device.queue.write_buffer(buffer, 0, b"word" * 1024)
+assert bytes(device.queue.read_buffer(buffer)) == b"word" * 1024
+try:
+    _vulkan.to_kernels(record, CUDA, 0)
+except Exception as error:
+    print(type(error).__name__, error.device_usable, flush=True)
+os._exit(0)  # CuPy would tell of the lost context for everything that it frees
+""",
+        "DeviceError False\n",
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 import warpbridge as wb
 import wgpu
+from warpbridge import _vulkan
 from warpbridge.adapters import wgpu as wbgpu
 from warpbridge.buffer import DTYPES
 from wgpu_device import USAGE, new_buffer, new_device, read
@@ -204,6 +206,20 @@ def test_buffer_whose_last_bytes_wgpu_cannot_copy_is_refused(device) -> None:
         "make it larger and give shape="
     )
     assert wbgpu.view(buffer, dtype="uint8", shape=4).tobytes() == bytes(4)
+
+
+def test_interrupted_share_leaves_no_bracket_open(device, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = _vulkan.begin_import
+
+    def begin_and_be_interrupted(*arguments: Any) -> None:
+        begin(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_vulkan, "begin_import", begin_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        wbgpu.share(device, size=16, usage=USAGE, on="cpu")
+    monkeypatch.undo()
+    assert wbgpu.share(device, size=16, usage=USAGE, on="cpu").transport == "shared"
 
 
 # ---- state -----------------------------------------------------------------------------------------------------------

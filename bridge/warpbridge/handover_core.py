@@ -62,13 +62,13 @@ class _Core:
         self, create: Callable[[], Any], nbytes: int, places: Sequence[Any], on_host: bool
     ) -> tuple[Any, _Sharing | DeviceError]:
         place = places[0]
-        if on_host:
-            memory, _ = _vulkan.host_memory(nbytes, place.kind == "cuda", place.index)
-            _vulkan.begin_import(memory, nbytes)
-        else:
-            _vulkan.begin_export(nbytes)
+        memory = _vulkan.host_memory(nbytes, place.kind == "cuda", place.index)[0] if on_host else None
         shared: _vulkan.Shared | DeviceError
-        try:
+        try:  # Ctrl-C may come at any place: no bracket is left open
+            if memory is None:
+                _vulkan.begin_export(nbytes)
+            else:
+                _vulkan.begin_import(memory, nbytes)
             made = create()
         finally:
             try:

@@ -33,17 +33,23 @@ impl Kept for Caller {
     const NAME: &'static std::ffi::CStr = c"warpbridge.caller";
 }
 
+/// The first line is what `inspect.signature` reads.
+const LAUNCH_DOC: &std::ffi::CStr = c"launch($self, /, *args, **keywords)\n--\n\n\
+    Queue on a stream and return the outputs at once: `stream=` says where. Takes what a call takes, but for `timeout` and \
+    `progress`;\nof a bound launch the stream alone. See `launch` of the class.";
+const RUN_DOC: &std::ffi::CStr = c"_run($self, /, *args, **keywords)\n--\n\nRun and wait; see `__call__` of the class.";
+
 static LAUNCH: MethodDef = MethodDef {
     name: c"launch".as_ptr(),
     function: entered_launch as FastCall,
     flags: FAST_WITH_KEYWORDS,
-    doc: c"Queue on a stream and return at once; the class's method has the documentation.".as_ptr(),
+    doc: LAUNCH_DOC.as_ptr(),
 };
 static RUN: MethodDef = MethodDef {
     name: c"_run".as_ptr(),
     function: entered_run as FastCall,
     flags: FAST_WITH_KEYWORDS,
-    doc: c"Run and wait; the class's __call__ has the documentation.".as_ptr(),
+    doc: RUN_DOC.as_ptr(),
 };
 
 /// Names of the owner's attributes: what goes the long way, and what ends a wait.

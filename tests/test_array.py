@@ -242,6 +242,15 @@ def test_capsule_that_nobody_takes_frees_its_tensor() -> None:
     assert address_space() < before + 2**30, "6.7 GB, were they kept"
 
 
+def test_consumer_that_refuses_a_tensor_is_heard_and_frees_it() -> None:
+    before = address_space()
+    for _ in range(100):
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - NumPy's class is its own business
+            np.from_dlpack(wb.empty(2**26, "float8_e5m2"))
+        assert not isinstance(caught.value, SystemError), "the capsule's destructor has lost NumPy's exception"
+    assert address_space() < before + 2**30, "6.7 GB, were they kept"
+
+
 def test_deleter_runs_on_a_thread_without_an_interpreter_lock() -> None:
     capsule = wb.empty(10).__dlpack__(max_version=(1, 0))
     address = _pointer(capsule, b"dltensor_versioned")

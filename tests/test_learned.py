@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import gc
+import inspect
 import time
 import weakref
 from collections.abc import Iterator
@@ -161,6 +162,11 @@ def test_error_of_a_learned_call_is_that_of_a_first_call(scale: Kernel, x: np.nd
             scale(source, 2.0, out=out)
         texts.append(str(caught.value).split(" address 0x")[0])
     assert texts[0] == texts[1]
+
+
+def test_launch_has_a_signature_and_a_docstring(scale: Kernel) -> None:
+    assert str(inspect.signature(scale.launch)) == "(*args, **keywords)"
+    assert inspect.getdoc(scale.launch).startswith("Queue on a stream and return the outputs at once: `stream=`")
 
 
 def test_shape_that_changes_in_place_is_seen(scale: Kernel, x: np.ndarray, misses: Misses) -> None:

@@ -2,7 +2,7 @@
 
 An array here is memory with a shape: it has no arithmetic, and is handed on by DLPack, `__cuda_array_interface__` or
 NumPy's `__array_interface__`, without a copy. The memory lives in the native core until the last array, export or
-launch that uses it is gone; `capsule.py` makes the DLPack capsules.
+launch that uses it is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from . import _ffi, buffer, capsule
+from . import _ffi, buffer
 from .buffer import CPU, CUDA, CUDA_HOST, DTYPES, NARROW, Buffer, DType
 from .device import Device, devices, wait_for_stream
 from .device import device as find_device
@@ -196,7 +196,7 @@ class Array:
             source, flags = self.copy("cpu" if wanted == (CPU, 0) else None), _FLAG_COPIED
         source._make_safe(stream)
         versioned = max_version is not None and max_version[0] >= 1
-        return capsule.wrap(_ffi.memory_export(source._memory, source._buffer(), flags, versioned), versioned)
+        return _ffi.memory_export(source._memory, source._buffer(), flags, versioned)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import threading
 from types import TracebackType
 from typing import Any, NoReturn
 
-from . import _ffi, capsule, dispatcher, handover
+from . import _ffi, dispatcher, handover
 from .array import Array
 from .buffer import Buffer, DType
 from .device import Device, wait_for_stream
@@ -253,7 +253,7 @@ class View(Array):
             )
         self._open(stream)
         self._make_safe(stream)
-        return capsule.wrap(_ffi.memory_export(self._memory, self._buffer(), flags, versioned), versioned)
+        return _ffi.memory_export(self._memory, self._buffer(), flags, versioned)
 
     def _why_closed(self) -> str | None:
         """Return why the memory cannot be handed on now."""

@@ -336,6 +336,12 @@ int32_t wb_python_available(void);
 void *wb_python_caller(int32_t blocking,
                        void *owner);
 
+// A new `PyObject *`: the capsule, `dltensor_versioned` or if `versioned` is 0 `dltensor`, of a tensor that `wb_memory_export`
+// made and that is the capsule's from then on. Called with the GIL held. NULL with an exception on failure, without one
+// where `wb_python_available` is 0; the tensor is the caller's then.
+void *wb_python_capsule(void *tensor,
+                        int32_t versioned);
+
 // An empty queue.
 int32_t wb_queue_new(wb_queue **out);
 

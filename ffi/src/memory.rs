@@ -165,6 +165,20 @@ pub fn export(memory: &Arc<Memory>, tensor: &Tensor<'_>, flags: u64, versioned: 
     }
 }
 
+/// Calls the deleter of a tensor.
+///
+/// # Safety
+/// [`export`] made it, with this `versioned`, and nobody has called its deleter.
+pub unsafe fn delete(managed: *mut c_void, versioned: bool) {
+    if versioned {
+        // SAFETY: the caller's contract is the deleter's.
+        unsafe { delete_versioned(managed.cast()) };
+    } else {
+        // SAFETY: as above.
+        unsafe { delete_legacy(managed.cast()) };
+    }
+}
+
 /// DLPack 1.2 wants them written out.
 fn strides(tensor: &Tensor<'_>) -> Vec<i64> {
     if let Some(given) = tensor.strides {

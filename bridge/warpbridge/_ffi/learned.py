@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from .native import Handle, ffi, lib
+from .native import Handle, ffi, lib, python_function
 
 
 def can_learn() -> bool:
@@ -13,13 +13,7 @@ def can_learn() -> bool:
     return bool(lib.wb_python_available())
 
 
-def _caller_function() -> Any:
-    """Return `wb_python_caller` for calls that keep the GIL, which cffi's do not."""
-    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "wb_python_caller")))
-    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.py_object)(address)
-
-
-_caller = _caller_function()
+_caller = python_function("wb_python_caller", ctypes.c_int, ctypes.py_object)
 
 
 def caller(blocking: bool, owner: object) -> Any:

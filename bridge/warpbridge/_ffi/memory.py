@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 from warpbridge.buffer import Buffer
 
-from .native import Handle, check, ffi, lib
+from .native import Handle, check, ffi, lib, python_function
 from .values import tensor_of
 
 
@@ -19,13 +20,16 @@ def memory_new(device: int, nbytes: int, pinned: bool) -> tuple[Handle, int]:
     return memory, int(address[0])
 
 
-def memory_export(memory: Handle, buffer: Buffer, flags: int, versioned: bool) -> int:
-    """Return the address of a new DLPack tensor that owns a share of the memory; its deleter must be called once."""
+_capsule = python_function("wb_python_capsule", ctypes.c_void_p, ctypes.c_int)
+
+
+def memory_export(memory: Handle, buffer: Buffer, flags: int, versioned: bool) -> Any:
+    """Return a DLPack capsule that owns a share of the memory until somebody takes it."""
     keep: list[Any] = []
     out = ffi.new("void **")
     check(lib.wb_memory_export(memory, tensor_of(buffer, keep), flags, int(versioned), out))
     del keep
-    return int(ffi.cast("uintptr_t", out[0]))
+    return _capsule(int(ffi.cast("uintptr_t", out[0])), int(versioned))
 
 
 def memory_copy(device: int, to: int, source: int, nbytes: int, stream: int) -> None:

@@ -5,6 +5,7 @@ The one file that imports the shared library. Everything here is for the other f
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 from typing import Any, Protocol
@@ -64,6 +65,12 @@ KINDS: dict[int, type[errors.WarpbridgeError]] = {
     10: errors.MemoryFault,
     11: errors.DeviceError,
 }
+
+
+def python_function(name: str, *arguments: Any) -> Any:
+    """Return a function of the core that takes the GIL as held and returns an object; cffi's calls let go of it."""
+    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
+    return ctypes.PYFUNCTYPE(ctypes.py_object, *arguments)(address)
 
 
 def last_error() -> errors.WarpbridgeError:

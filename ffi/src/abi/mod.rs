@@ -30,7 +30,7 @@ pub use launch::{wb_bound_floor, wb_bound_free, wb_bound_json, wb_bound_launch, 
 pub use memory::{wb_memory_address, wb_memory_copy, wb_memory_export, wb_memory_free, wb_memory_new};
 pub use module::{wb_bundled_json, wb_bundled_load, wb_module_free, wb_module_json, wb_module_load};
 pub use pending::{wb_pending_cancel, wb_pending_free, wb_pending_progress, wb_pending_result, wb_pending_wait};
-pub use python::{wb_python_available, wb_python_caller};
+pub use python::{wb_python_available, wb_python_caller, wb_python_capsule};
 pub use queue::{wb_queue_free, wb_queue_new, wb_queue_next, wb_queue_wake};
 pub use stream::{wb_stream_free, wb_stream_is_capturing, wb_stream_new, wb_stream_order, wb_stream_wait};
 pub use tensor_map::wb_tensor_map_encode;

@@ -28,6 +28,15 @@ pub unsafe extern "C" fn wb_python_caller(blocking: i32, owner: *mut c_void) -> 
     unsafe { python::new(blocking != 0, owner) }
 }
 
+/// A new `PyObject *`: the capsule, `dltensor_versioned` or if `versioned` is 0 `dltensor`, of a tensor that `wb_memory_export`
+/// made and that is the capsule's from then on. Called with the GIL held. NULL with an exception on failure, without one
+/// where `wb_python_available` is 0; the tensor is the caller's then.
+#[no_mangle]
+pub unsafe extern "C" fn wb_python_capsule(tensor: *mut c_void, versioned: i32) -> *mut c_void {
+    // SAFETY: the module's contract, and the GIL is held.
+    unsafe { python::tensor_capsule(tensor, versioned != 0) }
+}
+
 /// The call that a handle's address stands for.
 ///
 /// # Safety

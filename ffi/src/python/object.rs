@@ -228,6 +228,15 @@ impl Python {
         }
         self.owned(capsule)
     }
+    /// A capsule around a pointer of the caller's, with a destructor of its own.
+    pub(super) fn foreign_capsule(
+        self,
+        pointer: *mut c_void,
+        name: &'static CStr,
+        destructor: unsafe extern "C" fn(Raw),
+    ) -> Option<Object> {
+        self.owned(py!(self.api, capsule_new(pointer, name.as_ptr(), Some(destructor))))
+    }
     /// The value of a capsule that [`Python::capsule`] made for this type; `None` for anything else.
     pub(super) fn in_capsule<'a, T: Kept>(self, capsule: Raw) -> Option<&'a T> {
         let pointer = self.capsule_pointer(capsule, T::NAME)?.cast::<T>();

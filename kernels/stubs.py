@@ -22,13 +22,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .bound import Bound
 from .kernel import Kernel
 from .pending import Pending
 
 A = TypeVar("A")
 _Done = Callable[[Future[Any]], object]
-_Numbers = Sequence[float]
+_Int = int | np.integer[Any]
+_Float = float | np.floating[Any] | np.integer[Any]
+_Numbers = Sequence[_Float]
 """
 
 # Options of a call, in order; and the methods with those that each has, and its result.
@@ -119,7 +123,7 @@ def array_type(argument: dict[str, Any]) -> str:
 
 def scalar(argument: dict[str, Any]) -> str:
     """Return a scalar argument; a default that is an expression shows as None."""
-    kind = "float" if argument["dtype"].startswith(("float", "bfloat")) else "int"
+    kind = "_Float" if argument["dtype"].startswith(("float", "bfloat")) else "_Int"
     default = argument.get("default")
     if default is None:
         return f"{argument['name']}: {kind}"

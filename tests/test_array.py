@@ -310,3 +310,18 @@ def test_frombytes_rejects_another_number_of_bytes() -> None:
     with pytest.raises(wb.ArgumentError) as caught:
         x.frombytes(b"12345")
     assert str(caught.value) == "<Array int16 (3,) on cpu>: 5 bytes are given, expected 6"
+
+
+@pytest.mark.parametrize(
+    "data", [bytearray(b"abcd"), memoryview(b"abcd"), np.array([[97, 98], [99, 100]], np.uint8).T.copy().T]
+)
+def test_frombytes_takes_the_bytes_of_a_buffer(data: object) -> None:
+    x = wb.empty(2, "int16")
+    x.frombytes(data)
+    assert x.tobytes() == b"abcd"
+
+
+def test_frombytes_rejects_text() -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.empty(2, "int16").frombytes("abcd")
+    assert str(caught.value) == "<Array int16 (2,) on cpu>: data is a str, expected bytes"

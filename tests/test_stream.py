@@ -64,6 +64,13 @@ def test_stream_waits_for_another(x: np.ndarray) -> None:
     assert y[-1] == 49
 
 
+def test_stream_waits_for_streams_only() -> None:
+    stream = wb.device("cpu").stream()
+    with pytest.raises(wb.ArgumentError) as caught:
+        stream.wait(None)
+    assert str(caught.value) == f"{stream!r}: wait for None, expected a wb.Stream on cpu"
+
+
 def test_launch_keeps_its_arrays_until_it_has_run() -> None:
     gate = wb.load(DATA / "gate.ptx").kernels["gate"]
     stream, shut = wb.device("cpu").stream(), np.zeros(2, np.int32)

@@ -80,6 +80,19 @@ def test_trace_rejects_a_negative_latency(bound: wb.Bound) -> None:
     assert str(caught.value) == "twice: latency has -1, expected numbers from 0"
 
 
+def test_trace_rejects_thread_blocks_that_are_no_numbers(bound: wb.Bound) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        bound.trace(ctas=("first",))
+    assert str(caught.value) == "twice: ctas has 'first', expected numbers from 0"
+
+
+@pytest.mark.parametrize("launches", [0, -1, "many", 2.5])
+def test_floor_rejects_no_number_of_launches(bound: wb.Bound, launches: object) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        bound.floor_s(launches)
+    assert str(caught.value) == f"twice: launches is {launches!r}, expected a number from 1"
+
+
 def test_chrome_trace_has_a_lane_per_role_and_per_copy_track(bound: wb.Bound, tmp_path: Path) -> None:
     bound.trace(latency=100).to_chrome(tmp_path / "t.json")
     written = json.loads((tmp_path / "t.json").read_text())

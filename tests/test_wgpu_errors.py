@@ -191,6 +191,13 @@ def test_output_that_ends_inside_a_word_needs_copy_src_too(device) -> None:
     )
 
 
+def test_bytes_that_do_not_fit_leave_a_view_as_it_was(device) -> None:
+    view = wbgpu.view(new_buffer(device, VALUES), dtype="float32", require="staged")
+    with view:
+        assert "1 bytes are given" in text_of(wb.ArgumentError, lambda: view.frombytes(b"1"))
+        assert view.tobytes() == VALUES.tobytes()
+
+
 def test_share_needs_copy_dst(device) -> None:
     storage = wgpu.BufferUsage.STORAGE
     assert text_of(wb.ArgumentError, lambda: wbgpu.share(device, size=16, usage=storage, label="f")) == (

@@ -19,7 +19,7 @@ from . import _ffi, buffer
 from .buffer import CPU, CUDA, CUDA_HOST, DTYPES, NARROW, Buffer, DType
 from .device import Device, devices, wait_for_stream
 from .device import device as find_device
-from .errors import ArgumentError, DeviceError
+from .errors import ArgumentError, DeviceError, type_of
 from .kernel import dtype_name
 from .pickling import refuse
 
@@ -248,20 +248,34 @@ class Array:
         self._wait()
         return self._bytes()
 
-    def frombytes(self, data: bytes) -> None:
+    def frombytes(self, data: bytes | bytearray | memoryview) -> None:
         """Overwrite an array on the CPU, behind all launches that use it.
+
+        Parameters
+        ----------
+        data
+            ``bytes``, or an object with the buffer protocol: its bytes, whatever its type.
 
         Raises
         ------
         ArgumentError
-            It is on another device, or the bytes are not as many.
+            The array is on another device, or the data are no bytes, or not as many.
         """
+        given = self._checked_bytes(data)
+        self._wait()
+        ctypes.memmove(self._address, given, len(given))
+
+    def _checked_bytes(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Return what `frombytes` was given, if it fits."""
         if self.device.kind != "cpu":
             raise ArgumentError(f"{self!r} is on {self.device}, expected the CPU; write x.copy('cpu') and copy it back")
-        if len(data) != self.nbytes:
-            raise ArgumentError(f"{self!r}: {len(data)} bytes are given, expected {self.nbytes}", found=len(data))
-        self._wait()
-        ctypes.memmove(self._address, data, len(data))
+        try:
+            given = data if isinstance(data, bytes) else memoryview(data).tobytes()
+        except TypeError:
+            raise ArgumentError(f"{self!r}: data is {type_of(data)}, expected bytes") from None
+        if len(given) != self.nbytes:
+            raise ArgumentError(f"{self!r}: {len(given)} bytes are given, expected {self.nbytes}", found=len(given))
+        return given
 
     def _bytes(self) -> bytes:
         return ctypes.string_at(self._address, self.nbytes)

@@ -137,16 +137,23 @@ class Checked:
 
     def floor_s(self, launches: int, blocking: bool, stream: Any) -> float:
         """Return the time of one launch at the device's own cost."""
+        if not (hasattr(type(launches), "__index__") and 1 <= launches < 2**32):
+            raise ArgumentError(
+                f"{self.name}: launches is {launches!r}, expected a number from 1",
+                kernel=self.name,
+                argument="launches",
+                found=launches,
+            )
         return _ffi.floor(self.handle, self._stream(stream), launches, blocking) / launches
 
     def trace(self, ctas: Sequence[int] | None, latency: int, timeout: float | None) -> Trace:
         """Launch on the CPU device, wait, and return a record of what happened."""
         wanted = () if ctas is None else tuple(ctas)
         for name, values in (("ctas", wanted), ("latency", (latency,))):
-            wrong = [value for value in values if not 0 <= value < 2**63]
+            wrong = [value for value in values if not (hasattr(type(value), "__index__") and 0 <= value < 2**63)]
             if wrong:
                 raise ArgumentError(
-                    f"{self.name}: {name} has {wrong[0]}, expected numbers from 0", kernel=self.name, argument=name
+                    f"{self.name}: {name} has {wrong[0]!r}, expected numbers from 0", kernel=self.name, argument=name
                 )
         mode = self._mode(self._stream(None), timeout)
         self._uses.begin(0)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from . import _ffi, dispatcher
 from .device import Device, wait_for_stream
-from .errors import ArgumentError
+from .errors import ArgumentError, type_of
 from .pickling import refuse
 
 _LEGACY = (0, 1)
@@ -73,8 +73,10 @@ class Stream:
         Raises
         ------
         ArgumentError
-            `other` is on another device.
+            `other` is no `Stream`, or on another device.
         """
+        if not isinstance(other, Stream):
+            raise ArgumentError(f"{self!r}: wait for {type_of(other)}, expected a wb.Stream on {self.device}")
         if other.device is not self.device:
             raise ArgumentError(f"{other!r} is on {other.device}, expected a stream on {self.device}")
         _ffi.stream_order(self.device.index, other.handle, self.handle)

@@ -297,16 +297,17 @@ class View(Array):
             raise TypeError(closed)
         super().__array__()
 
-    def frombytes(self, data: bytes) -> None:
+    def frombytes(self, data: bytes | bytearray | memoryview) -> None:
         """Overwrite a view on the CPU, and give the bytes to the other API.
 
         Raises
         ------
         ArgumentError
-            It is on another device, or the bytes are not as many.
+            It is on another device, or the data are no bytes, or not as many.
         """
         with self:
             self._transport.allow(False, True)
+            given = self._checked_bytes(data)
             self._is_filled = True  # all of it will be
-            super().frombytes(data)
+            super().frombytes(given)
             self._is_dirty = self._transport.copies

@@ -22,7 +22,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
             [sys.executable, "-c", program],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,  # the longest takes 5 s on two free cores
             check=False,
             env={**os.environ, **environment},
         )

@@ -98,6 +98,11 @@ def test_share_refuses_what_is_no_usage_flag(device, usage) -> None:
     )
 
 
+def test_share_takes_usage_flags_as_text_and_as_numbers_of_numpy(device) -> None:
+    for usage in ("STORAGE|COPY_SRC|COPY_DST", "copy_src, copy_dst, storage", np.uint32(USAGE), USAGE):
+        assert wbgpu.share(device, size=16, usage=usage).buffer.usage == USAGE
+
+
 @pytest.mark.parametrize("options", [{"size": 1 << 64}, {"shape": (1 << 31, 1 << 31), "dtype": "float64"}])
 def test_share_refuses_more_than_the_device_allows(device, options) -> None:
     most = device.limits["max-buffer-size"]

@@ -144,8 +144,9 @@ def share(
             expected=most,
         )
     why = "because wgpu clears it before kernels use it"
-    checks.need_flag(checks.usage_flags(usage), checks.COPY_DST, f"wgpu buffer {label!r}", why)
-    buffer, why_not = create(device, {"label": label, "size": rounded, "usage": usage}, places)
+    flags = checks.usage_flags(usage)
+    checks.need_flag(flags, checks.COPY_DST, f"wgpu buffer {label!r}", why)
+    buffer, why_not = create(device, {"label": label, "size": rounded, "usage": flags}, places)
     sharing = shared_memory(buffer)
     place = places[0] if sharing is None else sharing.place
     return _best(buffer, 0, nbytes, found, sizes, require, place, why_not)

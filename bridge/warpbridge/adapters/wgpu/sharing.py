@@ -14,7 +14,7 @@ from typing import Any
 from warpbridge import handover
 from warpbridge.errors import DeviceError
 
-from .checks import MAP_READ, MAP_WRITE, described, is_installed, reason, usable, usage_flags, usage_names
+from .checks import MAP_READ, MAP_WRITE, described, is_installed, reason, usable, usage_names
 
 _FOLDERS, _LAYERS = "VK_ADD_LAYER_PATH", "VK_INSTANCE_LAYERS"
 _ONLY_FOLDERS, _EXCLUDED = "VK_LAYER_PATH", "VK_LOADER_LAYERS_DISABLE"
@@ -103,7 +103,7 @@ def create(device: Any, descriptor: dict[str, Any], places: Sequence[handover.Pl
         return made(device, descriptor), why_not_live()
     if descriptor["size"] == 0:
         return made(device, descriptor), "it is empty"
-    mapped = usage_flags(descriptor["usage"]) & (MAP_READ | MAP_WRITE)
+    mapped = descriptor["usage"] & (MAP_READ | MAP_WRITE)
     if mapped:  # wgpu would map memory that is not under the buffer
         return made(device, descriptor), f"its usage has {usage_names(mapped)}, expected it without"
     buffer, found = core.share(

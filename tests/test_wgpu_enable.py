@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import warpbridge as wb
 from warpbridge.adapters import wgpu as wbgpu
+from warpbridge.adapters.wgpu import sharing
 
 START = """
 import sys
@@ -85,8 +86,8 @@ def test_layer_that_the_user_excludes_is_named(lines) -> None:
     )
     assert printed == [
         "ArgumentError: wgpu buffer 'f' cannot be shared: the Vulkan loader has not taken warpbridge's layer in, "
-        "expected the Vulkan backend and loader 1.3.234 or later; VK_LOADER_LAYERS_DISABLE is '~explicit~', which may "
-        "exclude it; leave require out, or make it so"
+        "expected loader 1.3.234 or later; VK_LOADER_LAYERS_DISABLE is '~explicit~', which may exclude it; leave "
+        "require out, or make it so"
     ]
 
 
@@ -166,6 +167,11 @@ def test_never_enabled_a_required_transport_says_why(lines) -> None:
         f"ArgumentError: wgpu buffer 'f' cannot be shared: {NOT_CALLED}; leave require out, or make it so",
         f"ArgumentError: wgpu buffer 'f' cannot be pinned: {NOT_CALLED}; leave require out, or make it so",
     ]
+
+
+def test_other_backends_share_nothing() -> None:  # which of them a machine has cannot be known
+    assert sharing.why_not_by("OpenGL") == "its device uses OpenGL, expected the Vulkan backend"
+    assert not sharing.why_not_by("Vulkan")
 
 
 def test_without_wgpu_enable_says_how_to_install_it(lines) -> None:

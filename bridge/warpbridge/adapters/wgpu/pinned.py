@@ -15,7 +15,7 @@ from warpbridge import handover
 from warpbridge.errors import DeviceError
 
 from .checks import COPY_DST, COPY_SRC, usable
-from .sharing import clear, made, why_not_live
+from .sharing import clear, made, why_not
 from .staging import CHUNK_BYTES, Staged, count
 
 _SLOTS = 3
@@ -35,12 +35,12 @@ class Slot(NamedTuple):
 
 def new_slot(device: Any, nbytes: int, place: handover.Place) -> Slot | str:
     """Return host memory that a wgpu buffer lives in, or why that cannot be."""
-    core = handover.core()
-    if not core.layer_is_live():
-        return why_not_live()
+    why = why_not(device)
+    if why:
+        return why
     descriptor = {"label": "warpbridge pinned", "size": nbytes, "usage": COPY_SRC | COPY_DST}
     try:
-        buffer, sharing = core.share(lambda: made(device, descriptor), nbytes, [place], on_host=True)
+        buffer, sharing = handover.core().share(lambda: made(device, descriptor), nbytes, [place], on_host=True)
     except DeviceError as error:  # no room, or the device is lost
         return str(error)
     if isinstance(sharing, DeviceError):

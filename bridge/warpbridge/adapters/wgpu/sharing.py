@@ -65,16 +65,24 @@ def _has_instance() -> bool:
     return any(getattr(module, "_the_instance", None) is not None for module in backends)
 
 
-def why_not_live() -> str:
-    """Return why no buffer can be shared in this process."""
+def why_not(device: Any) -> str:
+    """Return why no buffer of a device can be shared, or empty text."""
+    return why_not_by(device.adapter.info["backend_type"]) or (
+        "" if handover.core().layer_is_live() else _why_not_live()
+    )
+
+
+def why_not_by(backend: str) -> str:
+    """Return why a backend of wgpu shares no buffers, or empty text."""
+    return "" if backend == "Vulkan" else f"its device uses {backend}, expected the Vulkan backend"
+
+
+def _why_not_live() -> str:
     if not _is_asked_for():
         return "warpbridge.adapters.wgpu.enable() was not called before wgpu was first used"
     excluded = os.environ.get(_EXCLUDED)
     hint = f"; {_EXCLUDED} is {excluded!r}, which may exclude it" if excluded else ""
-    return (
-        "the Vulkan loader has not taken warpbridge's layer in, expected the Vulkan backend and loader 1.3.234 or "
-        f"later{hint}"
-    )
+    return f"the Vulkan loader has not taken warpbridge's layer in, expected loader 1.3.234 or later{hint}"
 
 
 def _is_asked_for() -> bool:
@@ -99,8 +107,9 @@ def create(device: Any, descriptor: dict[str, Any], places: Sequence[handover.Pl
         The buffer, and why it is not shared; empty for one that is.
     """
     core = handover.core()
-    if not core.layer_is_live():
-        return made(device, descriptor), why_not_live()
+    why = why_not(device)
+    if why:
+        return made(device, descriptor), why
     if descriptor["size"] == 0:
         return made(device, descriptor), "it is empty"
     mapped = descriptor["usage"] & (MAP_READ | MAP_WRITE)

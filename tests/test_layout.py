@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+import warpbridge as wb
 
 PACKAGE = Path(__file__).parent.parent / "bridge" / "warpbridge"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_native" not in path.parts)
@@ -106,3 +107,9 @@ def test_the_top_level_adapters_folder_is_the_packages() -> None:
     link = PACKAGE.parent.parent / "adapters" / "python"
     assert link.is_symlink()
     assert link.resolve() == (PACKAGE / "adapters").resolve()
+
+
+def test_completion_shows_what_is_for_users() -> None:
+    shown = set(dir(wb))
+    assert shown - set(wb.__all__) == {"__version__", "adapters", "buffer", "errors"}
+    assert all(hasattr(wb, name) for name in shown)

@@ -71,3 +71,8 @@ __all__ = [
     "load",
     "tensor_map",
 ]
+
+
+def __dir__() -> list[str]:
+    """List what is for users: completion shows no internal modules."""
+    return sorted([*__all__, "__version__", "adapters", "buffer", "errors"])

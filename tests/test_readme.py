@@ -44,6 +44,14 @@ def test_relative_links_lead_somewhere(path: str) -> None:
         assert (here / target).exists(), f"{path} links to {target}"
 
 
+def test_every_environment_variable_is_in_the_docs() -> None:
+    sources = (*ROOT.glob("bridge/warpbridge/**/*.py"), *ROOT.glob("ffi/src/**/*.rs"))
+    used = {name for path in sources for name in re.findall(r"WARPBRIDGE_[A-Z]+", path.read_text(encoding="utf-8"))}
+    page = (ROOT / "docs/calling.md").read_text(encoding="utf-8")
+    assert used - set(re.findall(r"WARPBRIDGE_[A-Z]+", page)) == set()
+    assert {"WARPBRIDGE_LIBCUDA", "WARPBRIDGE_SYNC"} <= used
+
+
 def test_every_error_in_the_docs_exists() -> None:
     for name in re.findall(r"`(\w+(?:Error|Timeout|Cancelled|Fault))`", (ROOT / "docs/calling.md").read_text()):
         if name not in ("TypeError", "ValueError", "TimeoutError"):

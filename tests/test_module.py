@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
     assert str(caught_manifest.value) == (
         f"{tmp_path / 'absent.toml'}: No such file or directory; expected a manifest in TOML"
     )
+
+
+def test_path_that_is_no_utf8_is_a_path_like_any_other(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/w\xff.ptx"))
+    path.write_text(TEXT)
+    module = wb.load(path)
+    assert list(module.entries) == ["steps", "spin", "outside"]
+    assert module.origin.endswith("w\\udcff.ptx")
 
 
 def test_load_of_something_else() -> None:

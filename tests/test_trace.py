@@ -147,6 +147,9 @@ def test_trace_command_ends_with_1_and_the_report_for_a_deadlock(tmp_path: Path,
     [
         (["sacle"], f"warpbridge has no kernel 'sacle', expected one of: {', '.join(dir(wb.kernels))}, or a PTX file"),
         (["scale", "--size", "m=3"], "scale: size 'm' is given, expected one of: a, b, n"),
+        (["scale", "--size", "n=-5"], "scale: size n is -5, expected a whole number from 0"),
+        (["scale", "--size", "n=2.5"], "scale: size n is 2.5, expected a whole number from 0"),
+        (["scale", "--size", "n=nan"], "scale: size n is nan, expected a whole number from 0"),
         (["scale", "--cta", "99"], "scale: thread block 99 did not run, expected one of its grid"),
     ],
 )

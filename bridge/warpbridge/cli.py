@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
         return 141
-    except WarpbridgeError as error:
+    except (WarpbridgeError, MemoryError) as error:
         print(f"warpbridge {options.command}: {error}", file=sys.stderr)
     except OSError as error:
         print(f"warpbridge {options.command}: {_reason(error)}", file=sys.stderr)

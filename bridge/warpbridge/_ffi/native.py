@@ -94,7 +94,7 @@ def text_of(pointer: Any) -> str:
 
 def optional(text: str | None) -> Any:
     """Return a C string, or the null pointer for None."""
-    return NULL if text is None else ffi.new("char[]", text.encode())
+    return NULL if text is None else ffi.new("char[]", text.encode(errors="backslashreplace"))
 
 
 def version() -> str:

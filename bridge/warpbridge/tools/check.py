@@ -6,6 +6,7 @@ a run of each variant under all schedules with all checks on made-up arguments. 
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -187,7 +188,7 @@ def _run(kernel: Kernel, arch: str, dtypes: Mapping[str, str], sizes: Mapping[st
 
 def _progress(text: str) -> None:
     """Replace the line on a terminal that says what runs now; nothing where stderr is a file."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 

@@ -119,6 +119,14 @@ class _Maker:
                 kernel=self._name,
                 argument=wrong[0],
             )
+        for name, size in sizes.items():
+            if name not in self._scalars and not (size >= 0 and (isinstance(size, int) or size.is_integer())):
+                raise ArgumentError(
+                    f"{self._name}: size {name} is {size}, expected a whole number from 0",
+                    kernel=self._name,
+                    argument=name,
+                    found=size,
+                )
         return known
 
     def _array(self, argument: Mapping[str, Any]) -> Any:

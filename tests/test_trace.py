@@ -116,6 +116,16 @@ def test_svg_timeline_draws_every_event_with_a_legend(bound: wb.Bound, tmp_path:
     assert "doubler waits for mbarrier +256 parity 0, ticks 10 to 113, ended by copy 1 (PTX line 32)" in tips
 
 
+def test_notebook_shows_the_timeline_unless_it_is_long(
+    bound: wb.Bound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = bound.trace()
+    trace.to_svg(tmp_path / "t.svg")
+    assert trace._repr_svg_() == (tmp_path / "t.svg").read_text(encoding="utf-8")
+    monkeypatch.setattr("warpbridge.trace._MOST_SHOWN", len(trace.events) - 1)
+    assert trace._repr_svg_() is None
+
+
 def test_trace_command_writes_both_files_and_says_how_time_was_spent(data: Path, tmp_path: Path, capsys) -> None:
     files = tmp_path / "t.svg", tmp_path / "t.json"
     arguments = ["trace", str(data / "wait.ptx"), "--latency", "100", "--svg", str(files[0]), "--json", str(files[1])]

@@ -21,6 +21,8 @@ COPY_LATENCY = 400
 
 _COPY_TID = 1000
 """Thread ids of the Chrome trace above this are tracks of copies."""
+_MOST_SHOWN = 5000
+"""Events of a trace that a notebook still draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,12 @@ class Trace:
         from .timeline import draw
 
         Path(path).write_text(draw(self, start, self.end if end is None else end), encoding="utf-8")
+
+    def _repr_svg_(self) -> str | None:
+        """Show the timeline in a notebook; a long one would be too much for it."""
+        from .timeline import draw
+
+        return draw(self, 0, self.end) if len(self.events) <= _MOST_SHOWN else None
 
     def _row(self, event: Event, pid: int, tid: int) -> dict[str, Any]:
         details = {key: value for key, value in event.details.items() if value is not None}

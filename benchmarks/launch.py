@@ -4,6 +4,10 @@
     python benchmarks/launch.py --cpu                  the CPU device, without a GPU and without peers
     python benchmarks/launch.py --growth 10000000      memory before and after so many launches
 
+Without a GPU the tests' stand-in for the driver shows the growth: it computes nothing, and CuPy's arrays lie in host
+memory there. `cc -shared -fPIC -D_GNU_SOURCE -O2 -o libdriver.so tests/driver/*.c`, then the same command with
+`WARPBRIDGE_LIBCUDA=$PWD/libdriver.so` in front of it.
+
 The kernel adds two float32 arrays of 8192 elements: three arrays and a length. Method: every row in turn, the floor
 first, so that drift hits all; bursts between synchronisations; medians over the rounds; a ratio is the median of the
 rounds' own ratios. Every row's result is checked before anything is timed.
@@ -12,7 +16,6 @@ rounds' own ratios. Every row's result is checked before anything is timed.
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import sys
 import time
@@ -22,9 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from launch_growth import growth
 from launch_peers import PEERS
 from launch_ptx import BLOCK, COUNT, adder
-from places import Cpu, Gpu, title
+from places import Cpu, gpu, title
 
 ROUNDS = 21
 BURSTS = {False: 256, True: 100}
@@ -49,10 +53,10 @@ def main() -> int:
     parser.add_argument("--growth", type=int, default=0, metavar="N", help="make N launches and show the memory")
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     arguments = parser.parse_args()
-    place: Any = Cpu() if arguments.cpu else Gpu()
+    place: Any = Cpu() if arguments.cpu else gpu()
     if arguments.growth:
-        print(growth(place, arguments.growth))
-        return 0
+        text = heading("Growth", place) + grown(place, arguments.growth)
+        return shown(text, arguments.markdown)
     rows, missing = list(ours(place)), []
     for peer in () if arguments.cpu else PEERS:
         try:
@@ -60,11 +64,22 @@ def main() -> int:
         except Exception as error:
             missing.append((peer.__doc__ or peer.__name__, f"{type(error).__name__}: {error}".splitlines()[0]))
     measure(rows, place, arguments.rounds)
-    text = header(place) + table(rows, missing)
+    return shown(heading("Launch cost", place) + table(rows, missing), arguments.markdown)
+
+
+def shown(text: str, markdown: Path | None) -> int:
     print(text)
-    if arguments.markdown:
-        arguments.markdown.write_text(text, encoding="utf-8")
+    if markdown:
+        markdown.write_text(text, encoding="utf-8")
     return 0
+
+
+def grown(place: Any, count: int) -> str:
+    """Return what so many launches leave behind."""
+    arrays = next(iter(place.arrays(3, COUNT).values()))
+    kernel = adder(3)
+    bound = kernel.bind(*arrays[:-1], out=arrays[-1])
+    return growth(place, count, bound, call_of(kernel.launch, arrays, place))
 
 
 def looped(call: Callable[[], Any], place: Any) -> Callable[[int], float]:
@@ -168,38 +183,16 @@ def per_array(rows: list[Row]) -> str:
     return "Each further array: " + ", ".join(found)
 
 
-def header(place: Any) -> str:
+def heading(what: str, place: Any) -> str:
     """Say where and when."""
     names = [] if place.name == "cpu" else ["cupy-cuda13x", "torch", "triton", "cuda-core"]
     return title(
-        "Launch cost",
+        what,
         place,
         names,
         f"Three float32 arrays of {COUNT} elements, blocks of {BLOCK}. Made by `benchmarks/launch.py`; medians, "
         "interleaved rounds.",
     )
-
-
-def growth(place: Any, count: int) -> str:
-    """Launch so many times, half of them unbound, and return how much memory came along."""
-    _, arrays = next(iter(place.arrays(3, COUNT).items()))
-    kernel = adder(3)
-    bound = kernel.bind(*arrays[:-1], out=arrays[-1])
-    call = call_of(kernel.launch, arrays, place)
-
-    def work(times: int) -> None:
-        for index in range(times // 2):
-            bound.launch(place.stream)
-            call()
-            if index % 100 == 0:
-                place.synchronize()
-        place.synchronize()
-
-    work(20_000 if place.name != "cpu" else 500)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    work(count)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return f"{count} launches: {before} KiB before, {after} KiB after, {after - before} KiB more"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The kernel of `launch.py`: adds any number of float32 arrays, one element per thread."""
+"""The kernels of `launch.py` and `launch_forms.py`: one adds float32 arrays, one element per thread; one is idle."""
 
 from __future__ import annotations
 
@@ -69,3 +69,33 @@ def adder(arrays: int) -> Any:
         ],
     }
     return wb.load(ptx(arrays - 1), manifest=manifest).kernels["adder"]
+
+
+@functools.cache
+def idle() -> Any:
+    """Return a module whose kernel and entry `idle` take x, y, z, a float and an int, and return at once."""
+    text = """.version 7.8
+.target sm_80
+.address_size 64
+
+.visible .entry idle(.param .u64 x, .param .u64 y, .param .u64 z, .param .f32 a, .param .s32 n)
+{
+    ret;
+}
+"""
+    array = {"kind": "array", "dtype": "float32", "shape": ["size"], "summary": "numbers"}
+    manifest = {
+        "manifest": 1,
+        "name": "idle",
+        "summary": "nothing",
+        "variants": [{"ptx": "idle.ptx", "arch": "sm_80", "entry": "idle"}],
+        "launch": {"block": 32, "grid": 1},
+        "args": [
+            {"name": "x", "intent": "in", **array},
+            {"name": "y", "intent": "out", "in_place": ["x"], **array},
+            {"name": "z", "intent": "out", **array},
+            {"name": "a", "kind": "scalar", "dtype": "float32", "summary": "a float"},
+            {"name": "n", "kind": "scalar", "dtype": "int32", "summary": "an int"},
+        ],
+    }
+    return wb.load(text, manifest=manifest)

@@ -1,10 +1,16 @@
-"""Where a benchmark of calls runs: the CPU device with NumPy or the first GPU with CuPy; and its table's heading."""
+"""Where a benchmark of calls runs: the CPU device with NumPy or the first GPU with CuPy; and its table's heading.
+
+Without a GPU, the stand-in for the driver that the tests compile shows what launches cost without one, and whether they
+leave anything behind: it computes nothing. `launch.py` says how.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import importlib
 import importlib.metadata
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -19,9 +25,19 @@ class Cpu:
 
     name = "cpu"
     library: Any = np
+    makes_arrays = True
 
     def __init__(self) -> None:
         self.stream: Any = wb.device("cpu").stream()
+        self.handle = 0
+
+    def empty(self, size: int) -> Any:
+        """Return a new array."""
+        return np.empty(size, np.float32)
+
+    def books(self) -> dict[str, int]:
+        """Return what the device has on its books: nothing that could be asked for."""
+        return {}
 
     def words(self, count: int) -> tuple[np.ndarray, int, Any]:
         """Return 64-bit words that host and device both see, their address, and an array that says where to launch."""
@@ -61,11 +77,22 @@ class Gpu:
     """The first GPU, with the arrays of each library that is there."""
 
     name = "cuda:0"
+    makes_arrays = True
 
     def __init__(self) -> None:
         self.library: Any = importlib.import_module("cupy")
         self.stream: Any = self.library.cuda.Stream(non_blocking=True)
         self.stream.use()
+        self.handle = int(self.stream.ptr)
+
+    def empty(self, size: int) -> Any:
+        """Return a new array."""
+        return self.library.empty(size, "f4")
+
+    def books(self) -> dict[str, int]:
+        """Return the memory in use, in bytes."""
+        free, total = self.library.cuda.runtime.memGetInfo()
+        return {"GPU memory in use": total - free, "CuPy's pool": self.library.get_default_memory_pool().used_bytes()}
 
     def words(self, count: int) -> tuple[np.ndarray, int, Any]:
         """Return 64-bit words that host and device both see, their address, and an array that says where to launch."""
@@ -107,6 +134,45 @@ class Gpu:
     def free(self) -> None:
         """Give cached memory back."""
         self.library.get_default_memory_pool().free_all_blocks()
+
+
+class StandIn:
+    """The tests' stand-in for the driver, with CuPy arrays over host memory: CuPy itself has no GPU here."""
+
+    name = "cuda:0"
+    makes_arrays = False
+
+    def __init__(self) -> None:
+        self.library: Any = importlib.import_module("cupy")
+        self.stream: Any = wb.device(self.name).stream()
+        self.handle = int(self.stream.handle)
+        self._driver = ctypes.CDLL(os.environ["WARPBRIDGE_LIBCUDA"])
+        self._driver.driver_count.argtypes = [ctypes.c_char_p]
+
+    def arrays(self, count: int, size: int) -> dict[str, list[Any]]:
+        """Return arrays of so many float32, by library."""
+        return {"CuPy": [self._array(np.ones(size, np.float32)) for _ in range(count)]}
+
+    def _array(self, host: np.ndarray) -> Any:
+        memory = self.library.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, device_id=0)
+        return self.library.ndarray(host.shape, host.dtype, self.library.cuda.MemoryPointer(memory, 0))
+
+    def synchronize(self) -> None:
+        """Wait for the stream."""
+        self.stream.synchronize()
+
+    def books(self) -> dict[str, int]:
+        """Return what the driver has on its books."""
+        return {f"driver's {what}": self._driver.driver_count(what.encode()) for what in BOOKS}
+
+
+BOOKS = ("modules", "streams", "events", "host blocks", "depth")
+
+
+def gpu() -> Gpu | StandIn:
+    """Return the first GPU, or what stands in for one."""
+    name = wb.device("cuda:0").name
+    return StandIn() if name.startswith("stand-in") else Gpu()
 
 
 def title(what: str, place: Any, libraries: Sequence[str], text: str) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from misses import Misses
+from warpbridge.entry import Entry
+from warpbridge.kernel import Kernel
 
 DATA = Path(__file__).parent / "data"
 
@@ -34,3 +38,19 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 def data() -> Path:
     """Folder with the tests' own PTX and manifests."""
     return DATA
+
+
+@pytest.fixture
+def misses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Misses]:
+    """Count the calls of kernels and entries that take the long way."""
+    counter = Misses()
+    for owner in (Kernel, Entry):
+        for name in ("_missed_run", "_missed_launch"):
+            original = getattr(owner, name)
+
+            def counted(self: Any, *arguments: Any, original: Any = original) -> Any:
+                counter.count += 1
+                return original(self, *arguments)
+
+            monkeypatch.setattr(owner, name, counted)
+    return counter

@@ -1,15 +1,16 @@
 """What a checked call tells the native core, so that the next call like it needs no Python code.
 
 `install` makes the functions that look for a learned call (`ffi/src/python`); their owner has the long way. A
-recipe names what each argument of a call was to the checks: an array, a stream, a timeout or a constant. No recipe
-means that a call cannot be repeated fast, e.g. because an argument's value can change without its identity changing.
+recipe names what each argument of a call was to the checks: an array, a number, a stream, a timeout, a constant, or a
+tuple or list of these. No recipe means that a call cannot be repeated fast, e.g. because an argument's value can change
+without its identity changing.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import _ffi, dispatcher, settings
@@ -21,10 +22,14 @@ Recipe = tuple[Any, ...]
 
 _CONSTANT = (0,)
 _TIMEOUT = (1,)
-_STREAM, _ARRAY = 2, 3
+_STREAM, _ARRAY, _NUMBER, _ITEMS = 2, 3, 4, 5
 _LIBRARIES = {"numpy": 1, "cupy": 2, "torch": 3}
 _TYPES = {"numpy": ("numpy", "ndarray"), "cupy": ("cupy", "ndarray"), "torch": ("torch", "Tensor")}
 _GREATEST_HANDLE = 2**64 - 1
+_NUMPY_NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {
+    f"float{bits}" for bits in (16, 32, 64)
+}
+"""Whose ``__index__`` or ``__float__`` is what ``item()`` is."""
 
 
 def is_available() -> bool:
@@ -91,12 +96,34 @@ def stream_slot(stream: Any, is_cpu: bool) -> Recipe | None:
 
 
 def constant_slot(value: Any) -> Recipe | None:
-    """Return the part of an argument that must be the same again; None where its identity does not say its value."""
-    if value is None or type(value) in (bool, int, float, str) or isinstance(value, type):
+    """Return the part of an argument that must be the same again; None where that cannot be seen."""
+    if value is None or type(value) in (bool, int, float, str, bytes) or isinstance(value, type):
         return _CONSTANT
-    if type(value) is tuple:
-        return _CONSTANT if all(type(item) in (bool, int, float) for item in value) else None
+    if type(value) in (tuple, list):
+        return items_slot(map(_constant_item, value))
     return _CONSTANT if _is_dtype(value) else None
+
+
+def _constant_item(value: Any) -> Recipe | None:
+    return _CONSTANT if type(value) in (bool, int, float) else None
+
+
+def number_slot(value: Any, name: str) -> Recipe | None:
+    """Return the part of a scalar argument, which may be another number next time if nothing else depends on it."""
+    if type(value) in (int, float) or _is_numpy_number(value):
+        return (_NUMBER, name)
+    return constant_slot(value)
+
+
+def items_slot(slots: Iterable[Recipe | None]) -> Recipe | None:
+    """Return the part of a tuple or list."""
+    found = tuple(slots)
+    return None if None in found else (_ITEMS, found)
+
+
+def _is_numpy_number(value: Any) -> bool:
+    kind = type(value)
+    return kind.__module__ == "numpy" and kind.__name__ in _NUMPY_NUMBERS
 
 
 def _is_dtype(value: Any) -> bool:
@@ -108,8 +135,7 @@ def _is_dtype(value: Any) -> bool:
 def slots(
     values: Sequence[Any],
     names: Sequence[str],
-    stream: Any,
-    arrays: Mapping[int, Recipe | None],
+    argument: Callable[[str, Any], Recipe | None],
     is_cpu: bool,
 ) -> tuple[Recipe, ...] | None:
     """Return the slots of a call's arguments.
@@ -120,10 +146,8 @@ def slots(
         All arguments, in the order of the call.
     names
         What each is called: an argument of the kernel or an option.
-    stream
-        The stream that was asked for.
-    arrays
-        Slots of arrays by the identity of the array.
+    argument
+        Returns the slot of what is neither a stream, nor a timeout, nor a progress bar.
     is_cpu
         Whether the launch runs on the CPU device.
     """
@@ -134,11 +158,9 @@ def slots(
         elif name == "progress":
             slot = None if value else _CONSTANT
         elif name == "stream":
-            slot = stream_slot(stream, is_cpu)
-        elif id(value) in arrays:
-            slot = arrays[id(value)]
+            slot = stream_slot(value, is_cpu)
         else:
-            slot = constant_slot(value)
+            slot = argument(name, value)
         if slot is None:
             return None
         found.append(slot)

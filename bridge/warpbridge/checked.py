@@ -6,7 +6,7 @@ again and again. The first run of each way tells the native core what to repeat 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -34,12 +34,10 @@ class Checked:
         Its arrays: inputs first, then outputs.
     result
         What a call returns.
-    ordered
-        The same arrays in the order of the native core's; default: `buffers`.
+    ranges
+        The same arrays by the names of their arguments, in the native core's order.
     uses
         Those of them that another API uses too.
-    has_workspace
-        Whether some of them were allocated for this call and are no result.
     """
 
     def __init__(
@@ -48,16 +46,14 @@ class Checked:
         handle: _ffi.Handle,
         buffers: Sequence[Buffer],
         result: Any,
-        ordered: Sequence[Buffer] | None = None,
+        ranges: Mapping[str, Buffer],
         uses: Uses | None = None,
-        has_workspace: bool = False,
     ) -> None:
         self.name = name
         self.handle = handle
         self.buffers = tuple(buffers)
         self.result = result
-        self._has_workspace = has_workspace
-        self._ranges = self.buffers if ordered is None else tuple(ordered)
+        self._ranges = ranges
         self.device = _device_of(handle, self.buffers)
         self.is_cpu = self.device.kind == "cpu"
         self._here = [b for b in self.buffers if (b.device_type in (CUDA, CUDA_MANAGED)) != self.is_cpu]
@@ -165,41 +161,51 @@ class Checked:
             self._uses.end(failed=failed)
         return Trace.read(record, self.result, error)
 
-    def recipe(self, values: Sequence[Any], names: Sequence[str], stream: Any, holds: bool) -> calls.Recipe | None:
+    def recipe(
+        self, values: Sequence[Any], names: Sequence[str], items: Mapping[str, Sequence[str]], holds: bool
+    ) -> calls.Recipe | None:
         """Return how to repeat a call that gave these arrays anew.
 
         Parameters
         ----------
         values, names
             The call's arguments, and what each is called.
-        stream
-            The stream that was asked for.
+        items
+            What the items are called of an argument that is a tuple or list of others: ``out`` of a kernel, ``args`` of
+            an entry.
         holds
             Whether the launch is stream-ordered, so that on the CPU device somebody must keep the arrays.
         """
-        if self._has_workspace:  # what the native core makes, it returns
+        if self._asks:
             return None
-        arrays: dict[int, calls.Recipe | None] = {}
-        made = []
-        for place, buffer in enumerate(self._ranges):
-            given = any(buffer.owner is value for value in values)
-            slot = calls.array_slot(buffer, place) if given else calls.made_slot(buffer, place)
-            if slot is None or arrays.setdefault(id(buffer.owner), slot) is not slot:
-                return None
-            if not given:
-                made.append(slot)
-        slots = calls.slots(values, names, stream, arrays, self.is_cpu) if not self._asks else None
-        if slots is None:
+        left = {name: (place, buffer) for place, (name, buffer) in enumerate(self._ranges.items())}
+        slots = calls.slots(values, names, lambda name, value: self._slot(name, value, items, left), self.is_cpu)
+        made = tuple(calls.made_slot(buffer, place) for place, buffer in left.values())
+        if slots is None or None in made:
             return None
-        at = next((index for index, value in enumerate(values) if value is self.result and value is not None), None)
-        return self._recipe(slots, None if made else self.result if at is None else at, tuple(made), holds, None)
+        return self._recipe(slots, None, made, holds, None, self._places())
+
+    def _slot(
+        self, name: str, value: Any, items: Mapping[str, Sequence[str]], left: dict[str, tuple[int, Buffer]]
+    ) -> calls.Recipe | None:
+        """Return an argument's part of a recipe; arrays are taken out of `left`."""
+        if name in items and value is not None:
+            if type(value) in (tuple, list):
+                return calls.items_slot(self._slot(*pair, items, left) for pair in zip(items[name], value, strict=True))
+            name = items[name][0]
+        if value is None or name not in left:
+            return calls.number_slot(value, name)
+        place, buffer = left.pop(name)
+        # Another array may have been checked in its place, a copy. Entries write to whatever may be written.
+        is_same = buffer.owner is value and not (buffer.readonly and "args" in items)
+        return calls.array_slot(buffer, place) if is_same else None
 
     def recipe_of_repeat(self, values: Sequence[Any], names: Sequence[str], holds: bool) -> calls.Recipe | None:
         """Return how to repeat this very launch, with other options."""
         stream = next((value for value, name in zip(values, names, strict=True) if name == "stream"), None)
         if self._ordered or self._own or (stream is None and self._libraries):
             return None
-        slots = calls.slots(values, names, stream, {}, self.is_cpu)
+        slots = calls.slots(values, names, lambda _, value: calls.constant_slot(value), self.is_cpu)
         owners = tuple(buffer.owner for buffer in self.buffers)
         return None if slots is None else self._recipe(slots, self.result, (), holds, owners)
 
@@ -208,12 +214,21 @@ class Checked:
         """Whether others' streams are to be asked for at each launch."""
         return bool(self._ordered or self._libraries)
 
-    def _recipe(self, slots: Any, returned: Any, made: Any, holds: bool, owners: Any) -> calls.Recipe:
+    def _places(self) -> int | tuple[int, ...] | None:
+        """Return which of the arrays a call returns; one that is input and output is either."""
+        place = {id(buffer.owner): place for place, buffer in enumerate(self._ranges.values())}
+        if isinstance(self.result, tuple):
+            return tuple(place[id(array)] for array in self.result)
+        return None if self.result is None else place[id(self.result)]
+
+    def _recipe(
+        self, slots: Any, returned: Any, made: Any, holds: bool, owners: Any, places: Any = None
+    ) -> calls.Recipe:
         settings_of, hold = calls.on_cpu() if self.is_cpu else (None, None)
         current = calls.current_stream(self._here)
         kept = self if owners is None else None  # until the native core has taken its share of the handle
         address = _ffi.address_of(self.handle)
-        return (address, slots, returned, made, current, settings_of, hold if holds else None, owners, kept)
+        return (address, slots, returned, made, current, settings_of, hold if holds else None, owners, places, kept)
 
     def _stream(self, stream: Any) -> int:
         if stream is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NoReturn
 
-from . import _ffi
+from . import _ffi, calls, waiting
 from .arguments import as_any
 from .bound import Bound
 from .buffer import Buffer, TensorMap
@@ -21,6 +21,7 @@ Extent = int | Sequence[int]
 """One to three extents; those left out are 1."""
 
 _EXTENT_MAX = 2**32 - 1
+_PLACES = ("grid", "block", "args", "shared_bytes", "cluster", "timeout", "stream")
 
 
 class Entry:
@@ -41,6 +42,9 @@ class Entry:
         self._module = module
         self._facts = facts
         self.__name__ = self.__qualname__ = str(facts["name"])
+        self._items = {"args": [param["name"] for param in facts["params"]]}
+        if calls.is_available():
+            calls.install(self, self)  # `launch` and `_run` again, without Python code for calls seen before
 
     def __repr__(self) -> str:
         return f"<Entry {self.__name__}({', '.join(str(p['type']) for p in self.params)})>"
@@ -93,7 +97,11 @@ class Entry:
         LaunchTimeout, KernelFault
             The launch failed.
         """
-        self._check(grid, block, args, shared_bytes, cluster).run(timeout, stream)
+        self._run(grid, block, args, shared_bytes, cluster, timeout, stream)
+
+    def _run(self, *values: Any) -> None:
+        *checked, timeout, stream = values
+        self._check(*checked).run(timeout, stream)
 
     def submit(
         self,
@@ -122,6 +130,21 @@ class Entry:
     ) -> None:
         """Queue on a stream and return at once; parameters as for a blocking call."""
         self._check(grid, block, args, shared_bytes, cluster).launch(stream)
+
+    _finish = staticmethod(waiting.finish)
+
+    def _missed_launch(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
+        """Take the long way for `launch`; return None, and how to repeat the call."""
+        by_name = dict(zip(names or (), values[positional:], strict=True))
+        *checked, stream = _launch_arguments(self, *values[:positional], **by_name)
+        call = self._check(*checked)
+        return call.launch(stream), call.recipe(values, (*_PLACES[:positional], *by_name), self._items, True)
+
+    def _missed_run(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
+        """Take the long way for a blocking call, whose arguments `__call__` has sorted."""
+        *checked, timeout, stream = values
+        call = self._check(*checked)
+        return call.run(timeout, stream), call.recipe(values, _PLACES, self._items, False)
 
     def trace(
         self,
@@ -167,15 +190,33 @@ class Entry:
         ]
         handle = _ffi.entry_bind(self._module, name, geometry, values)
         passed = [v.buffer if isinstance(v, TensorMap) else v for v in values]
+        ranges = {name: b for name, b in zip(self._items["args"], passed, strict=True) if isinstance(b, Buffer)}
         uses = [
             Use(buffer.hand_over, *buffer.hand_over.uses, f"{name}: argument {place} ({self._label(place)})")
             for place, buffer in enumerate(passed, 1)
             if isinstance(buffer, Buffer) and buffer.hand_over is not None
         ]
-        return Checked(name, handle, [b for b in passed if isinstance(b, Buffer)], None, uses=Uses.of(uses))
+        return Checked(name, handle, tuple(ranges.values()), None, ranges, Uses.of(uses))
 
     def _label(self, place: int) -> str:
         return str(self.params[place - 1]["name"]) if place <= len(self.params) else "one too many"
+
+
+def _launch_arguments(
+    entry: Entry,
+    grid: Extent,
+    block: Extent,
+    args: Sequence[Any],
+    shared_bytes: int = 0,
+    cluster: Extent | None = None,
+    *,
+    stream: Any = None,
+) -> tuple[Any, ...]:
+    """Read the arguments of `Entry.launch`."""
+    return grid, block, args, shared_bytes, cluster, stream
+
+
+_launch_arguments.__qualname__ = Entry.launch.__qualname__  # which is what the interpreter's TypeErrors name
 
 
 def _extent(value: Extent, described: str) -> tuple[int, int, int]:

@@ -58,6 +58,7 @@ class Kernel(Travels):
         by_name = {entry["name"]: Argument.read(entry) for entry in self._manifest["args"] if "kind" in entry}
         visible = [by_name[item] for item in self._manifest["visible"]]
         self._shape = CallShape(name, visible, _free_dtypes(visible, self._manifest.get("dtypes") or {}))
+        self._items = {"out": [a.name for a in self._shape.outputs]}
         self._described = {a.name: self._shape.described(a) for a in visible}
         self.__name__ = self.__qualname__ = name
         self.__signature__ = self._shape.signature
@@ -158,7 +159,7 @@ class Kernel(Travels):
         """Take the long way for `launch`; return the result, and how to repeat the call."""
         call, called = self._sort(values, positional, names or (), _LAUNCH_OPTIONS)
         checked = self._check(call)
-        return checked.launch(call.stream), checked.recipe(values, called, call.stream, True)
+        return checked.launch(call.stream), checked.recipe(values, called, self._items, True)
 
     def _missed_run(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
         """Take the long way for a blocking call."""
@@ -166,7 +167,7 @@ class Kernel(Travels):
         checked = self._check(call)
         result = checked.run(call.timeout, call.stream, call.progress)
         back = _handed_back(result, call, checked.buffers)
-        return back, checked.recipe(values, called, call.stream, False)
+        return back, checked.recipe(values, called, self._items, False)
 
     def _sort(
         self, values: tuple[Any, ...], positional: int, names: Sequence[str], options: Sequence[str]
@@ -192,10 +193,8 @@ class Kernel(Travels):
         made = zip(self._shape.made, arrays, strict=True)
         results = [array for argument, array in made if not argument.is_workspace]
         result = None if not results else results[0] if len(results) == 1 else tuple(results)
-        claims = [value for value in ordered if isinstance(value, Buffer)]
-        has_workspace = len(results) < len(arrays)
-        uses = self._uses(values)
-        return Checked(self.__name__, handle, (*buffers, *outputs), result, claims, uses, has_workspace)
+        ranges = {a.name: value for a in self._shape.visible if isinstance(value := values[a.name], Buffer)}
+        return Checked(self.__name__, handle, (*buffers, *outputs), result, ranges, self._uses(values))
 
     def _uses(self, values: Mapping[str, _ffi.Value]) -> Uses:
         """Return the arrays that another API uses too, and what the kernel does with them."""

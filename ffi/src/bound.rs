@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+use crate::backend::changes::{self, Changes, KeptScalars};
 use crate::backend::{CpuSettings, LaunchMode, LaunchPlan, StreamHandle};
 use crate::bind::Extents;
 use crate::device::Device;
@@ -55,8 +56,8 @@ impl Bound {
         };
         self.device.backend.launch(plan, &mode).map(drop)
     }
-    /// The same on other arrays, one address per range of the plan.
-    pub fn launch_at(&self, addresses: &[u64], mode: &Mode) -> Result<()> {
+    /// The same with changes that fit the plan.
+    pub fn launch_with(&self, changes: &Changes<'_>, mode: &Mode) -> Result<()> {
         let Some(plan) = &self.plan else { return Ok(()) };
         let mode = LaunchMode {
             stream: mode.stream,
@@ -64,7 +65,7 @@ impl Bound {
             deadline: None,
             cpu: mode.cpu,
         };
-        self.device.backend.launch_at(plan, addresses, &mode).map(drop)
+        self.device.backend.launch_with(plan, changes, &mode).map(drop)
     }
     /// Time of so many launches at the device's own cost, for benchmarks.
     pub fn floor(&self, stream: StreamHandle, launches: u32, blocking: bool) -> Result<Duration> {
@@ -77,11 +78,11 @@ impl Bound {
     pub fn submit(self: &Arc<Self>, mode: &Mode) -> Result<Arc<Pending>> {
         self.submit_on(mode, None)
     }
-    /// The same on other arrays, one address per range of the plan.
-    pub fn submit_at(self: &Arc<Self>, addresses: &[u64], mode: &Mode) -> Result<Arc<Pending>> {
-        self.submit_on(mode, Some(addresses))
+    /// The same with changes that fit the plan.
+    pub fn submit_with(self: &Arc<Self>, changes: &Changes<'_>, mode: &Mode) -> Result<Arc<Pending>> {
+        self.submit_on(mode, Some(changes))
     }
-    fn submit_on(self: &Arc<Self>, mode: &Mode, addresses: Option<&[u64]>) -> Result<Arc<Pending>> {
+    fn submit_on(self: &Arc<Self>, mode: &Mode, changes: Option<&Changes<'_>>) -> Result<Arc<Pending>> {
         let started = Instant::now();
         // A limit beyond what the clock can say is none.
         let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
@@ -92,13 +93,15 @@ impl Bound {
             cpu: mode.cpu,
         };
         let backend = &self.device.backend;
-        let ticket = match (&self.plan, addresses) {
+        let ticket = match (&self.plan, changes) {
             (None, _) => None,
             (Some(plan), None) => backend.launch(plan, &launch)?,
-            (Some(plan), Some(addresses)) => backend.launch_at(plan, addresses, &launch)?,
+            (Some(plan), Some(changes)) => backend.launch_with(plan, changes, &launch)?,
         };
+        let scalars = changes.map_or_else(KeptScalars::default, |changes| changes::kept(changes.scalars));
         let bound = Arc::clone(self);
-        Ok(Arc::new(Pending::new(bound, ticket, mode.stream, started, deadline)))
+        let pending = Pending::new(bound, ticket, mode.stream, started, deadline);
+        Ok(Arc::new(pending.with(scalars)))
     }
     /// Runs a launch on this thread with a record of what happens; the launch has ended, well or badly.
     pub fn trace(self: &Arc<Self>, mode: &Mode, sink: &emulator::TraceSink) -> Result<Arc<Pending>> {

@@ -120,6 +120,17 @@ impl DType {
             Class::Float | Class::Narrow | Class::Complex => None,
         }
     }
+    /// `value` rounded to nearest even, in the low bits of a word; `None` for types that are not floats.
+    #[must_use]
+    pub fn float_word(self, value: f64) -> Option<u64> {
+        match self {
+            Self::Float64 => Some(value.to_bits()),
+            Self::Float32 => Some(u64::from((value as f32).to_bits())),
+            Self::Float16 => Some(u64::from(narrow(value, 5, 10))),
+            Self::Bfloat16 => Some(u64::from(narrow(value, 8, 7))),
+            _ => None,
+        }
+    }
     /// The little-endian bytes of an integer that [`DType::integer_range`] holds.
     #[must_use]
     pub fn integer_bytes(self, value: i128) -> Vec<u8> {
@@ -128,13 +139,8 @@ impl DType {
     /// The little-endian bytes of `value` rounded to nearest even; `None` for types that are not floats.
     #[must_use]
     pub fn float_bytes(self, value: f64) -> Option<Vec<u8>> {
-        match self {
-            Self::Float64 => Some(value.to_le_bytes().to_vec()),
-            Self::Float32 => Some((value as f32).to_le_bytes().to_vec()),
-            Self::Float16 => Some(narrow(value, 5, 10).to_le_bytes().to_vec()),
-            Self::Bfloat16 => Some(narrow(value, 8, 7).to_le_bytes().to_vec()),
-            _ => None,
-        }
+        let word = self.float_word(value)?;
+        Some(word.to_le_bytes()[..self.bytes()].to_vec())
     }
 }
 

@@ -9,7 +9,7 @@
 //! 3. [`backend`]: what a device does. `cpu` runs PTX in the emulator, `cuda` through the driver; they never import each
 //!    other, and [`device`] alone chooses between them.
 //!
-//! [`error`], [`dtype`], [`value`] and [`process`] are shared by all.
+//! [`error`], [`dtype`], [`number`], [`value`] and [`process`] are shared by all.
 #![allow(clippy::module_name_repetitions)]
 
 pub mod abi;
@@ -24,6 +24,7 @@ pub mod error;
 pub mod manifest;
 pub mod memory;
 pub mod module;
+pub mod number;
 pub mod pending;
 pub mod process;
 pub mod python;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::backend::changes::KeptScalars;
 use crate::backend::{Ending, StreamHandle, Ticket};
 use crate::bound::Bound;
 use crate::dispatch;
@@ -22,6 +23,8 @@ const ASKED_BY_DEADLINE: u8 = 2;
 /// A tracked launch.
 pub struct Pending {
     bound: Arc<Bound>,
+    /// What it had in place of the bound call's numbers.
+    scalars: KeptScalars,
     /// `None`: there was nothing to do.
     ticket: Option<Arc<dyn Ticket>>,
     stream: StreamHandle,
@@ -46,6 +49,7 @@ impl Pending {
     ) -> Self {
         Self {
             bound,
+            scalars: KeptScalars::default(),
             ticket,
             stream,
             started,
@@ -54,6 +58,20 @@ impl Pending {
             stop_asked_at: Mutex::new(None),
             outcome: OnceLock::new(),
         }
+    }
+
+    /// The same with other numbers than the bound call's.
+    #[must_use]
+    pub fn with(self, scalars: KeptScalars) -> Self {
+        Self { scalars, ..self }
+    }
+
+    fn arguments(&self) -> String {
+        let plan = self.bound.plan.as_ref();
+        plan.map_or_else(
+            || self.bound.arguments.clone(),
+            |plan| plan.arguments_with(&self.scalars),
+        )
     }
 
     /// The stream and the device that it was queued on.
@@ -189,7 +207,7 @@ impl Pending {
             "{}: not finished after {}, expected at most {limit:.3} s; {end}; its arguments were {}",
             self.place(),
             self.age(),
-            self.bound.arguments
+            self.arguments()
         );
         self.fields(Error::new(Kind::Timeout, text))
             .with("timeout_s", limit)
@@ -236,7 +254,7 @@ impl Pending {
             .with("kernel", self.bound.label.as_str())
             .with("device", self.bound.device.name())
             .with("stream", self.stream.0)
-            .with("arguments", self.bound.arguments.as_str())
+            .with("arguments", self.arguments())
             .with("age_s", self.started.elapsed().as_secs_f64())
     }
 }

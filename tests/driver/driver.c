@@ -4,7 +4,8 @@
  *
  * A kernel does what its name begins with: illegal, misaligned, trap lose the context, which shows when a stream or an event
  * is asked about (with DRIVER_EAGER at once); hungry and starved are refused at launch; watchful, whose second parameter is
- * a control block, runs until that says stop. PTX that says JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1).
+ * a control block, runs until that says stop; noting notes its parameters, two of 8 bytes and two of 4. PTX that says
+ * JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1).
  * DRIVER_UUID: 32 hexadecimal digits, else zeros. Memory and semaphores of Vulkan are in external.c. */
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static pid_t process;
 static _Thread_local Context *stack[DEPTH];
 static _Thread_local int depth, capture_mode;
 static uint32_t *watched; /* the control block of the watchful kernel that runs */
+static uint64_t noted[5]; /* parameters of the noting kernel that was launched last, and its stream */
 static int modules, streams, events, host_blocks, launches, capturing;
 
 static Context *top(void) { return depth ? stack[depth - 1] : NULL; }
@@ -148,7 +150,7 @@ int cuFuncSetAttribute(Function *function, int attribute, int value) {
 
 int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                    unsigned shared_bytes, void *stream, void **parameters, void **extra) {
-    (void)gx, (void)gy, (void)gz, (void)bx, (void)by, (void)bz, (void)shared_bytes, (void)stream, (void)parameters, (void)extra;
+    (void)gx, (void)gy, (void)gz, (void)bx, (void)by, (void)bz, (void)shared_bytes, (void)parameters, (void)extra;
     NEEDS_CONTEXT;
     if (function->module->context != top()) return INVALID_HANDLE;
     const char *name = function->name;
@@ -159,6 +161,10 @@ int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, un
     if (!strncmp(name, "misaligned", 10)) top()->brewing = MISALIGNED;
     if (!strncmp(name, "trap", 4)) top()->brewing = FAILED;
     if (!strncmp(name, "watchful", 8)) watched = (uint32_t *)(uintptr_t)*(uint64_t *)parameters[1];
+    if (!strncmp(name, "noting", 6)) {
+        for (int i = 0; i < 4; i++) noted[i] = i < 2 ? *(uint64_t *)parameters[i] : *(uint32_t *)parameters[i];
+        noted[4] = (uint64_t)(uintptr_t)stream;
+    }
     if (getenv("DRIVER_EAGER")) settled();
     return OK;
 }
@@ -228,10 +234,12 @@ int cuPointerGetAttribute(void *value, int attribute, uint64_t address) {
 int driver_count(const char *what) {
     if (!strcmp(what, "modules")) return modules;
     if (!strcmp(what, "streams")) return streams;
+    if (!strcmp(what, "events")) return events;
     if (!strcmp(what, "host blocks")) return host_blocks;
     if (!strcmp(what, "launches")) return launches;
     if (!strcmp(what, "depth")) return depth;
     if (!strcmp(what, "capture mode")) return capture_mode;
     return -1;
 }
+uint64_t driver_noted(int index) { return noted[index]; }
 void driver_capture(int on) { capturing = on; }

@@ -3,6 +3,7 @@
 //! Callers (`bound.rs`, `dispatch.rs`) have checked every argument; a backend reports only what they could not foresee.
 //! `cuda/` and `cpu.rs` implement it and never import each other. The choice is made once, in `device.rs`.
 
+pub mod changes;
 mod control_block;
 pub mod cpu;
 pub mod cuda;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
+use changes::{Changes, NewScalars, ScalarPlace};
 pub use external::{External, Mapped};
 
 /// What `wb.device(...)` shows.
@@ -105,8 +107,6 @@ pub struct LaunchPlan {
     pub label: String,
     /// What the arguments were, one line, for errors.
     pub arguments: String,
-    /// Both, as `scale(x=float32[8])`; shared, so that noting it down costs nothing.
-    pub text: Arc<str>,
     /// The entry to run.
     pub function: Arc<dyn Function>,
     /// Thread blocks per axis; never zero (the caller drops empty launches).
@@ -127,25 +127,38 @@ pub struct LaunchPlan {
     pub control_on_device: bool,
     /// Every array argument.
     pub ranges: Vec<ArrayRange>,
+    /// Numbers among the parameters that a launch may replace, in the order of `arguments`.
+    pub scalars: Vec<ScalarPlace>,
     /// Role names and warps, for reports.
     pub roles: Vec<emulator::Role>,
 }
 
 impl LaunchPlan {
-    /// The same launch on other arrays: one address per range. Whoever asks has checked that all else is equal.
+    /// The same launch with these changes. Whoever asks has checked that all else is equal.
     #[must_use]
-    pub fn at(&self, addresses: &[u64]) -> Self {
+    pub fn with(&self, changes: &Changes<'_>) -> Self {
         let mut plan = self.clone();
-        for (range, address) in plan.ranges.iter_mut().zip(addresses) {
+        for (range, address) in plan.ranges.iter_mut().zip(changes.addresses) {
             range.address = *address;
         }
-        self.put_addresses(addresses, &mut plan.params);
+        self.put(changes, &mut plan.params);
+        if !self.scalars.is_empty() {
+            plan.arguments = self.arguments_with(changes.scalars);
+            plan.scalars.clear(); // where they stood in the text
+        }
         plan
     }
 
-    /// Writes the addresses of the ranges to where `params`, a copy of the plan's, has them.
-    pub fn put_addresses(&self, addresses: &[u64], params: &mut [u8]) {
-        for (range, address) in self.ranges.iter().zip(addresses) {
+    /// The arguments in one line, for a launch with these numbers.
+    #[must_use]
+    pub fn arguments_with(&self, scalars: &NewScalars) -> String {
+        changes::text(&self.arguments, &self.scalars, scalars)
+    }
+
+    /// Writes what changes to where `params`, a copy of the plan's, has it.
+    pub fn put(&self, changes: &Changes<'_>, params: &mut [u8]) {
+        changes::put(&self.scalars, changes.scalars, params);
+        for (range, address) in self.ranges.iter().zip(changes.addresses) {
             if let Some(slot) = range.param.and_then(|offset| params.get_mut(offset..offset + 8)) {
                 slot.copy_from_slice(&address.to_le_bytes());
             }
@@ -228,14 +241,14 @@ pub trait Backend: Send + Sync {
     fn load(&self, image: &Arc<Image>) -> Result<Arc<dyn Loaded>>;
     /// Queues a launch.
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>>;
-    /// Queues a launch on other arrays, as [`LaunchPlan::at`] describes it.
-    fn launch_at(
+    /// Queues a launch with changes, as [`LaunchPlan::with`] describes it.
+    fn launch_with(
         &self,
         plan: &Arc<LaunchPlan>,
-        addresses: &[u64],
+        changes: &Changes<'_>,
         mode: &LaunchMode,
     ) -> Result<Option<Arc<dyn Ticket>>> {
-        self.launch(&Arc::new(plan.at(addresses)), mode)
+        self.launch(&Arc::new(plan.with(changes)), mode)
     }
     /// Time of so many launches at the device's own cost, each waited for if `blocking`: what benchmarks compare with. Here:
     /// this backend's own launches; on a GPU the driver's, with nothing of ours in between.

@@ -12,15 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::expr::{Expr, Names};
 use crate::manifest::{Arch, Arg, DTypeRef, Limit, Manifest};
 use crate::module::Kernel;
+use crate::number::Number;
 use crate::value::Value;
-
-/// A scalar's value.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub enum Number {
-    Integer(i128),
-    Float(f64),
-}
 
 /// State of one call while it is checked.
 pub struct Call<'a> {

@@ -1,17 +1,18 @@
 //! Entries launched by hand: arguments against the PTX `.param` list (number, sizes, ranges), geometry against the entry.
 //! There is no manifest, so nothing is known of dtypes and shapes: arrays pass their address, whatever their layout.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::call::Number;
 use super::geometry::{self, Extents};
-use super::scalars::{encode, show};
+use crate::backend::changes::{ScalarPlace, ScalarRule, MOST_SCALARS};
 use crate::backend::{ArrayRange, LaunchPlan};
 use crate::bound::Bound;
 use crate::device::{self, Device};
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
 use crate::module::Module;
+use crate::number::{encode, show, Number};
 use crate::value::{tuple_text, Tensor, Value};
 
 /// Extents as the caller gives them; zeros in `cluster` stand for what the entry requires, else for no cluster.
@@ -61,9 +62,10 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
         let bytes = param_bytes(param, value).map_err(|expected| refuse(entry, index, value, &expected))?;
         params[param.offset..param.offset + param.bytes].copy_from_slice(&bytes);
     }
+    let (arguments, scalars) = written(entry, values);
     let mut bound = Bound {
         label: name.to_owned(),
-        arguments: argument_text(entry, values),
+        arguments,
         device: Arc::clone(device),
         entry: name.to_owned(),
         arch: image.image().module.target().to_owned(),
@@ -75,7 +77,6 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
         bound.plan = Some(Arc::new(LaunchPlan {
             label: bound.label.clone(),
             arguments: bound.arguments.clone(),
-            text: format!("{}({})", bound.label, bound.arguments).into(),
             function: image.on(device)?.function(name, checked.shared_bytes)?,
             grid: checked.grid,
             block: checked.block,
@@ -86,6 +87,7 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
             control_offset: None,
             control_on_device: false,
             ranges: ranges(entry, values)?,
+            scalars,
             roles: Vec::new(),
         }));
     }
@@ -211,15 +213,43 @@ fn ranges(entry: &emulator::Entry, values: &[Value<'_>]) -> Result<Vec<ArrayRang
     Ok(ranges)
 }
 
-fn argument_text(entry: &emulator::Entry, values: &[Value<'_>]) -> String {
+/// The arguments in one line, and the numbers in it that may change.
+fn written(entry: &emulator::Entry, values: &[Value<'_>]) -> (String, Vec<ScalarPlace>) {
     let array = |t: &Tensor<'_>| format!("{} {}", crate::dtype::describe(t.dtype), tuple_text(t.shape));
-    let one = |(param, value): (&emulator::Param, &Value<'_>)| match value {
-        Value::Tensor(tensor) => format!("{} {}", param.name, array(tensor)),
-        Value::TensorMap(_, tensor) => format!("{} map of {}", param.name, array(tensor)),
-        Value::Float(v) => format!("{} = {}", param.name, show(Number::Float(*v))),
-        Value::Int(v) => format!("{} = {v}", param.name),
-        Value::UInt(v) => format!("{} = {v}", param.name),
-        other => format!("{} = {}", param.name, other.describe()),
+    let (mut text, mut places) = (String::new(), Vec::new());
+    for (param, value) in entry.params.iter().zip(values) {
+        let (link, shown) = match value {
+            Value::Tensor(tensor) => ("", array(tensor)),
+            Value::TensorMap(_, tensor) => ("map of ", array(tensor)),
+            Value::Float(v) => ("= ", show(Number::Float(*v))),
+            Value::Int(v) => ("= ", v.to_string()),
+            Value::UInt(v) => ("= ", v.to_string()),
+            other => ("= ", other.describe()),
+        };
+        let separator = if text.is_empty() { "" } else { ", " };
+        text += &format!("{separator}{} {link}", param.name);
+        let start = text.len();
+        text += &shown;
+        if matches!(value, Value::Float(_) | Value::Int(_) | Value::UInt(_)) && places.len() < MOST_SCALARS {
+            places.push(place_of(param, start..text.len()));
+        }
+    }
+    (text, places)
+}
+
+fn place_of(param: &emulator::Param, text: Range<usize>) -> ScalarPlace {
+    let like = [Number::Float(0.0), Number::Integer(0), Number::Integer(-1)];
+    let rule = ScalarRule {
+        dtypes: like.map(|number| scalar_dtype(param, number)),
+        as_float: false,
+        least: None,
+        most: None,
     };
-    entry.params.iter().zip(values).map(one).collect::<Vec<_>>().join(", ")
+    ScalarPlace {
+        name: param.name.clone(),
+        offset: param.offset,
+        bytes: param.bytes,
+        text,
+        rule,
+    }
 }

@@ -1,11 +1,12 @@
 //! The last step of a bind: which variant runs, what its parameter bytes are, how large the launch is.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::call::{Call, Number};
+use super::call::Call;
 use super::geometry::{self, Extents};
-use super::scalars;
+use crate::backend::changes::{ScalarPlace, MOST_SCALARS};
 use crate::backend::{ArrayRange, LaunchPlan};
 use crate::bound::Bound;
 use crate::device::Device;
@@ -13,6 +14,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::expr::Expr;
 use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, Intent, Variant};
+use crate::number::{self, Number};
 use crate::value::{tuple_text, Value};
 
 /// Parameters as the PTX lays them out.
@@ -23,6 +25,8 @@ struct Laid<'a> {
     control_on_device: bool,
     /// Where the address of each array argument stands.
     arrays: HashMap<&'a str, usize>,
+    /// And the value of each scalar argument, with its length.
+    scalars: HashMap<&'a str, (usize, usize)>,
 }
 
 impl Call<'_> {
@@ -41,9 +45,10 @@ impl Call<'_> {
         };
         let extents = self.extents(variant)?;
         let checked = geometry::check(&self.manifest.name, &extents, entry, device)?;
+        let written = self.arguments();
         let mut bound = Bound {
             label: self.manifest.name.clone(),
-            arguments: self.argument_text(),
+            arguments: written.text,
             device: Arc::clone(device),
             entry: entry.name.clone(),
             arch: variant.arch.to_string(),
@@ -58,7 +63,6 @@ impl Call<'_> {
         bound.plan = Some(Arc::new(LaunchPlan {
             label: bound.label.clone(),
             arguments: bound.arguments.clone(),
-            text: format!("{}({})", bound.label, bound.arguments).into(),
             function: image.on(device)?.function(&entry.name, checked.shared_bytes)?,
             grid: checked.grid,
             block: checked.block,
@@ -69,6 +73,7 @@ impl Call<'_> {
             control_offset: laid.control,
             control_on_device: laid.control_on_device,
             ranges: self.ranges(&laid.arrays),
+            scalars: self.scalar_places(&laid.scalars, written.values)?,
             roles: self.roles(checked.block)?,
         }));
         Ok(bound)
@@ -158,7 +163,7 @@ impl Call<'_> {
     fn params(&self, entry: &emulator::Entry) -> Result<Laid<'_>> {
         let mut pieces: Vec<Vec<u8>> = Vec::new();
         let (mut control, mut control_on_device) = (None, false);
-        let mut arrays = HashMap::new();
+        let (mut arrays, mut scalars) = (HashMap::new(), HashMap::new());
         for arg in &self.manifest.args {
             match &arg.kind {
                 ArgKind::Array(array) => {
@@ -169,6 +174,12 @@ impl Call<'_> {
                     let dtype = self
                         .dtype(&scalar.dtype)
                         .unwrap_or(self.manifest.allowed(&scalar.dtype)[0]);
+                    scalars.extend(
+                        entry
+                            .params
+                            .get(pieces.len())
+                            .map(|p| (arg.name.as_str(), (p.offset, p.bytes))),
+                    );
                     let number = self.scalars.get(&arg.name).copied().unwrap_or(Number::Integer(0));
                     pieces.push(self.piece(&arg.name, number, dtype)?);
                 }
@@ -193,6 +204,7 @@ impl Call<'_> {
             control,
             control_on_device,
             arrays,
+            scalars,
         })
     }
 
@@ -200,10 +212,10 @@ impl Call<'_> {
         let refuse = |expected| {
             self.error(
                 Kind::Argument,
-                &format!("{name} is {}, expected {expected}", scalars::show(number)),
+                &format!("{name} is {}, expected {expected}", number::show(number)),
             )
         };
-        scalars::encode(number, dtype).map_err(refuse)
+        number::encode(number, dtype).map_err(refuse)
     }
 
     fn value_of(&self, arg: &Arg) -> &Value<'_> {
@@ -283,23 +295,64 @@ impl Call<'_> {
         Ok(roles)
     }
 
-    fn argument_text(&self) -> String {
-        let one = |(arg, value): &(&Arg, &Value<'_>)| match (arg.array(), value) {
-            (Some(_), Value::Tensor(t)) => {
-                format!(
-                    "{} {} {}",
-                    arg.name,
-                    crate::dtype::describe(t.dtype),
-                    tuple_text(t.shape)
-                )
+    /// The scalars that were given and of which nothing else is made.
+    fn scalar_places(
+        &self,
+        params: &HashMap<&str, (usize, usize)>,
+        values: Vec<(&str, Range<usize>)>,
+    ) -> Result<Vec<ScalarPlace>> {
+        let mut places = Vec::new();
+        for (name, text) in values {
+            let Some(arg) = self.manifest.args.iter().find(|arg| arg.name == name) else {
+                continue;
+            };
+            let (Some(scalar), Some(&(offset, bytes))) = (arg.scalar(), params.get(name)) else {
+                continue;
+            };
+            if matches!(self.value_of(arg), Value::None) {
+                continue;
             }
-            (Some(_), Value::Numbers(n)) => format!("{} {n:?}", arg.name),
-            (Some(_), _) => format!("{} None", arg.name),
-            (None, _) => match self.scalars.get(&arg.name) {
-                Some(number) => format!("{} = {}", arg.name, scalars::show(*number)),
-                None => arg.name.clone(),
-            },
-        };
-        self.values.iter().map(one).collect::<Vec<_>>().join(", ")
+            places.extend(self.scalar_rule(arg, scalar)?.map(|rule| ScalarPlace {
+                name: name.to_owned(),
+                offset,
+                bytes,
+                text,
+                rule,
+            }));
+        }
+        places.truncate(MOST_SCALARS);
+        Ok(places)
     }
+
+    fn arguments(&self) -> Written<'_> {
+        let mut written = Written::default();
+        for (arg, value) in &self.values {
+            let text = &mut written.text;
+            text.push_str(if text.is_empty() { "" } else { ", " });
+            text.push_str(&arg.name);
+            match (arg.array(), value) {
+                (Some(_), Value::Tensor(t)) => {
+                    *text += &format!(" {} {}", crate::dtype::describe(t.dtype), tuple_text(t.shape));
+                }
+                (Some(_), Value::Numbers(n)) => *text += &format!(" {n:?}"),
+                (Some(_), _) => *text += " None",
+                (None, _) => {
+                    if let Some(number) = self.scalars.get(&arg.name) {
+                        *text += " = ";
+                        let start = text.len();
+                        *text += &number::show(*number);
+                        written.values.push((&arg.name, start..text.len()));
+                    }
+                }
+            }
+        }
+        written
+    }
+}
+
+/// The arguments in one line, and where in it the scalars' values stand.
+#[derive(Default)]
+struct Written<'a> {
+    text: String,
+    values: Vec<(&'a str, Range<usize>)>,
 }

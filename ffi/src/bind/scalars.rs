@@ -1,10 +1,12 @@
 //! Checks of scalar arguments: kind, width, range, defaults. Integer scalars are symbols under their own names.
 
-use super::call::{Call, Number, Problem};
-use crate::dtype::{Class, DType};
+use super::call::{Call, Problem};
+use crate::backend::changes::ScalarRule;
+use crate::dtype::Class;
 use crate::error::{Error, Result};
 use crate::manifest::{Arg, Limit, ScalarArg};
-use crate::value::{float_text, Value};
+use crate::number::{encode, kind_text, show, Number};
+use crate::value::Value;
 
 impl Call<'_> {
     /// Reads the scalars that are given, and binds those that are symbols.
@@ -136,11 +138,9 @@ impl Call<'_> {
         for (limit, word) in [(&scalar.min, "at least"), (&scalar.max, "at most")] {
             let Some(limit) = limit else { continue };
             let bound = self.limit(arg, limit, class)?;
-            let is_met = match (word, number, bound) {
-                ("at least", Number::Integer(v), Number::Integer(b)) => v >= b,
-                (_, Number::Integer(v), Number::Integer(b)) => v <= b,
-                ("at least", v, b) => as_f64(v) >= as_f64(b),
-                (_, v, b) => as_f64(v) <= as_f64(b),
+            let is_met = match word {
+                "at least" => number.is_at_least(bound),
+                _ => number.is_at_most(bound),
             };
             if !is_met {
                 return Err(self.out_of_limits(arg, number, word, bound));
@@ -161,61 +161,29 @@ impl Call<'_> {
             },
         )
     }
+
+    /// What else may be passed for a scalar while everything but its own bytes stays as it is; `None` where something does
+    /// not: the name of an integer is a symbol, of which shapes, geometry or other arguments may be made.
+    pub fn scalar_rule(&self, arg: &Arg, scalar: &ScalarArg) -> Result<Option<ScalarRule>> {
+        let dtype = self
+            .dtype(&scalar.dtype)
+            .unwrap_or(self.manifest.allowed(&scalar.dtype)[0]);
+        let class = dtype.class();
+        if class == Class::Bool || (class != Class::Float && self.manifest.mentions(&arg.name)) {
+            return Ok(None);
+        }
+        let limit = |limit: &Option<Limit>| limit.as_ref().map(|limit| self.limit(arg, limit, class)).transpose();
+        let whole = Some(dtype);
+        Ok(Some(ScalarRule {
+            dtypes: [whole.filter(|_| class == Class::Float), whole, whole],
+            as_float: class == Class::Float,
+            least: limit(&scalar.min)?,
+            most: limit(&scalar.max)?,
+        }))
+    }
 }
 
 /// Whether an unsigned scalar has 1 as its greatest value: true and false are what callers mean by it.
 fn is_flag(scalar: &ScalarArg) -> bool {
     matches!(&scalar.max, Some(Limit::Integer(expr)) if expr.as_constant() == Some(1))
-}
-
-fn kind_text(class: Class) -> String {
-    match class {
-        Class::Bool => "a bool".into(),
-        Class::Float | Class::Narrow | Class::Complex => "a number".into(),
-        Class::Signed | Class::Unsigned => "an integer".into(),
-    }
-}
-
-fn as_f64(number: Number) -> f64 {
-    match number {
-        Number::Integer(value) => value as f64,
-        Number::Float(value) => value,
-    }
-}
-
-/// A number as Python would print it.
-pub fn show(number: Number) -> String {
-    match number {
-        Number::Integer(value) => value.to_string(),
-        Number::Float(value) => float_text(value),
-    }
-}
-
-/// The bytes of a number in a dtype; the error says what was expected.
-pub fn encode(number: Number, dtype: DType) -> Result<Vec<u8>, String> {
-    let holds = || match dtype.integer_range() {
-        Some((least, most)) => format!("{least} to {most}, the range of {}", dtype.name()),
-        None => format!("a value that {} holds", dtype.name()),
-    };
-    match (dtype.integer_range(), number) {
-        (Some((least, most)), Number::Integer(v)) if (least..=most).contains(&v) => Ok(dtype.integer_bytes(v)),
-        (Some(_), Number::Integer(_)) => Err(holds()),
-        (Some(_), Number::Float(_)) => Err(kind_text(dtype.class())),
-        (None, number) => {
-            let value = as_f64(number);
-            let overflows = value.is_finite() && value.abs() >= overflow_limit(dtype);
-            dtype.float_bytes(value).filter(|_| !overflows).ok_or_else(holds)
-        }
-    }
-}
-
-/// The least magnitude that rounds to infinity.
-fn overflow_limit(dtype: DType) -> f64 {
-    match dtype {
-        DType::Float16 => 65520.0,
-        // Half a unit in the last place above the greatest value.
-        DType::Bfloat16 => 2f64.powi(128) - 2f64.powi(119),
-        DType::Float32 => 2f64.powi(128) - 2f64.powi(103),
-        _ => f64::INFINITY,
-    }
 }

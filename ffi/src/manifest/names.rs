@@ -3,7 +3,7 @@
 
 use super::expr::Expr;
 use super::table::error;
-use super::{ArgKind, Limit, Manifest, Shape};
+use super::{Arg, ArgKind, Limit, Manifest, Shape};
 use crate::dtype::{Class, DType};
 use crate::error::Result;
 
@@ -80,6 +80,18 @@ fn unique(manifest: &Manifest) -> Result<()> {
             "is a second control argument, expected at most one",
         ))
     })
+}
+
+impl Manifest {
+    /// Whether anything but the argument itself depends on a number of this name: an expression, or a shape that binds it.
+    #[must_use]
+    pub fn mentions(&self, name: &str) -> bool {
+        let is_shape = |arg: &Arg| match arg.array().map(|array| &array.shape) {
+            Some(Shape::Any(symbol)) => symbol == name,
+            _ => false,
+        };
+        self.args.iter().any(is_shape) || expressions(self).iter().any(|(_, expr)| expr.symbols().contains(&name))
+    }
 }
 
 /// Every expression with its key.

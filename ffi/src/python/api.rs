@@ -121,6 +121,7 @@ api! {
     "PyObject_VectorcallMethod" call_method(Raw, *const Raw, usize, Raw) -> Raw;
     "PyObject_GetBuffer" get_buffer(Raw, *mut Buffer, c_int) -> c_int;
     "PyBuffer_Release" release_buffer(*mut Buffer);
+    "PyUnicode_AsUTF8AndSize" as_utf8(Raw, *mut isize) -> *const c_char;
     "PyUnicode_InternFromString" intern(*const c_char) -> Raw;
     "PyLong_AsUnsignedLongLong" as_u64(Raw) -> c_ulonglong;
     "PyLong_AsLongLong" as_i64(Raw) -> c_longlong;
@@ -129,6 +130,9 @@ api! {
     "PyTuple_New" tuple_new(isize) -> Raw;
     "PyTuple_Size" tuple_size(Raw) -> isize;
     "PyTuple_GetItem" tuple_item(Raw, isize) -> Raw;
+    "PyList_Size" list_size(Raw) -> isize;
+    "PySequence_GetItem" sequence_item(Raw, isize) -> Raw;
+    "PyNumber_Index" index(Raw) -> Raw;
     "PyTuple_SetItem" tuple_set(Raw, isize, Raw) -> c_int;
     "PyCapsule_New" capsule_new(*mut c_void, *const c_char, Option<unsafe extern "C" fn(Raw)>) -> Raw;
     "PyCapsule_GetPointer" capsule_pointer(Raw, *const c_char) -> *mut c_void;
@@ -145,6 +149,10 @@ api! {
     "PyFloat_Type" float_type;
     "PyGetSetDescr_Type" getset_type;
     "PyLong_Type" int_type;
+    "PyList_Type" list_type;
+    "PyTuple_Type" tuple_type;
+    "PyUnicode_Type" text_type;
+    "PyBytes_Type" bytes_type;
     "PyExc_SystemError" system_error;
 }
 

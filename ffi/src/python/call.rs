@@ -5,6 +5,7 @@
 //! waits on in slices so that signals are seen.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use super::api::{self, FastCall, MethodDef, Raw, FAST_WITH_KEYWORDS};
 use super::learned::{Fit, Learned};
 use super::object::{Kept, Object, Python};
 use crate::abi;
-use crate::bound::{Bound, Mode};
+use crate::bound::Mode;
 use crate::error::Result;
 use crate::pending::Pending;
 
-/// Calls kept per function: as many shapes as a loop is likely to go through.
-const MOST_LEARNED: usize = 16;
+/// Calls kept per function: more shapes than most loops go through, and few enough to look at all before the long way.
+const MOST_LEARNED: usize = 32;
 /// Longest wait before Python looks at signals; `device.py` has the same.
 const WAIT_SLICE: Duration = Duration::from_millis(20);
 
@@ -25,8 +26,55 @@ const WAIT_SLICE: Duration = Duration::from_millis(20);
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A function's state.
+#[derive(Default)]
 pub(super) struct Caller {
     learned: Mutex<Arc<Vec<Arc<Learned>>>>,
+    /// Which of them the next one learned replaces, once there are as many as there may be.
+    oldest: AtomicUsize,
+    /// Which of them was called last.
+    last: AtomicUsize,
+}
+
+impl Caller {
+    fn known(&self) -> Arc<Vec<Arc<Learned>>> {
+        Arc::clone(&self.learned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The order in which to try them: first the one that followed the last one before, since loops repeat themselves.
+    fn order(&self, known: &[Arc<Learned>]) -> impl Iterator<Item = usize> {
+        let last = known.get(self.last.load(Ordering::Relaxed));
+        let likely = last
+            .map(|last| last.next.load(Ordering::Relaxed))
+            .filter(|next| *next < known.len());
+        let others = (0..known.len()).filter(move |index| Some(*index) != likely);
+        likely.into_iter().chain(others)
+    }
+
+    fn note(&self, known: &[Arc<Learned>], index: usize) {
+        let last = self.last.load(Ordering::Relaxed);
+        if let Some(last) = known
+            .get(last)
+            .filter(|last| last.next.load(Ordering::Relaxed) != index)
+        {
+            last.next.store(index, Ordering::Relaxed);
+        }
+        if last != index {
+            self.last.store(index, Ordering::Relaxed);
+        }
+    }
+
+    fn keep(&self, learned: Learned) {
+        let mut known = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::clone(&known);
+        if new.len() < MOST_LEARNED {
+            new.push(Arc::new(learned));
+        } else {
+            new[self.oldest.fetch_add(1, Ordering::Relaxed) % MOST_LEARNED] = Arc::new(learned);
+        }
+        let old = std::mem::replace(&mut *known, Arc::new(new));
+        drop(known);
+        drop(old); // its objects may run any code when they go, so not under the lock
+    }
 }
 
 impl Kept for Caller {
@@ -82,9 +130,7 @@ pub unsafe fn new(blocking: bool, owner: *mut std::ffi::c_void) -> *mut std::ffi
         return std::ptr::null_mut();
     };
     let py = Python { api };
-    let caller = Caller {
-        learned: Mutex::default(),
-    };
+    let caller = Caller::default();
     let made = || {
         let bound = py.tuple([py.borrow(owner.cast()), py.capsule(caller)?].into_iter())?;
         py.function(if blocking { &RUN } else { &LAUNCH }, bound.raw())
@@ -160,12 +206,13 @@ impl Call<'_> {
         let Some(caller) = self.py.in_capsule::<Caller>(state) else {
             return self.long_way(None);
         };
-        let known = Arc::clone(&caller.learned.lock().unwrap_or_else(PoisonError::into_inner));
-        for learned in known.iter() {
+        let known = caller.known();
+        for (index, learned) in caller.order(&known).map(|index| (index, &known[index])) {
             let Some(fit) = learned.fits(self.py, self.arguments, self.positional, self.names) else {
                 continue;
             };
             let Some(mode) = self.mode(learned, &fit) else { break };
+            caller.note(&known, index);
             return if self.blocking {
                 self.wait(learned, fit, &mode)
             } else {
@@ -218,19 +265,14 @@ impl Call<'_> {
         let Some(learned) = Learned::read(py, recipe, bound, self.arguments, self.positional, self.names) else {
             return;
         };
-        let mut known = caller.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = known.iter().take(MOST_LEARNED - 1).cloned();
-        let new = Arc::new(std::iter::once(Arc::new(learned)).chain(kept).collect());
-        let old = std::mem::replace(&mut *known, new);
-        drop(known);
-        drop(old); // its objects may run any code when they go, so not under the lock
+        caller.keep(learned);
     }
 
     /// How to launch; `None` goes the long way.
     fn mode(&self, learned: &Learned, fit: &Fit) -> Option<Mode> {
         let mut mode = abi::wb_mode {
             stream: fit.stream,
-            timeout_s: fit.timeout_s,
+            timeout_s: fit.timeout_s(),
             schedule: 0,
             checks: 0,
             seed: 0,
@@ -248,8 +290,8 @@ impl Call<'_> {
 
     fn launch(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
-        let queued = py.without_gil(|| match ranges_of(bound, &fit) {
-            Some(addresses) => bound.launch_at(addresses, mode),
+        let queued = py.without_gil(|| match fit.changes() {
+            Some(changes) => bound.launch_with(&changes, mode),
             None => bound.launch(mode),
         });
         if queued.is_err() {
@@ -259,14 +301,14 @@ impl Call<'_> {
             let owners = learned.owners(py, self.arguments, &fit)?;
             py.call(hold, [py.int(fit.stream)?, owners].into_iter())?;
         }
-        learned.returned(py, self.arguments, fit)
+        learned.returned(py, self.arguments, &fit)
     }
 
     fn wait(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| {
-            let pending = match ranges_of(bound, &fit) {
-                Some(addresses) => bound.submit_at(addresses, mode),
+            let pending = match fit.changes() {
+                Some(changes) => bound.submit_with(&changes, mode),
                 None => bound.submit(mode),
             }?;
             pending.wait(WAIT_SLICE);
@@ -277,7 +319,7 @@ impl Call<'_> {
             Ok(pending) => self.wait_on(&pending, learned, &fit)?,
             Err(error) => return self.failed(&Err(error), learned, &fit),
         }
-        learned.returned(py, self.arguments, fit)
+        learned.returned(py, self.arguments, &fit)
     }
 
     /// Leaves the rest of a wait to Python; `None` is its exception.
@@ -321,9 +363,4 @@ impl Call<'_> {
         abi::record(error);
         py.call(&finish, arguments.into_iter())
     }
-}
-
-fn ranges_of<'f>(bound: &Bound, fit: &'f Fit) -> Option<&'f [u64]> {
-    let count = bound.plan.as_ref()?.ranges.len();
-    fit.addresses.as_ref()?.get(..count)
 }

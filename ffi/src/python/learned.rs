@@ -1,24 +1,27 @@
 //! A checked call, kept for the next call like it: same types, dtypes, shapes, layout, device, scalars and options.
 //!
 //! Every check of `bind/` depends on nothing but these, on alignment, on whether an array may be written, and on how the
-//! arrays overlap; all of that is compared here. So a call that fits needs no further check, and its launch is the kept one
-//! with other addresses. A call that does not fit goes the long way and may be learned in turn.
+//! arrays overlap; all of that is compared here. Numbers on which nothing else depends may be others: they are checked again
+//! (`backend/changes.rs`). So a call that fits needs no further check, and its launch is the kept one with these changes.
+//! A call that does not fit goes the long way and may be learned in turn.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
 
 use super::api::Raw;
 use super::arrays::{Exchange, Expected};
 use super::object::{Object, Python};
 use super::slots::{learn_array, Found, Slot, MOST_RANGES};
+use crate::backend::changes::Changes;
 use crate::backend::{ArrayRange, LaunchPlan};
 use crate::bound::Bound;
 
 /// What a call returns.
 enum Returned {
-    /// One of its arguments.
-    Argument(usize),
-    /// The outputs that are made.
-    Made,
+    /// The array that one of the plan's ranges is.
+    Array(usize),
+    /// A tuple of them.
+    Arrays(Vec<usize>),
     /// This object.
     Object(Object),
 }
@@ -33,6 +36,8 @@ struct Made {
 /// See the module.
 pub(super) struct Learned {
     pub(super) bound: Arc<Bound>,
+    /// Number of the learned call that came after this one, when it was called last: a guess.
+    pub(super) next: AtomicUsize,
     positional: usize,
     /// Names of the arguments by keyword, as the interpreter passes them; `None` for none.
     names: Option<Object>,
@@ -41,6 +46,8 @@ pub(super) struct Learned {
     made: Vec<Made>,
     /// How the ranges overlap; `None`: the arrays are part of the bound call, and stay.
     overlaps: Option<Vec<Overlap>>,
+    /// The plan's numbers, if an argument stands for one; else 0.
+    scalars: usize,
     /// Says the library's current stream.
     current: Option<Object>,
     exchange: Option<(Exchange, (i32, i32))>,
@@ -52,10 +59,27 @@ pub(super) struct Learned {
 
 /// A call that fits.
 pub(super) struct Fit {
-    pub(super) addresses: Option<[u64; MOST_RANGES]>,
+    found: Found,
+    /// How many addresses and numbers of these there are.
+    addresses: usize,
+    scalars: usize,
     pub(super) stream: u64,
-    pub(super) timeout_s: f64,
-    made: Vec<Object>,
+}
+
+impl Fit {
+    pub(super) fn timeout_s(&self) -> f64 {
+        self.found.timeout_s
+    }
+
+    /// What the launch has in place of the plan's own; `None` for nothing.
+    pub(super) fn changes(&self) -> Option<Changes<'_>> {
+        let (addresses, scalars) = (&self.found.addresses, &self.found.scalars);
+        let is_changed = self.addresses != 0 || self.scalars != 0;
+        is_changed.then_some(Changes {
+            addresses: addresses.get(..self.addresses)?,
+            scalars: scalars.get(..self.scalars)?,
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,8 +93,8 @@ enum Overlap {
 }
 
 impl Learned {
-    /// Reads a recipe: (native bound call, slots, returned, made, current stream, settings, hold, owners). `None` where a
-    /// call like this cannot be repeated fast.
+    /// Reads a recipe: (native bound call, slots, returned, made, current stream, settings, hold, owners, ranges returned).
+    /// `None` where a call like this cannot be repeated fast.
     pub(super) fn read(
         py: Python,
         recipe: Raw,
@@ -82,17 +106,16 @@ impl Learned {
         let plan = bound.plan.as_deref()?;
         let item = |index| py.item(recipe, index);
         let optional = |index| Some(item(index).filter(|o| !py.is_none(*o))).map(|o| o.map(|o| py.borrow(o)));
-        let range = |index: usize| plan.ranges.get(index).map(|range| (range.writable, range.align));
         let recipes = item(1)?;
         let slots = arguments.iter().enumerate();
         let slots: Vec<_> = slots
-            .map(|(index, argument)| Slot::learn(py, py.item(recipes, index)?, *argument, range))
+            .map(|(index, argument)| Slot::learn(py, py.item(recipes, index)?, *argument, plan))
             .collect::<Option<_>>()?;
-        let (returned, made) = (item(2)?, item(3)?);
+        let made = item(3)?;
         let made: Vec<_> = (0..py.len(made))
-            .map(|index| Made::learn(py, py.item(made, index)?, range))
+            .map(|index| Made::learn(py, py.item(made, index)?, plan))
             .collect::<Option<_>>()?;
-        let is_fixed = made.is_empty() && !slots.iter().any(|slot| matches!(slot, Slot::Array(..)));
+        let is_fixed = made.is_empty() && ranges_of(&slots).next().is_none();
         let addresses: Vec<_> = plan.ranges.iter().map(|range| range.address).collect();
         let overlaps = if is_fixed {
             None
@@ -102,18 +125,15 @@ impl Learned {
         if !is_fixed && !covers(plan, &slots, &made) || overlaps.iter().flatten().any(|o| *o == Overlap::Part) {
             return None;
         }
-        let first = slots.iter().find_map(|slot| match slot {
-            Slot::Array(_, expected) => Some(expected),
-            _ => None,
-        });
-        let exchange = first.and_then(|expected| expected.exchange());
+        let exchange = slots.iter().find_map(Slot::first_array).and_then(Expected::exchange);
         Some(Self {
             positional,
             names: (!names.is_null()).then(|| py.borrow(names)),
-            returned: match (py.is_exactly(returned, py.api.int_type), made.is_empty()) {
-                (true, _) => Returned::Argument(usize::try_from(py.i64(returned)?).ok()?),
-                (false, false) => Returned::Made,
-                (false, true) => Returned::Object(py.borrow(returned)),
+            returned: Returned::read(py, item(2)?, item(8)?)?,
+            scalars: if slots.iter().any(Slot::has_number) {
+                plan.scalars.len()
+            } else {
+                0
             },
             slots,
             made,
@@ -124,6 +144,7 @@ impl Learned {
             hold: optional(6)?,
             owners: optional(7)?,
             bound,
+            next: AtomicUsize::new(0),
         })
     }
 
@@ -136,33 +157,33 @@ impl Learned {
         if positional != self.positional || arguments.len() != self.slots.len() || !same_names {
             return None;
         }
+        let plan = self.bound.plan.as_deref()?;
         let mut found = Found::default();
         for (slot, argument) in self.slots.iter().zip(arguments) {
-            slot.fits(py, *argument, &mut found)?;
+            slot.fits(py, *argument, plan, &mut found)?;
         }
-        let mut made = Vec::new();
         for output in &self.made {
             let stream = found.stream.map_or_else(|| Some(py.none()), |handle| py.int(handle))?;
             let array = py.answered(py.call(&output.make, std::iter::once(stream)))?;
             *found.addresses.get_mut(output.range)? = output.expected.read(py, array.raw())?;
-            made.push(array);
+            found.kept.push((output.range, array));
         }
-        let addresses = match (&self.overlaps, self.bound.plan.as_deref()) {
-            (Some(expected), Some(plan)) => {
+        let count = match &self.overlaps {
+            Some(expected) => {
                 let addresses = found.addresses.get(..plan.ranges.len())?;
-                same_overlaps(expected, &plan.ranges, addresses).then_some(Some(found.addresses))?
+                same_overlaps(expected, &plan.ranges, addresses).then_some(addresses.len())?
             }
-            _ => None,
+            None => 0,
         };
         let stream = match found.stream {
             Some(stream) => stream,
             None => self.current_stream(py)?,
         };
         Some(Fit {
-            addresses,
+            addresses: count,
+            scalars: self.scalars,
+            found,
             stream,
-            timeout_s: found.timeout_s,
-            made,
         })
     }
 
@@ -177,13 +198,26 @@ impl Learned {
     }
 
     /// What the call returns.
-    pub(super) fn returned(&self, py: Python, arguments: &[Raw], mut fit: Fit) -> Option<Object> {
+    pub(super) fn returned(&self, py: Python, arguments: &[Raw], fit: &Fit) -> Option<Object> {
         match &self.returned {
-            Returned::Argument(index) => arguments.get(*index).map(|argument| py.borrow(*argument)),
+            Returned::Array(range) => self.array(py, *range, arguments, fit),
+            Returned::Arrays(ranges) => {
+                let arrays = ranges.iter().map(|range| self.array(py, *range, arguments, fit));
+                py.tuple(arrays.collect::<Option<Vec<_>>>()?.into_iter())
+            }
             Returned::Object(object) => Some(py.borrow(object.raw())),
-            Returned::Made if fit.made.len() == 1 => fit.made.pop(),
-            Returned::Made => py.tuple(fit.made.into_iter()),
         }
+    }
+
+    /// The array that a range of the plan was in this call.
+    fn array(&self, py: Python, range: usize, arguments: &[Raw], fit: &Fit) -> Option<Object> {
+        let is_it = |slot: &Slot| matches!(slot, Slot::Array(index, _) if *index == range);
+        let argument = self.slots.iter().position(is_it).and_then(|index| arguments.get(index));
+        let held = || fit.found.kept.iter().find(|(index, _)| *index == range);
+        argument
+            .copied()
+            .or_else(|| held().map(|(_, object)| object.raw()))
+            .map(|raw| py.borrow(raw))
     }
 
     /// What must live until the launch has ended.
@@ -191,16 +225,30 @@ impl Learned {
         if let Some(owners) = &self.owners {
             return Some(py.borrow(owners.raw()));
         }
-        let made = fit.made.iter().map(Object::raw);
-        let all: Vec<_> = arguments.iter().copied().chain(made).map(|o| py.borrow(o)).collect();
+        let held = fit.found.kept.iter().map(|(_, object)| object.raw());
+        let all: Vec<_> = arguments.iter().copied().chain(held).map(|o| py.borrow(o)).collect();
         py.tuple(all.into_iter())
+    }
+}
+
+impl Returned {
+    fn read(py: Python, object: Raw, ranges: Raw) -> Option<Self> {
+        let range = |raw| usize::try_from(py.i64(raw)?).ok();
+        if py.is_none(ranges) {
+            return Some(Self::Object(py.borrow(object)));
+        }
+        if py.is_exactly(ranges, py.api.int_type) {
+            return range(ranges).map(Self::Array);
+        }
+        let each = (0..py.len(ranges)).map(|index| range(py.item(ranges, index)?));
+        each.collect::<Option<_>>().map(Self::Arrays)
     }
 }
 
 impl Made {
     /// Reads (array's recipe, the array made by the checked call, maker).
-    fn learn(py: Python, recipe: Raw, range: impl Fn(usize) -> Option<(bool, u64)>) -> Option<Self> {
-        let (range, expected) = learn_array(py, py.item(recipe, 0)?, py.item(recipe, 1)?, range)?;
+    fn learn(py: Python, recipe: Raw, plan: &LaunchPlan) -> Option<Self> {
+        let (range, expected) = learn_array(py, py.item(recipe, 0)?, py.item(recipe, 1)?, plan)?;
         Some(Self {
             range,
             expected,
@@ -211,11 +259,7 @@ impl Made {
 
 /// Whether every range has one array, and its address stands in the parameters.
 fn covers(plan: &LaunchPlan, slots: &[Slot], made: &[Made]) -> bool {
-    let given = slots.iter().filter_map(|slot| match slot {
-        Slot::Array(index, _) => Some(*index),
-        _ => None,
-    });
-    let mut indices: Vec<_> = given.chain(made.iter().map(|output| output.range)).collect();
+    let mut indices: Vec<_> = ranges_of(slots).chain(made.iter().map(|output| output.range)).collect();
     indices.sort_unstable();
     plan.ranges.len() <= MOST_RANGES
         && plan
@@ -223,6 +267,11 @@ fn covers(plan: &LaunchPlan, slots: &[Slot], made: &[Made]) -> bool {
             .iter()
             .all(|range| range.param.is_some() && range.bytes != 0)
         && indices.into_iter().eq(0..plan.ranges.len())
+}
+
+/// The plan's ranges that the arguments stand for.
+fn ranges_of(slots: &[Slot]) -> impl Iterator<Item = usize> + '_ {
+    slots.iter().flat_map(Slot::ranges)
 }
 
 fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {

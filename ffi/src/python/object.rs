@@ -141,6 +141,17 @@ impl Python {
     pub(super) fn equal(self, left: Raw, right: Raw) -> bool {
         left == right || self.answer(Some(py!(self.api, compare(left, right, EQUAL))).filter(|r| *r >= 0)) == Some(1)
     }
+    /// Whether an object is this text.
+    pub(super) fn is_text(self, raw: Raw, expected: &str) -> bool {
+        let mut length = 0;
+        let bytes = py!(self.api, as_utf8(raw, &raw mut length));
+        let Some(bytes) = self.answer(NonNull::new(bytes.cast_mut())) else {
+            return false;
+        };
+        // SAFETY: the interpreter gives so many bytes, which live as long as the object.
+        let found = unsafe { std::slice::from_raw_parts(bytes.cast::<u8>().as_ptr(), length.unsigned_abs()) };
+        found == expected.as_bytes()
+    }
     pub(super) fn is_true(self, raw: Raw) -> bool {
         self.answer(Some(py!(self.api, is_true(raw))).filter(|r| *r >= 0)) == Some(1)
     }
@@ -168,6 +179,19 @@ impl Python {
     pub(super) fn item(self, tuple: Raw, index: usize) -> Option<Raw> {
         let item = py!(self.api, tuple_item(tuple, index.cast_signed()));
         self.answer((!item.is_null()).then_some(item))
+    }
+    /// An item of a list; owned, because others may take it out.
+    pub(super) fn list_item(self, list: Raw, index: usize) -> Option<Object> {
+        self.answer(self.owned(py!(self.api, sequence_item(list, index.cast_signed()))))
+    }
+    /// Number of items of a list.
+    pub(super) fn list_len(self, list: Raw) -> Option<usize> {
+        let size = py!(self.api, list_size(list));
+        self.answer(usize::try_from(size).ok())
+    }
+    /// The int that an object stands for.
+    pub(super) fn index(self, raw: Raw) -> Option<Object> {
+        self.answer(self.owned(py!(self.api, index(raw))))
     }
     pub(super) fn tuple(self, items: impl ExactSizeIterator<Item = Object>) -> Option<Object> {
         let tuple = self.owned(py!(self.api, tuple_new(items.len().cast_signed())))?;

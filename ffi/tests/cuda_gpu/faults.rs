@@ -101,7 +101,6 @@ fn test_illegal_address_with_company_names_every_launch_in_flight() {
         let values = [Value::U64(word), Value::U32(1), Value::U64(300_000_000)];
         let mut slow = plan("bystander", gpu.function("slow_store"), &values);
         slow.arguments = "nothing".into();
-        slow.text = "bystander(nothing)".into();
         // Both plans first: loading a module may wait for the kernel that runs.
         let (slow, wild) = (Arc::new(slow), wild_store(gpu, 50_000_000));
         let bystander = gpu.submit(&slow, slow_stream);

@@ -182,7 +182,6 @@ pub fn plan(label: &str, function: Arc<dyn Function>, values: &[Value]) -> Launc
     LaunchPlan {
         label: label.into(),
         arguments: "out=uint32[1]".into(),
-        text: format!("{label}(out=uint32[1])").into(),
         function,
         grid: [1; 3],
         block: [1; 3],
@@ -193,6 +192,7 @@ pub fn plan(label: &str, function: Arc<dyn Function>, values: &[Value]) -> Launc
         control_offset,
         control_on_device: false,
         ranges: Vec::new(),
+        scalars: Vec::new(),
         roles: Vec::new(),
     }
 }

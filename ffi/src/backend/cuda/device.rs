@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::floor;
-use super::launch;
+use super::launch::{self, Named};
 use super::library::{self, Driver};
 use super::load_error::PtxSource;
 use super::memory;
@@ -15,6 +15,7 @@ use super::stream;
 use super::sys;
 use super::tensor_map;
 use super::versions::{greatest_ptx, version_text};
+use crate::backend::changes::{Changes, NewScalars};
 use crate::backend::{Backend, DeviceInfo, External, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
 
@@ -80,12 +81,23 @@ impl CudaDevice {
         })
     }
 
-    fn launch_with(&self, plan: &Arc<LaunchPlan>, params: &[u8], mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
+    fn launch_params(
+        &self,
+        plan: &Arc<LaunchPlan>,
+        params: &[u8],
+        scalars: &NewScalars,
+        mode: &LaunchMode,
+    ) -> Result<Option<Arc<dyn Ticket>>> {
+        let launch = Named {
+            plan,
+            scalars,
+            stream: mode.stream,
+        };
         if mode.tracked {
-            let ticket = launch::tracked(&self.state, plan, params, mode)?;
+            let ticket = launch::tracked(&self.state, &launch, params)?;
             return Ok(Some(ticket));
         }
-        launch::untracked(&self.state, plan, params, mode)?;
+        launch::untracked(&self.state, &launch, params)?;
         Ok(None)
     }
 
@@ -115,16 +127,18 @@ impl Backend for CudaDevice {
     }
 
     fn launch(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode) -> Result<Option<Arc<dyn Ticket>>> {
-        self.launch_with(plan, &plan.params, mode)
+        self.launch_params(plan, &plan.params, &[], mode)
     }
 
-    fn launch_at(
+    fn launch_with(
         &self,
         plan: &Arc<LaunchPlan>,
-        addresses: &[u64],
+        changes: &Changes<'_>,
         mode: &LaunchMode,
     ) -> Result<Option<Arc<dyn Ticket>>> {
-        launch::with_addresses(plan, addresses, |params| self.launch_with(plan, params, mode))
+        launch::with_changes(plan, changes, |params| {
+            self.launch_params(plan, params, changes.scalars, mode)
+        })
     }
 
     fn floor(&self, plan: &Arc<LaunchPlan>, stream: StreamHandle, launches: u32, blocking: bool) -> Result<Duration> {

@@ -4,6 +4,8 @@
 //! context is lost (CUDA programming guide, "Error Checking"): the driver then answers every call with the same code, so what
 //! was in flight when it was first seen is kept (`state.rs`) and named.
 
+use std::fmt;
+
 use super::result::Failure;
 use super::sys::{self, Code};
 use crate::backend::StreamHandle;
@@ -42,9 +44,11 @@ pub(super) struct LaunchName {
     pub(super) stream: StreamHandle,
 }
 
-/// A launch, its arguments and its stream, in a list of several.
-pub(super) fn launch_text(text: &str, stream: StreamHandle) -> String {
-    format!("{text} on {}", stream_text(stream))
+/// In a list of several.
+impl fmt::Display for LaunchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({}) on {}", self.label, self.arguments, stream_text(self.stream))
+    }
 }
 
 /// Who else may have lost the context.

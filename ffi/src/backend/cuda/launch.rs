@@ -11,34 +11,42 @@ use std::time::Duration;
 
 use super::context::Current;
 use super::control::ENDED;
-use super::failure::{self, LaunchName};
+use super::failure;
 use super::module::CudaFunction;
 use super::result::{Checked, Failure};
 use super::state::{DeviceState, InFlight};
 use super::sys::{self, Api, LaunchAttribute, LaunchConfig, Stream};
 use super::ticket::{CudaTicket, Ends};
 use super::wait::poll_until;
+use crate::backend::changes::{self, Changes, NewScalars};
 use crate::backend::control_block::ControlBlock;
 use crate::backend::faults_at_once;
-use crate::backend::{LaunchMode, LaunchPlan, StreamHandle};
+use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind, Result};
 
 /// Pointers kept on the stack; entries with more parameters pay for a `Vec`.
 const STACK_PARAMETERS: usize = 32;
 const STACK_PARAMETER_BYTES: usize = 256;
 
-impl LaunchName {
-    pub(super) fn of(plan: &LaunchPlan, stream: StreamHandle) -> Self {
-        Self {
-            label: plan.label.clone(),
-            arguments: plan.arguments.clone(),
-            stream,
+/// Which launch: what it runs, with which numbers in place of the plan's, and where.
+pub(super) struct Named<'a> {
+    pub(super) plan: &'a Arc<LaunchPlan>,
+    pub(super) scalars: &'a NewScalars,
+    pub(super) stream: StreamHandle,
+}
+
+impl Named<'_> {
+    pub(super) fn kept(&self) -> InFlight {
+        InFlight {
+            plan: Arc::clone(self.plan),
+            scalars: changes::kept(self.scalars),
+            stream: self.stream,
         }
     }
 }
 
-/// Hands over the plan's parameter bytes with other addresses in them: on the stack, unless there are very many.
-pub(super) fn with_addresses<T>(plan: &LaunchPlan, addresses: &[u64], launch: impl FnOnce(&[u8]) -> T) -> T {
+/// Hands over the plan's parameter bytes with changes in them: on the stack, unless there are very many.
+pub(super) fn with_changes<T>(plan: &LaunchPlan, changes: &Changes<'_>, launch: impl FnOnce(&[u8]) -> T) -> T {
     let mut on_stack = [0; STACK_PARAMETER_BYTES];
     let mut on_heap = Vec::new();
     let params = match on_stack.get_mut(..plan.params.len()) {
@@ -49,35 +57,36 @@ pub(super) fn with_addresses<T>(plan: &LaunchPlan, addresses: &[u64], launch: im
         }
     };
     params.copy_from_slice(&plan.params);
-    plan.put_addresses(addresses, params);
+    plan.put(changes, params);
     launch(params)
 }
 
 /// Queues a stream-ordered launch. Legal while the stream is captured.
-pub(super) fn untracked(state: &DeviceState, plan: &LaunchPlan, params: &[u8], mode: &LaunchMode) -> Result<()> {
+pub(super) fn untracked(state: &DeviceState, launch: &Named<'_>, params: &[u8]) -> Result<()> {
+    let plan = launch.plan;
     state.check_alive(&plan.label)?;
     let function = function_of(state, plan)?;
     let context = state.context()?;
     // Not relaxed: a launch is legal under capture as it is, and this is the path that must cost nothing.
     let _current = Current::enter(state.api(), context).map_err(|f| state.error(&plan.label, f))?;
     function.keep_for_ever();
-    queue(state, function, plan, params, mode.stream, 0).map_err(|f| refused(state, function, plan, mode.stream, f))?;
-    state.recent.note(&plan.text, mode.stream);
+    queue(state, function, plan, params, launch.stream, 0).map_err(|f| refused(state, function, launch, f))?;
+    state.recent.note(launch);
     if faults_at_once() {
-        return synchronise(state, plan, mode.stream);
+        return synchronise(state, launch);
     }
     Ok(())
 }
 
 /// `WARPBRIDGE_SYNC=1`: waits for a stream-ordered launch, so that its fault is its own. A stream under capture runs nothing.
 #[cold]
-fn synchronise(state: &DeviceState, plan: &LaunchPlan, stream: StreamHandle) -> Result<()> {
-    let (api, raw) = (state.api(), Stream(stream.0 as usize));
-    let failed = |f| state.sync_error(&LaunchName::of(plan, stream), f);
+fn synchronise(state: &DeviceState, launch: &Named<'_>) -> Result<()> {
+    let (api, raw) = (state.api(), Stream(launch.stream.0 as usize));
+    let failed = |f| state.sync_error(&launch.kept(), f);
     if api.is_capturing(raw).map_err(failed)? {
         return Ok(());
     }
-    let _current = state.enter(&plan.label)?;
+    let _current = state.enter(&launch.plan.label)?;
     let ended = poll_until(Duration::MAX, || match api.stream_done(raw) {
         Ok(false) => None,
         Ok(true) => Some(Ok(())),
@@ -87,12 +96,8 @@ fn synchronise(state: &DeviceState, plan: &LaunchPlan, stream: StreamHandle) -> 
 }
 
 /// Queues a launch with a control block and an event behind it.
-pub(super) fn tracked(
-    state: &Arc<DeviceState>,
-    plan: &Arc<LaunchPlan>,
-    params: &[u8],
-    mode: &LaunchMode,
-) -> Result<Arc<CudaTicket>> {
+pub(super) fn tracked(state: &Arc<DeviceState>, launch: &Named<'_>, params: &[u8]) -> Result<Arc<CudaTicket>> {
+    let plan = launch.plan;
     let function = function_of(state, plan)?;
     state.check_process()?;
     state.check_alive(&plan.label)?;
@@ -100,13 +105,11 @@ pub(super) fn tracked(
     let broken = |f| state.error(&plan.label, f);
     // Not relaxed: nothing here but `find_slot` needs it, and each change of mode delays the kernel.
     let _current = Current::enter(api, state.context()?).map_err(broken)?;
-    let stream = Stream(mode.stream.0 as usize);
+    let stream = Stream(launch.stream.0 as usize);
     if api.is_capturing(stream).map_err(broken)? {
-        return Err(capturing(&state.name, plan, mode.stream));
+        return Err(capturing(&state.name, plan, launch.stream));
     }
-    let slot = state
-        .take_slot()
-        .map_err(|f| refused(state, function, plan, mode.stream, f))?;
+    let slot = state.take_slot().map_err(|f| refused(state, function, launch, f))?;
     if slot.block.is_touched() {
         let fresh = std::ptr::from_ref(slot.fresh) as u64;
         // SAFETY: both are never freed and of this size.
@@ -120,27 +123,23 @@ pub(super) fn tracked(
     } else {
         slot.address
     };
-    if let Err(failure) = queue(state, function, plan, params, mode.stream, control) {
+    if let Err(failure) = queue(state, function, plan, params, launch.stream, control) {
         state.flights().give(slot);
-        return Err(refused(state, function, plan, mode.stream, failure));
+        return Err(refused(state, function, launch, failure));
     }
     // Where the stream cannot write, the event alone says when the launch has ended.
     let ends = Ends {
         reports: api.write_value(stream, slot.flag_address, ENDED),
         control_on_device: plan.control_on_device,
     };
-    let flight = InFlight {
-        plan: plan.clone(),
-        stream: mode.stream,
-    };
-    let serial = state.flights().depart(slot, flight);
-    let name = LaunchName::of(plan, mode.stream);
+    let serial = state.flights().depart(slot, launch.kept());
+    let launch = launch.kept();
     // If this fails the slot is left out for good: the kernel may be writing its control block. A kernel that has faulted
     // already is what makes it fail as a rule.
     if let Err(failure) = api.record(slot.event, stream) {
-        return Err(state.launch_error(serial, &name, failure));
+        return Err(state.launch_error(serial, &launch, failure));
     }
-    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, name, ends)))
+    Ok(Arc::new(CudaTicket::new(state.clone(), serial, slot, launch, ends)))
 }
 
 fn function_of<'a>(state: &DeviceState, plan: &'a LaunchPlan) -> Result<&'a CudaFunction> {
@@ -166,13 +165,8 @@ fn capturing(device: &str, plan: &LaunchPlan, stream: StreamHandle) -> Error {
         .with("stream", stream.0)
 }
 
-fn refused(
-    state: &DeviceState,
-    function: &CudaFunction,
-    plan: &LaunchPlan,
-    stream: StreamHandle,
-    failure: Failure,
-) -> Error {
+fn refused(state: &DeviceState, function: &CudaFunction, launch: &Named<'_>, failure: Failure) -> Error {
+    let plan = launch.plan;
     if failure::loses_context(failure.code) || state.check_process().is_err() {
         return state.error(&plan.label, failure);
     }
@@ -183,8 +177,7 @@ fn refused(
         "grid {:?}, block {:?}, cluster {:?}, {} bytes of dynamic shared memory",
         plan.grid, plan.block, plan.cluster, plan.shared_bytes
     );
-    let name = LaunchName::of(plan, stream);
-    failure::refused_launch(&state.name, &failure, &name, &geometry, attribute.ok())
+    failure::refused_launch(&state.name, &failure, &launch.kept().name(), &geometry, attribute.ok())
 }
 
 /// Hands a launch to the driver; `control` is the control block's device address or 0.
@@ -284,9 +277,11 @@ fn cluster_attribute(cluster: [u32; 3]) -> Option<LaunchAttribute> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::backend::changes::{ScalarPlace, ScalarRule};
     use crate::backend::Function;
+    use crate::dtype::DType;
 
     struct NoFunction;
     impl Function for NoFunction {
@@ -299,7 +294,6 @@ mod tests {
         LaunchPlan {
             label: "scale".into(),
             arguments: String::new(),
-            text: "".into(),
             function: Arc::new(NoFunction),
             grid: [1; 3],
             block: [1; 3],
@@ -310,8 +304,48 @@ mod tests {
             control_offset,
             control_on_device: false,
             ranges: Vec::new(),
+            scalars: Vec::new(),
             roles: Vec::new(),
         }
+    }
+
+    /// `k(n = 0)`.
+    pub fn plan_with_a_scalar() -> LaunchPlan {
+        let rule = ScalarRule {
+            dtypes: [None, Some(DType::Int32), Some(DType::Int32)],
+            as_float: false,
+            least: None,
+            most: None,
+        };
+        LaunchPlan {
+            label: "k".into(),
+            arguments: "n = 0".into(),
+            scalars: vec![ScalarPlace {
+                name: "n".into(),
+                offset: 0,
+                bytes: 4,
+                text: 4..5,
+                rule,
+            }],
+            ..plan(vec![0; 4], vec![(0, 4)], None)
+        }
+    }
+
+    #[test]
+    fn test_changes_are_in_the_parameters_handed_over_and_the_plan_stays() {
+        let plan = plan_with_a_scalar();
+        let seven = [plan.scalars[0].rule.accept(crate::backend::changes::Given::Int(7))];
+        let changes = Changes {
+            addresses: &[],
+            scalars: &seven,
+        };
+        assert_eq!(with_changes(&plan, &changes, <[u8]>::to_vec), [7, 0, 0, 0]);
+        assert_eq!(plan.params, [0; 4]);
+        let changed = plan.with(&changes);
+        assert_eq!(
+            (changed.params, changed.arguments),
+            (vec![7, 0, 0, 0], "n = 7".to_owned())
+        );
     }
 
     #[test]

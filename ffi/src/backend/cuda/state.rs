@@ -12,6 +12,7 @@ use super::library::Driver;
 use super::recent::Recent;
 use super::result::{Checked, Failure};
 use super::sys::{Api, Context, DeviceNumber, Event, Stream};
+use crate::backend::changes::KeptScalars;
 use crate::backend::control_block::ControlBlock;
 use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Result};
@@ -25,15 +26,24 @@ const SLAB_BLOCKS: usize = 256;
 /// does not pay for a thousand of them.
 const REAPED_PER_LAUNCH: usize = 4;
 
-/// A tracked launch that the device may still run.
+/// A launch that the device may still run; its text is written when somebody asks.
+#[derive(Clone)]
 pub(super) struct InFlight {
     pub(super) plan: Arc<LaunchPlan>,
+    pub(super) scalars: KeptScalars,
     pub(super) stream: StreamHandle,
 }
 
 impl InFlight {
-    fn text(&self) -> String {
-        failure::launch_text(&self.plan.text, self.stream)
+    pub(super) fn name(&self) -> LaunchName {
+        LaunchName {
+            label: self.plan.label.clone(),
+            arguments: self.plan.arguments_with(&self.scalars),
+            stream: self.stream,
+        }
+    }
+    pub(super) fn text(&self) -> String {
+        self.name().to_string()
     }
 }
 
@@ -156,26 +166,26 @@ impl DeviceState {
     }
 
     /// The error that ended a tracked launch.
-    pub(super) fn launch_error(&self, serial: u64, launch: &LaunchName, failure: Failure) -> Error {
+    pub(super) fn launch_error(&self, serial: u64, launch: &InFlight, failure: Failure) -> Error {
         if let Err(forked) = self.check_process() {
             return forked;
         }
         if failure::loses_context(failure.code) {
             let lost = self.lose(failure);
-            return failure::kernel_fault(&self.name, &lost.failure, launch, &lost.suspects(Some(serial)));
+            return failure::kernel_fault(&self.name, &lost.failure, &launch.name(), &lost.suspects(Some(serial)));
         }
-        failure::other(&self.name, &launch.label, &failure)
+        failure::other(&self.name, &launch.plan.label, &failure)
     }
 
     /// The error of a stream-ordered launch that was waited for at once.
-    pub(super) fn sync_error(&self, launch: &LaunchName, failure: Failure) -> Error {
+    pub(super) fn sync_error(&self, launch: &InFlight, failure: Failure) -> Error {
         if self.check_process().is_ok() && failure::loses_context(failure.code) {
             let lost = self.lose(failure);
             let mut suspects = lost.suspects(None);
             suspects.queued.clear(); // those before it were waited for, too
-            return failure::kernel_fault(&self.name, &lost.failure, launch, &suspects);
+            return failure::kernel_fault(&self.name, &lost.failure, &launch.name(), &suspects);
         }
-        self.error(&launch.label, failure)
+        self.error(&launch.plan.label, failure)
     }
 
     /// The error that came out of waiting for a stream.

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::context::Current;
 use super::control::Slot;
-use super::failure::LaunchName;
 use super::result::Failure;
-use super::state::{lock, DeviceState};
+use super::state::{lock, DeviceState, InFlight};
 use super::wait::{poll_until, spin_until};
 use crate::backend::{Ending, Ticket};
 
@@ -23,7 +22,7 @@ pub(super) struct CudaTicket {
     state: Arc<DeviceState>,
     serial: u64,
     slot: Slot,
-    launch: LaunchName,
+    launch: InFlight,
     ends: Ends,
     progress: Mutex<Progress>,
 }
@@ -45,7 +44,7 @@ struct Progress {
 }
 
 impl CudaTicket {
-    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: LaunchName, ends: Ends) -> Self {
+    pub(super) fn new(state: Arc<DeviceState>, serial: u64, slot: Slot, launch: InFlight, ends: Ends) -> Self {
         Self {
             state,
             serial,

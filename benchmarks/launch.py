@@ -55,7 +55,7 @@ def main() -> int:
     arguments = parser.parse_args()
     place: Any = Cpu() if arguments.cpu else gpu()
     if arguments.growth:
-        text = heading("Growth", place) + grown(place, arguments.growth)
+        text = heading("What launches leave behind", place, "") + grown(place, arguments.growth)
         return shown(text, arguments.markdown)
     rows, missing = list(ours(place)), []
     for peer in () if arguments.cpu else PEERS:
@@ -64,7 +64,9 @@ def main() -> int:
         except Exception as error:
             missing.append((peer.__doc__ or peer.__name__, f"{type(error).__name__}: {error}".splitlines()[0]))
     measure(rows, place, arguments.rounds)
-    return shown(heading("Launch cost", place) + table(rows, missing), arguments.markdown)
+    return shown(
+        heading("Launch cost", place, "; medians, interleaved rounds") + table(rows, missing), arguments.markdown
+    )
 
 
 def shown(text: str, markdown: Path | None) -> int:
@@ -183,15 +185,14 @@ def per_array(rows: list[Row]) -> str:
     return "Each further array: " + ", ".join(found)
 
 
-def heading(what: str, place: Any) -> str:
+def heading(what: str, place: Any, method: str) -> str:
     """Say where and when."""
     names = [] if place.name == "cpu" else ["cupy-cuda13x", "torch", "triton", "cuda-core"]
     return title(
         what,
         place,
         names,
-        f"Three float32 arrays of {COUNT} elements, blocks of {BLOCK}. Made by `benchmarks/launch.py`; medians, "
-        "interleaved rounds.",
+        f"Three float32 arrays of {COUNT} elements, blocks of {BLOCK}. Made by `benchmarks/launch.py`{method}.",
     )
 
 

@@ -93,7 +93,11 @@ REFUSED = {
     "bool": (True, 1, "argument 2 (a) is the bool true, expected a number"),
     "text": ("2", 1, "argument 2 (a) is a str, expected a number"),
     "array": (np.zeros(()), 1, "argument 2 (a) is a numpy.ndarray, expected a number"),
-    "none": (None, 1, "argument 2 (a) is None, expected twice(x, a, i=1, width=32, *, out=None, timeout=None, "),
+    "none": (
+        None,
+        1,
+        "argument 2 (a) is None, expected a number: twice(x, a, i=1, width=32, *, out=None, timeout=None",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ use crate::dtype::DType;
 use crate::number::{show, Number};
 
 /// Numbers that can be changed in one plan: more than any kernel that needs to be called fast.
-pub const MOST_SCALARS: usize = 8;
+pub(crate) const MOST_SCALARS: usize = 8;
 
 /// A number of a plan that a launch may replace.
 #[derive(Clone, Debug)]

@@ -193,6 +193,8 @@ KINDS = "expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch
         (Protocol((1, 5)), "scale: stream has version 1 of __cuda_stream__, expected version 0"),
         (Protocol(5), "scale: stream's __cuda_stream__ gives 5, expected (0, handle)"),
         (Protocol((0, 1, 2)), "scale: stream's __cuda_stream__ gives (0, 1, 2), expected (0, handle)"),
+        (Protocol((0, "a")), "scale: stream's __cuda_stream__ gives (0, 'a'), expected (0, handle)"),
+        (Protocol((0, None)), "scale: stream's __cuda_stream__ gives (0, None), expected (0, handle)"),
     ],
     ids=str,
 )

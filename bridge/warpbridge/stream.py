@@ -150,7 +150,8 @@ def _by_protocol(stream: Any, described: str) -> int:
     """Return what `__cuda_stream__` says; a method, in cuda.core before 0.3 a property."""
     said = stream.__cuda_stream__
     said = said() if callable(said) else said
-    if not isinstance(said, tuple) or len(said) != 2:
+    handle = _as_handle(said[1]) if isinstance(said, tuple) and len(said) == 2 else None
+    if handle is None:
         raise ArgumentError(
             f"{described}: stream's __cuda_stream__ gives {said!r}, expected (0, handle)",
             kernel=described,
@@ -162,7 +163,7 @@ def _by_protocol(stream: Any, described: str) -> int:
             kernel=described,
             argument="stream",
         )
-    return int(said[1])
+    return handle
 
 
 def _as_handle(value: Any) -> int | None:

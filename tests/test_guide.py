@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pytest
 from warpbridge.kit import compiler, gates
 
 GUIDE = Path(__file__).parent.parent / "docs" / "write-a-kernel.md"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "histogram"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,15 @@ def test_the_guide_can_be_followed(tmp_path: Path, environment: dict[str, str]) 
         else:
             assert block.kind == "text", where
     assert kinds == {"sh", "python", "rust", "diff", "text"}
+
+
+def test_the_example_with_counters_is_built_and_passes_its_own_test(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    shutil.copytree(EXAMPLE, tmp_path / "histogram")
+    for command in ("warpbridge build histogram", f"{sys.executable} -m pytest -q histogram"):
+        status, found = run(Block(0, "sh", command), tmp_path, environment)
+        assert status == 0, found
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,8 @@ def test_functions_calls_and_local_memory_are_refused() -> None:
 	@%p1 call.uni panic, ();
 	call.uni
 	(), _RNvCs2_4core9panicking9panic_fmt, ();
+	call.uni
+	(), _RNvCs2_4core9panicking11panic_const23panic_const_div_by_zero, ();
 	st.local.b32 	[%rd1], 0;
 	ret;"""
     text = FINISHED.replace("\tret;", planted) + ".func f()\n{\n}\n"
@@ -198,6 +200,8 @@ def test_functions_calls_and_local_memory_are_refused() -> None:
         "twice.sm_90.ptx: has a .func, expected entries only",
         f"twice.sm_90.ptx: entry twice has a call of panic, {reason}",
         f"twice.sm_90.ptx: entry twice has a call of panic_fmt, {reason}",
+        f"twice.sm_90.ptx: entry twice has a call of panic_const_div_by_zero, {reason}; divide by "
+        "warpbridge_runtime::divide",
         f"twice.sm_90.ptx: entry twice has .local memory, {reason}",
     ]
 

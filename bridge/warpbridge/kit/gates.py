@@ -132,6 +132,7 @@ def gate_calls(text: str, name: str) -> list[str]:
         left += [".local memory"] if re.search(r"\.local\b", body) else []
         complaints += [
             f"{name}: entry {entry} has {what}, expected none: a panic or a state machine is left in it"
+            f"{'; divide by warpbridge_runtime::divide' if what.endswith('_by_zero') else ''}"
             for what in left
         ]
     return complaints

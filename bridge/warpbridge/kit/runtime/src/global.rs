@@ -122,3 +122,13 @@ pub unsafe fn store_u8(address: u64, value: u8) {
     // SAFETY: the caller's promise.
     unsafe { asm!("st.global.b8 [{}], {};", in(reg64) address, in(reg16) u16::from(value), options(nostack)) };
 }
+
+/// Adds to 4 bytes, which threads of any block may be adding to.
+///
+/// # Safety
+/// `address` is a multiple of 4 in an output argument, and nobody reads or writes the number otherwise during the launch.
+#[inline(always)]
+pub unsafe fn add_u32(address: u64, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("red.relaxed.gpu.global.add.u32 [{}], {};", in(reg64) address, in(reg32) value, options(nostack)) };
+}

@@ -110,3 +110,13 @@ pub unsafe fn store_u32(address: u32, value: u32) {
     // SAFETY: the caller's promise.
     unsafe { asm!("st.shared.b32 [{}], {};", in(reg32) address, in(reg32) value, options(nostack)) };
 }
+
+/// Adds to 4 bytes, which other threads of the block may be adding to.
+///
+/// # Safety
+/// `address` is a multiple of 4 in this block's shared memory, and meanwhile nobody reads or writes the number otherwise.
+#[inline(always)]
+pub unsafe fn add_u32(address: u32, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("red.relaxed.cta.shared.add.u32 [{}], {};", in(reg32) address, in(reg32) value, options(nostack)) };
+}

@@ -18,6 +18,10 @@ unsafe extern "unadjusted" {
     fn vote_any_sync(mask: u32, value: bool) -> bool;
     #[link_name = "llvm.nvvm.shfl.sync.bfly.f32"]
     fn shfl_bfly_sync_f32(mask: u32, value: f32, distance: u32, clamp: u32) -> f32;
+    #[link_name = "llvm.nvvm.shfl.sync.bfly.i32"]
+    fn shfl_bfly_sync_u32(mask: u32, value: u32, distance: u32, clamp: u32) -> u32;
+    #[link_name = "llvm.nvvm.shfl.sync.up.i32"]
+    fn shfl_up_sync_u32(mask: u32, value: u32, distance: u32, clamp: u32) -> u32;
 }
 
 /// This lane's number in its warp.
@@ -61,4 +65,20 @@ pub fn swap_f32(value: f32, distance: u32) -> f32 {
     const NO_CLAMP: u32 = 31;
     // SAFETY: as in `sync`.
     unsafe { shfl_bfly_sync_f32(ALL_LANES, value, distance, NO_CLAMP) }
+}
+
+/// As [`swap_f32`], for integers.
+#[inline(always)]
+pub fn swap_u32(value: u32, distance: u32) -> u32 {
+    const NO_CLAMP: u32 = 31;
+    // SAFETY: as in `sync`.
+    unsafe { shfl_bfly_sync_u32(ALL_LANES, value, distance, NO_CLAMP) }
+}
+
+/// The value of the lane whose number is less by `distance`; 0 where there is none.
+#[inline(always)]
+pub fn below_u32(value: u32, distance: u32) -> u32 {
+    // SAFETY: as in `sync`.
+    let found = unsafe { shfl_up_sync_u32(ALL_LANES, value, distance, 0) };
+    if lane() < distance { 0 } else { found }
 }

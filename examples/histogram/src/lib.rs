@@ -8,7 +8,9 @@
 
 use warpbridge_runtime::mbarrier::Barrier;
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, block, global, run, shared, warp};
+use warpbridge_runtime::{
+    Array, Control, Loader, Reader, Ring, Stripe, Windows, block, global, run, shared, warp,
+};
 
 warpbridge_runtime::kernel_crate!();
 

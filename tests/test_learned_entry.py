@@ -120,6 +120,19 @@ def test_read_only_array_of_an_entry_is_never_written_by_a_learned_call(entry: E
     assert_pair((y, z), expected(x, 2, 1))
 
 
+def test_writable_array_after_a_read_only_one_may_be_written(entry: Entry, x: np.ndarray) -> None:
+    y, z, cpu = np.empty_like(x), np.empty_like(x), wb.device("cpu")
+    y.flags.writeable = False
+    for _ in range(2):
+        entry.launch(1, 32, [x, y, z, COUNT, 2.0, 1, 32])
+        with pytest.raises(wb.MemoryFault):
+            cpu.synchronize()
+    y.flags.writeable = True
+    entry.launch(1, 32, [x, y, z, COUNT, 2.0, 1, 32])
+    cpu.synchronize()
+    assert_pair((y, z), expected(x, 2, 1))
+
+
 def test_signature_of_an_entry_is_checked_by_every_style(entry: Entry, x: np.ndarray) -> None:
     for style, name in ((entry, "__call__"), (entry.launch, "launch")):
         with pytest.raises(TypeError) as caught:

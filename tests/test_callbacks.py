@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import gc
 import threading
 import time
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -127,3 +130,93 @@ def test_eight_threads_with_callbacks_allocations_and_collections_do_not_deadloc
         time.sleep(0.01)
     assert dict(ended) == wanted
     assert sum(wanted.values()) > 20
+
+
+def in_callback(steps: Kernel, work) -> object:
+    """Return what `work` returns or raises in a callback."""
+    answers: list[object] = []
+    called = threading.Event()
+
+    def on_done(_: wb.Pending) -> None:
+        try:
+            answers.append(work())
+        except BaseException as error:
+            answers.append(error)
+        called.set()
+
+    steps.submit(np.zeros(4, np.int32), on_done=on_done)
+    assert called.wait(60)
+    return answers[0]
+
+
+def test_callback_may_wait_for_launches_made_there_and_elsewhere(steps: Kernel) -> None:
+    x = np.arange(10, dtype=np.float32)
+    elsewhere = steps.submit(np.zeros(50, np.int32), 20_000, stream=wb.device("cpu").stream())
+    found = in_callback(steps, lambda: (wb.kernels.scale.submit(x, 2.0).result(60), elsewhere.exception(60)))
+    np.testing.assert_array_equal(found[0], 2 * x)
+    assert found[1] is None
+
+
+def test_wait_in_a_callback_runs_the_callbacks_of_others_in_launch_order(steps: Kernel) -> None:
+    seen: list[int] = []
+
+    def work() -> None:
+        for number in range(4):
+            last = steps.submit(np.zeros(4, np.int32), on_done=lambda _, number=number: seen.append(number))
+        last.result(60)
+
+    assert in_callback(steps, work) is None
+    assert seen == [0, 1, 2, 3]
+
+
+def test_wait_in_a_callback_ends_with_its_limit(steps: Kernel) -> None:
+    long: list[wb.Pending] = []
+
+    def work(limit: float) -> None:
+        long.append(steps.submit(np.zeros(1_000_000, np.int32), 20_000))
+        long[0].result(limit)
+
+    for limit in (0, 0.05):
+        assert isinstance(in_callback(steps, lambda limit=limit: work(limit)), TimeoutError)
+        assert long.pop().cancel()
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda p: concurrent.futures.wait([p]), lambda p: list(concurrent.futures.as_completed([p]))],
+    ids=["wait", "as_completed"],
+)
+def test_wait_of_concurrent_futures_in_a_callback_is_refused_not_for_ever(steps: Kernel, wait) -> None:
+    long: list[wb.Pending] = []
+
+    def work() -> None:
+        long.append(steps.submit(np.zeros(1_000_000, np.int32), 20_000))
+        wait(long[0])
+
+    error = in_callback(steps, work)
+    assert isinstance(error, wb.LaunchError)
+    assert str(error) == (
+        "steps: waited for by concurrent.futures in a callback, expected result() or exception() of each Pending "
+        "there: callbacks run where launches are completed"
+    )
+    assert error.kernel == "steps"
+    long[0].cancel()
+    assert len(concurrent.futures.wait(long, timeout=60).done) == 1
+
+
+def test_failed_pending_is_no_cycle(steps: Kernel) -> None:
+    pending = steps.submit(np.zeros(1_000_000, np.int32), 20_000)
+    pending.cancel()
+    gone = weakref.ref(pending)
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(wb.LaunchCancelled):
+            pending.result(60)
+        del pending
+        deadline = time.monotonic() + 60
+        while gone() is not None and time.monotonic() < deadline:
+            time.sleep(0.001)  # the dispatcher lets go of it behind its callbacks
+        assert gone() is None
+    finally:
+        gc.enable()

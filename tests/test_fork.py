@@ -129,3 +129,105 @@ if __name__ == "__main__":
     print("done")
 """
     assert run(run_python, program) == "done\n"
+
+
+def test_child_forked_in_a_callback_ends_when_the_callback_does(run_python) -> None:
+    program = """
+children = []
+
+def on_done(pending):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        check()
+        print("child", end=" ")
+    else:
+        children.append(child)
+
+pending = scale.submit(x, 2.0, on_done=on_done)
+while not children: pass
+assert os.waitpid(children[0], 0)[1] == 0
+check()
+print("parent")
+"""
+    assert run(run_python, program) == "child parent\n"
+
+
+def test_fork_waits_for_an_import_of_ours_in_another_thread(run_python, tmp_path: Path) -> None:
+    (tmp_path / "slow_to_import.py").write_text(
+        "import os, threading, time\nbegun.set()\ntime.sleep(0.3)\n"
+        "child = os.fork()\nif child == 0: os._exit(0)\nos.waitpid(child, 0)\nfinished = True\n"
+    )
+    program = f"""
+import builtins
+from warpbridge import lazy
+sys.path.insert(0, {str(tmp_path)!r})
+builtins.begun = threading.Event()
+thread = threading.Thread(target=lazy.load, args=("slow_to_import",))
+thread.start()
+begun.wait()
+fork(lambda: print(lazy.load("slow_to_import").finished))
+thread.join()
+"""
+    assert run(run_python, program) == "True\n"
+
+
+FIRST_USES = """
+import os, pickle, random, threading, time, warnings, numpy as np, warpbridge as wb
+warnings.simplefilter("ignore", DeprecationWarning)
+x = np.arange(1000, dtype=np.float32)
+
+def scale(*args, **options):
+    return wb.kernels.scale(*args, **options)
+
+class Own:  # of a type that nobody knows
+    def __dlpack__(self, **options): return x.__dlpack__(**options)
+    def __dlpack_device__(self): return x.__dlpack_device__()
+
+def refused():
+    try:
+        scale(object(), 2.0)
+    except wb.ArgumentError:
+        pass
+
+def all_checks():
+    with wb.cpu(checks="all", schedule="latest"):
+        scale(x, 2.0)
+
+uses = [
+    refused,
+    all_checks,
+    wb.devices,
+    lambda: dir(wb.kernels),
+    lambda: scale(Own(), 2.0),
+    lambda: wb.load(PTX).kernels["steps"](np.zeros(9, np.int32)),
+    lambda: wb.kernels.softmax(x.reshape(10, 100)),
+    lambda: pickle.loads(pickle.dumps(wb.kernels.layer_norm)),
+    lambda: np.from_dlpack(scale(x, 2.0, out=wb.empty(1000))),
+    lambda: wb.kernels.scale.submit(x, 2.0).result(30),
+    lambda: wb.kernels.scale.submit(x, 2.0).cancel(),
+    lambda: wb.kernels.scale.trace(x, 2.0),
+    lambda: wb.kernels.scale.launch(x, 2.0, stream=wb.device("cpu").stream()),
+]
+random.seed(SEED)
+random.shuffle(uses)
+threads = [threading.Thread(target=use) for use in uses]
+for thread in threads: thread.start()
+children = []
+for _ in range(8):
+    time.sleep(random.random() * 0.01)
+    child = os.fork()
+    if child == 0:
+        for use in uses: use()
+        os._exit(0)
+    children.append(child)
+for thread in threads: thread.join()
+for child in children: assert os.waitpid(child, 0)[1] == 0
+print("done")
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_forks_while_other_threads_do_everything_for_the_first_time(run_python, data: Path, seed: int) -> None:
+    process = run_python(FIRST_USES.replace("SEED", str(seed)).replace("PTX", repr(str(data / "steps.ptx"))))
+    assert (process.stdout, process.returncode, process.stderr) == ("done\n", 0, "")

@@ -59,9 +59,14 @@ def test_adapters_import_buffer_errors_and_handover_only(path: Path) -> None:
         assert "warpbridge.handover" not in ours(path)  # only what shares memory with another API needs it
 
 
-def test_package_of_adapters_imports_buffer_and_adapters_only() -> None:
+def test_package_of_adapters_imports_buffer_lazy_and_adapters_only() -> None:
     found = ours(PACKAGE / "adapters" / "__init__.py")
-    assert {name for name in found if not name.startswith("warpbridge.adapters.")} == {"warpbridge.buffer"}
+    others = {name for name in found if not name.startswith("warpbridge.adapters.")}
+    assert others == {"warpbridge.buffer", "warpbridge.lazy"}
+
+
+def test_lazy_imports_nothing_of_ours() -> None:
+    assert ours(PACKAGE / "lazy.py") == set()
 
 
 def test_handover_imports_buffer_and_errors_only() -> None:

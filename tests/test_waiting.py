@@ -196,3 +196,31 @@ except KeyboardInterrupt:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert (output, process.returncode) == ("interrupted\n", 0)
+
+
+LATE = {
+    "blocking": "steps(y); steps(y)",
+    "submit": "steps.submit(y).result(30)",
+    "launch": "steps.launch(y); wb.device('cpu').synchronize()",
+}
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
+@pytest.mark.parametrize("style", LATE)
+def test_exit_handlers_that_run_after_ours_may_launch(run_python, style: str, used: bool) -> None:
+    program = f"""
+import atexit
+
+def late():  # the last one registered runs first: this one runs behind ours
+    y = np.zeros(8, np.int32)
+    {LATE[style]}
+    print(y.sum())
+    steps.launch(np.zeros(2_000, np.int32), 2_000)
+
+atexit.register(late)
+import numpy as np, warpbridge as wb
+steps = wb.load({str(DATA / "steps.ptx")!r}).kernels["steps"]
+if {used}: steps.submit(np.zeros(8, np.int32)).result(30)
+"""
+    process = run_python(program)
+    assert (process.stdout, process.returncode, process.stderr) == ("28\n", 0, "")

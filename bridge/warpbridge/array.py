@@ -113,7 +113,7 @@ class Array:
         # GPU one of the array's own that waits for them, because theirs may be gone by then.
         self._uses: dict[int, tuple[Any]] = {}
         self._behind = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         pinned = ", pinned" if self.pinned else ""

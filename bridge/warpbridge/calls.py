@@ -186,4 +186,4 @@ def _settings() -> tuple[int, int, int, int]:
 
 
 def _hold(stream: int, owners: Any) -> None:
-    dispatcher.instance().hold_for_stream((0, stream), owners)
+    dispatcher.hold_for_stream((0, stream), owners)

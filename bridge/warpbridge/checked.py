@@ -69,13 +69,18 @@ class Checked:
         """Launch, wait, and return the result."""
         handle = self._stream(stream)
         mode = self._mode(handle, timeout)
+        place = (self.device.index, handle)
+        bar = Bar(self.name) if progress else None
+        launch = None
         self._uses.begin(handle)
         try:
             others = self._order_before(handle, stream)
             launch = _ffi.submit(self.handle, mode)
             self._note_use(handle, stream)
-            waiting.wait(launch, (self.device.index, handle), self, Bar(self.name) if progress else None)
-        except BaseException:
+            waiting.wait(launch, place, self, bar)
+        except BaseException as error:
+            if not isinstance(error, WarpbridgeError):  # a signal handler's, at any point
+                waiting.stop(launch, place, self)
             self._uses.end(failed=True)
             raise
         self._uses.end(failed=False)
@@ -117,17 +122,20 @@ class Checked:
             self._launch_held(stream, handle)
             return self.result
         uses = self._uses if not captured else self._uses.captured(self.name)
+        place = (self.device.index, handle)
         uses.begin(handle)
         try:
             others = self._order_before(handle, stream)
             _ffi.launch(self.handle, self._mode(handle, None))
-        except BaseException:
+            if self.is_cpu:
+                dispatcher.hold_for_stream(place, self)
+        except BaseException as error:
+            if self.is_cpu and not isinstance(error, WarpbridgeError):  # a signal handler's: it may have been queued
+                dispatcher.hold_for_stream(place, self)
             uses.end(failed=True)
             raise
         self._note_use(handle, stream)
         uses.queued(handle)
-        if self.is_cpu:
-            dispatcher.instance().hold_for_stream((self.device.index, handle), self)
         self._order_after(handle, others)
         return self.result
 

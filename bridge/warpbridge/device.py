@@ -125,7 +125,7 @@ class Device:
 
 # By device index: what `Device.synchronize` waits for.
 _streams: dict[int, weakref.WeakSet[Stream]] = {}
-_streams_lock = threading.Lock()
+_streams_lock = threading.RLock()  # re-entrant: a signal handler or a finalizer may make a stream at any point
 
 
 def _free_discarded() -> None:
@@ -145,7 +145,7 @@ def _free_discarded() -> None:
 def _renew_lock() -> None:
     """Give a child of `fork` a lock that nobody holds."""
     global _streams_lock  # noqa: PLW0603 - one per process
-    _streams_lock = threading.Lock()
+    _streams_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,11 +12,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from . import _ffi
 from .errors import LaunchCancelled, LaunchError, WarpbridgeError
 from .pickling import refuse
+
+
+class Server(Protocol):
+    """Who completes launches: the dispatcher."""
+
+    def is_here(self) -> bool:
+        """Whether this is its thread, where callbacks run."""
+        ...
+
+    def serve(self, pending: Pending, timeout: float | None) -> None:
+        """Complete launches until this one has ended, or the time is over."""
 
 
 class Pending(Future[Any]):
@@ -24,13 +35,15 @@ class Pending(Future[Any]):
 
     As with any Future: `result` waits and returns the outputs or raises what went wrong, `exception`, `done`,
     `running`, `add_done_callback`; `concurrent.futures.wait` and `asyncio.wrap_future` take it. Callbacks run on
-    warpbridge's dispatcher thread; what they raise goes to `sys.unraisablehook`.
+    warpbridge's dispatcher thread; what they raise goes to `sys.unraisablehook`. A callback may wait for another
+    launch, by `result` or `exception`.
     """
 
     def __init__(self, kernel: str, result: Any, owners: Any, at_end: Callable[..., None] | None = None) -> None:
+        self._server: Server | None = None
+        self._kernel = kernel
         super().__init__()
         self._at_end = at_end
-        self._kernel = kernel
         self._outputs = result
         self._owners = owners
         self._handle: _ffi.Handle | None = None
@@ -51,6 +64,31 @@ class Pending(Future[Any]):
         """Share done, in [0, 1]; 0 where the kernel reports none, 1 after the end."""
         handle = self._handle
         return 1.0 if self.done() or handle is None else _ffi.progress(handle)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait, and return the outputs or raise what went wrong.
+
+        Parameters
+        ----------
+        timeout
+            Seconds until `TimeoutError`; the launch goes on then, as it does when Ctrl-C ends the wait.
+        """
+        try:
+            return super().result(self._until(timeout))
+        finally:
+            del self  # no cycle with the exception, whose traceback has this frame
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait, and return what went wrong, None if nothing did; `timeout` as for `result`."""
+        return super().exception(self._until(timeout))
+
+    def _until(self, timeout: float | None) -> float | None:
+        """Return how long to wait. In a callback nobody else would complete the launch, so that is done here."""
+        server = self._server
+        if server is None or self.done() or not server.is_here():
+            return timeout
+        server.serve(self, timeout)
+        return 0.0
 
     def cancel(self) -> bool:
         """Ask the kernel to stop at its next wait.
@@ -85,15 +123,30 @@ class Pending(Future[Any]):
     def _failure(self) -> BaseException | None:
         return super().exception()
 
-    def _attach(self, handle: _ffi.Handle) -> None:
+    @property
+    def _waiters(self) -> list[Any]:
+        """What `concurrent.futures.wait` and `as_completed` register with: a callback would wait for ever there."""
+        if self._server is not None and self._server.is_here() and not self.done():
+            raise LaunchError(
+                f"{self._kernel}: waited for by concurrent.futures in a callback, expected result() or exception() of "
+                "each Pending there: callbacks run where launches are completed",
+                kernel=self._kernel,
+            )
+        return self._waiting
+
+    @_waiters.setter
+    def _waiters(self, waiting: list[Any]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._waiting = waiting
+
+    def _attach(self, handle: _ffi.Handle, server: Server) -> None:
         """Take the native launch over; called once, before the dispatcher can see its end."""
-        self._handle = handle
+        self._server, self._handle = server, handle
 
     def _abandon(self, parent: int) -> None:
         """End the copy that a fork made of it; nobody else's lock is waited for, and no callback is called."""
         self._condition = threading.Condition()
         self._done_callbacks: list[Any] = []
-        self._waiters: list[Any] = []
+        self._waiting, self._server = [], None
         self._abandoned = self._handle  # never freed: the native launch is the parent's
         self._handle = None
         if not self.done():

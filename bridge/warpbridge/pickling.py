@@ -184,8 +184,9 @@ def refuse(obj: object, instead: str) -> NoReturn:
     raise TypeError(f"{obj!r} cannot be pickled, because it belongs to this process; {instead}")
 
 
-# Kernels by origin and name: those pickled here that still live, and those that came last. Both under the lock.
-_lock = threading.Lock()
+# Kernels by origin and name: those pickled here that still live, and those that came last. Both under the lock, which
+# is re-entrant: a signal handler or a finalizer may pickle at any point.
+_lock = threading.RLock()
 _living: weakref.WeakValueDictionary[tuple[Origin, str], Kernel] = weakref.WeakValueDictionary()
 _recent: OrderedDict[tuple[Origin, str], Kernel] = OrderedDict()
 
@@ -193,7 +194,7 @@ _recent: OrderedDict[tuple[Origin, str], Kernel] = OrderedDict()
 def _renew_lock() -> None:
     """Give a child of `fork` a lock that nobody holds."""
     global _lock  # noqa: PLW0603 - one per process
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)

@@ -5,10 +5,11 @@ The share comes from the kernel's control block; a kernel that reports none stay
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from typing import Any
+
+from . import lazy
 
 _STEPS = 1000
 _LINE_EVERY_S = 0.5
@@ -29,7 +30,7 @@ class Bar:
         self._next_line = time.monotonic() + _LINE_EVERY_S
         self._bar: Any = None
         try:
-            tqdm = importlib.import_module("tqdm").tqdm
+            tqdm = lazy.load("tqdm").tqdm
         except ImportError:
             return
         self._bar = tqdm(total=_STEPS, desc=title, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import _ffi, dispatcher
 from .device import WAIT_SLICE_S
+from .errors import WarpbridgeError
 from .progress import Bar
 
 _STOP_LIMIT_S = 0.06
@@ -38,7 +39,6 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any, bar: Bar | N
             if bar is not None:  # and Python looks at signals between slices
                 bar.show(_ffi.progress(launch))
     except BaseException:
-        _stop(launch, place, owners)
         if bar is not None:
             bar.close(finished=False)
         raise
@@ -48,8 +48,28 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any, bar: Bar | N
     if failure is None:
         return
     if failure.fields.get("still_running"):
-        dispatcher.instance().hold_for_stream(place, owners)
+        dispatcher.hold_for_stream(place, owners)
     raise failure
+
+
+def stop(launch: _ffi.Handle | None, place: dispatcher.Place, owners: Any) -> None:
+    """Ask an interrupted launch to stop; if it takes long, leave its arrays to the dispatcher.
+
+    Parameters
+    ----------
+    launch
+        The tracked launch; None where a signal came before anybody knew whether there is one.
+    place, owners
+        As for `wait`.
+    """
+    ended = False
+    try:
+        if launch is not None:
+            _ffi.cancel(launch)
+            ended = _ffi.wait(launch, _STOP_LIMIT_S)
+    finally:
+        if not ended:
+            dispatcher.hold_for_stream(place, owners)
 
 
 def finish(address: int, device: int, stream: int, owners: Any) -> None:
@@ -62,15 +82,11 @@ def finish(address: int, device: int, stream: int, owners: Any) -> None:
     """
     if address == 0:
         raise _ffi.last_error()
-    wait(_ffi.adopt_pending(address), (device, stream), owners)
-
-
-def _stop(launch: _ffi.Handle, place: dispatcher.Place, owners: Any) -> None:
-    """Ask an interrupted launch to stop; if it takes long, leave its arrays to the dispatcher."""
-    ended = False
+    launch = _ffi.adopt_pending(address)
     try:
-        _ffi.cancel(launch)
-        ended = _ffi.wait(launch, _STOP_LIMIT_S)
-    finally:
-        if not ended:
-            dispatcher.instance().hold_for_stream(place, owners)
+        wait(launch, (device, stream), owners)
+    except WarpbridgeError:
+        raise
+    except BaseException:
+        stop(launch, (device, stream), owners)
+        raise

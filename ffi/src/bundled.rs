@@ -1,14 +1,14 @@
 //! The kernels that come with warpbridge: manifests and PTX embedded in the library, loaded on first use.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{json, Value};
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::module::{Files, Module};
-use crate::process::PerProcess;
+use crate::process::{Lazy, PerProcess};
 
 /// File name and text of each embedded file, relative to `kernels/`.
 macro_rules! embed {
@@ -104,7 +104,7 @@ struct Listed {
 
 /// Names and summaries, without reading any PTX.
 fn catalogue() -> Result<&'static BTreeMap<String, Listed>> {
-    static CATALOGUE: OnceLock<Result<BTreeMap<String, Listed>>> = OnceLock::new();
+    static CATALOGUE: Lazy<Result<BTreeMap<String, Listed>>> = Lazy::new();
     let read = |(file, text): &(&str, &'static str)| {
         let origin = format!("bundled {file}");
         let manifest = Manifest::parse(text, &origin)?;

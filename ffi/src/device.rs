@@ -1,13 +1,14 @@
 //! The table of devices: index 0 is the CPU device, CUDA devices follow. Made once, on first use.
 //! A device is chosen by where an array lives; nothing is ever copied between devices.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{json, Value};
 
 use crate::backend::cuda::{self, DriverStatus};
 use crate::backend::{cpu, Backend};
 use crate::error::{Error, Kind, Result};
+use crate::process::Lazy;
 
 /// One device of this process.
 pub struct Device {
@@ -46,7 +47,7 @@ impl Device {
 }
 
 fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
+    static TABLE: Lazy<Table> = Lazy::new();
     TABLE.get_or_init(|| {
         let (cuda, driver) = cuda();
         let backends = std::iter::once(cpu::device()).chain(cuda);

@@ -6,13 +6,13 @@
 //! would wait for may never end.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::backend::{faults_at_once, StreamHandle};
 use crate::error::Result;
 use crate::pending::Pending;
-use crate::process::PerProcess;
+use crate::process::{Lazy, PerProcess};
 
 /// What to do at the end of a launch; called exactly once, on the dispatcher thread.
 pub type Report = Box<dyn FnOnce(&Result<()>) + Send>;
@@ -51,7 +51,7 @@ struct Dispatcher {
 
 /// How long a thread that waits for the end of a launch polls before it sleeps.
 pub fn spin_limit() -> Duration {
-    static LIMIT: OnceLock<Duration> = OnceLock::new();
+    static LIMIT: Lazy<Duration> = Lazy::new();
     *LIMIT.get_or_init(|| match std::thread::available_parallelism() {
         Ok(cores) if cores.get() >= PLENTY_OF_CORES => LONG_SPIN,
         _ => SPIN,

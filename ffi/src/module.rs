@@ -13,6 +13,7 @@ use crate::backend::{load_error, Image, Loaded};
 use crate::device::{self, Device};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Arch, Manifest, Variant};
+use crate::process;
 
 /// One PTX text, and what devices made of it.
 pub struct SharedImage {
@@ -69,6 +70,9 @@ impl SharedImage {
     }
     /// The module on a device; compiled there on first use.
     pub fn on(&self, device: &Device) -> Result<Arc<dyn Loaded>> {
+        process::whole(|| self.load_on(device))
+    }
+    fn load_on(&self, device: &Device) -> Result<Arc<dyn Loaded>> {
         // Held while compiling, so that two threads never compile the same PTX twice.
         let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(found) = loaded.get(&device.index) {

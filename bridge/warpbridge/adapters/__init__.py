@@ -11,11 +11,11 @@ ever for an import that nobody will finish.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from warpbridge import lazy
 from warpbridge.buffer import Buffer
 
 from . import cuda_array, cupy, dlpack, numpy, own, plugins, torch
@@ -68,12 +68,13 @@ def _adapter_for(kind: type) -> Claim:
             return found
         if package in _ADAPTERS:
             return _ADAPTERS[package]
-    plugin = plugins.find(packages)
+    plugin = lazy.whole(lambda: plugins.find(packages))
     return _first_of(_PROTOCOLS if plugin is None else (plugin, *_PROTOCOLS))
 
 
 def _wgpu() -> ModuleType:
-    return importlib.import_module(".wgpu", __name__)
+    found: ModuleType = lazy.load(".wgpu", __name__)
+    return found
 
 
 def _first_of(claims: tuple[Claim, ...]) -> Claim:

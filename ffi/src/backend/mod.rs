@@ -9,10 +9,11 @@ pub mod cpu;
 pub mod cuda;
 mod external;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
+use crate::process::Lazy;
 
 use changes::{Changes, NewScalars, ScalarPlace};
 pub use external::{External, Mapped};
@@ -92,7 +93,7 @@ pub struct ArrayRange {
 /// Whether `WARPBRIDGE_SYNC=1` asks that a launch be over when its call returns, so that a fault is reported by the call that
 /// caused it. Read once.
 pub(crate) fn faults_at_once() -> bool {
-    static ASKED: OnceLock<bool> = OnceLock::new();
+    static ASKED: Lazy<bool> = Lazy::new();
     let is_yes = |value: std::ffi::OsString| !(value.is_empty() || value == "0");
     *ASKED.get_or_init(|| std::env::var_os("WARPBRIDGE_SYNC").is_some_and(is_yes))
 }

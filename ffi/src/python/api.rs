@@ -138,6 +138,7 @@ api! {
     "PyCapsule_GetPointer" capsule_pointer(Raw, *const c_char) -> *mut c_void;
     "PyCFunction_NewEx" function_new(*const MethodDef, Raw, Raw) -> Raw;
     "PyErr_Occurred" error_occurred() -> Raw;
+    "PyErr_ExceptionMatches" error_matches(Raw) -> c_int;
     "PyErr_Clear" error_clear();
     "PyErr_Fetch" error_fetch(*mut Raw, *mut Raw, *mut Raw);
     "PyErr_Restore" error_restore(Raw, Raw, Raw);
@@ -154,6 +155,7 @@ api! {
     "PyUnicode_Type" text_type;
     "PyBytes_Type" bytes_type;
     "PyExc_SystemError" system_error;
+    "PyExc_AttributeError" attribute_error;
 }
 
 /// The interpreter's functions; `None` where this process does not export them.

@@ -208,10 +208,13 @@ impl Call<'_> {
         };
         let known = caller.known();
         for (index, learned) in caller.order(&known).map(|index| (index, &known[index])) {
-            let Some(fit) = learned.fits(self.py, self.arguments, self.positional, self.names) else {
-                continue;
-            };
-            let Some(mode) = self.mode(learned, &fit) else { break };
+            let fit = learned.fits(self.py, self.arguments, self.positional, self.names);
+            let mode = fit.as_ref().and_then(|fit| self.mode(learned, fit));
+            if self.py.failed() {
+                return None;
+            }
+            let Some(fit) = fit else { continue };
+            let Some(mode) = mode else { break };
             caller.note(&known, index);
             return if self.blocking {
                 self.wait(learned, fit, &mode)
@@ -238,6 +241,9 @@ impl Call<'_> {
         let (result, recipe) = (py.item(answer.raw(), 0), py.item(answer.raw(), 1));
         if let (Some(caller), Some(recipe)) = (caller, recipe.filter(|recipe| !py.is_none(*recipe))) {
             self.learn(caller, recipe);
+            if py.failed() {
+                return None;
+            }
         }
         if result.is_none() {
             py.raise(c"warpbridge failed internally: a launch without a result; please report this");
@@ -268,7 +274,7 @@ impl Call<'_> {
         caller.keep(learned);
     }
 
-    /// How to launch; `None` goes the long way.
+    /// How to launch; `None` goes the long way, or is an exception that is pending.
     fn mode(&self, learned: &Learned, fit: &Fit) -> Option<Mode> {
         let mut mode = abi::wb_mode {
             stream: fit.stream,
@@ -299,7 +305,11 @@ impl Call<'_> {
         }
         if let Some(hold) = &learned.hold {
             let owners = learned.owners(py, self.arguments, &fit)?;
-            py.call(hold, [py.int(fit.stream)?, owners].into_iter())?;
+            let kept = [py.int(fit.stream)?, py.borrow(owners.raw())];
+            if py.call(hold, kept.into_iter()).is_none() {
+                owners.into_raw(); // a signal came before anybody kept the arrays, which the kernel uses
+                return None;
+            }
         }
         learned.returned(py, self.arguments, &fit)
     }

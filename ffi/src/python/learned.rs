@@ -148,7 +148,8 @@ impl Learned {
         })
     }
 
-    /// Whether a call fits; outputs that are to be made are made.
+    /// Whether a call fits; outputs that are to be made are made. `None` comes with an exception where Python code failed, or
+    /// a signal's handler raised one.
     pub(super) fn fits(&self, py: Python, arguments: &[Raw], positional: usize, names: Raw) -> Option<Fit> {
         let same_names = match &self.names {
             None => names.is_null(),
@@ -164,7 +165,7 @@ impl Learned {
         }
         for output in &self.made {
             let stream = found.stream.map_or_else(|| Some(py.none()), |handle| py.int(handle))?;
-            let array = py.answered(py.call(&output.make, std::iter::once(stream)))?;
+            let array = py.call(&output.make, std::iter::once(stream))?;
             *found.addresses.get_mut(output.range)? = output.expected.read(py, array.raw())?;
             found.kept.push((output.range, array));
         }

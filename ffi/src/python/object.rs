@@ -4,7 +4,8 @@
 //! calls us, and [`Python::without_gil`] takes it away for a while. Pointers that the interpreter hands over are valid
 //! objects for the length of the call. An [`Object`] owns one reference and is dropped only under the GIL: what keeps one
 //! lives in a capsule, which the interpreter destroys, or on the stack of a call. Every function of the API that can fail
-//! is followed by a look at its result; errors of a question ("is it the same?") are cleared, and the answer is no.
+//! is followed by a look at its result; errors of a question ("is it the same?") are cleared, and the answer is no. Not so
+//! where Python code runs to answer it: signals are seen there, and what their handlers raise (Ctrl-C) stays pending.
 //! Attributes are read in `attribute.rs`.
 
 use std::ffi::{c_int, c_void, CStr};
@@ -134,9 +135,21 @@ impl Python {
     pub(super) fn is_exactly(self, raw: Raw, kind: Raw) -> bool {
         self.type_of(raw).is_some_and(|found| found.is(kind))
     }
-    /// `None` where there is no such attribute.
+    /// `None` where there is no such attribute, or with another exception, which is pending.
     pub(super) fn attr(self, raw: Raw, name: &Object) -> Option<Object> {
-        self.answer(self.owned(py!(self.api, getattr(raw, name.raw))))
+        let found = self.owned(py!(self.api, getattr(raw, name.raw)));
+        if found.is_none() {
+            // SAFETY: the symbol is a variable that holds the exception's type.
+            let missing = unsafe { *self.api.attribute_error.cast::<Raw>() };
+            if py!(self.api, error_matches(missing)) != 0 {
+                py!(self.api, error_clear());
+            }
+        }
+        found
+    }
+    /// Whether an exception is pending.
+    pub(super) fn failed(self) -> bool {
+        !py!(self.api, error_occurred()).is_null()
     }
     pub(super) fn equal(self, left: Raw, right: Raw) -> bool {
         left == right || self.answer(Some(py!(self.api, compare(left, right, EQUAL))).filter(|r| *r >= 0)) == Some(1)
@@ -206,21 +219,17 @@ impl Python {
         let arguments = self.tuple(arguments)?;
         self.owned(py!(self.api, call(callable.raw, arguments.raw)))
     }
-    /// A call's result, as a question.
-    pub(super) fn answered(self, result: Option<Object>) -> Option<Object> {
-        self.answer(result)
-    }
-    /// Calls, as a question.
+    /// Calls without arguments; `None` is an exception that is pending.
     pub(super) fn ask(self, callable: &Object) -> Option<Object> {
-        self.answer(self.owned(py!(self.api, call(callable.raw, ptr::null_mut()))))
+        self.owned(py!(self.api, call(callable.raw, ptr::null_mut())))
     }
-    /// Calls a method without arguments, as a question; no bound method is made for it.
+    /// Calls a method without arguments; `None` is an exception that is pending. No bound method is made for it.
     pub(super) fn ask_method(self, raw: Raw, name: &Object) -> Option<Object> {
         let arguments = [raw];
-        self.answer(self.owned(py!(
+        self.owned(py!(
             self.api,
             call_method(name.raw, arguments.as_ptr(), 1, ptr::null_mut())
-        )))
+        ))
     }
     /// What a capsule of that name points to.
     pub(super) fn capsule_pointer(self, capsule: Raw, name: &CStr) -> Option<NonNull<c_void>> {

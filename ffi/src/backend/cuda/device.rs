@@ -1,6 +1,6 @@
 //! A CUDA device as a [`Backend`]: constant facts, and delegation to the file that does each job.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::floor;
@@ -18,6 +18,7 @@ use super::versions::{greatest_ptx, version_text};
 use crate::backend::changes::{Changes, NewScalars};
 use crate::backend::{Backend, DeviceInfo, External, Image, LaunchMode, LaunchPlan, Loaded, StreamHandle, Ticket};
 use crate::error::{Error, Kind, Result};
+use crate::process::Lazy;
 
 /// A device of the CUDA driver. Opened on first use, never closed.
 pub struct CudaDevice {
@@ -27,7 +28,7 @@ pub struct CudaDevice {
 
 /// All CUDA devices, asked for once per process; empty without a driver.
 pub fn all() -> Result<&'static [Arc<CudaDevice>]> {
-    static DEVICES: OnceLock<Result<Vec<Arc<CudaDevice>>>> = OnceLock::new();
+    static DEVICES: Lazy<Result<Vec<Arc<CudaDevice>>>> = Lazy::new();
     let devices = DEVICES.get_or_init(|| {
         let Some(driver) = &library::search().driver else {
             return Ok(Vec::new());

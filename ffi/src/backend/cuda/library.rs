@@ -4,13 +4,12 @@
 //! on first use and its outcome kept, also when it failed: [`DriverStatus`] says what was tried. Devices stand in `device.rs`.
 
 use std::ffi::OsString;
-use std::sync::OnceLock;
 
 use libloading::Library;
 
 use super::sys::Api;
 use super::versions::version_text;
-use crate::process;
+use crate::process::{self, Lazy};
 
 /// Names the library to load instead of searching.
 pub(super) const OVERRIDE: &str = "WARPBRIDGE_LIBCUDA";
@@ -56,7 +55,7 @@ pub(super) struct Search {
 
 /// The outcome of the one search of this process.
 pub(super) fn search() -> &'static Search {
-    static SEARCH: OnceLock<Search> = OnceLock::new();
+    static SEARCH: Lazy<Search> = Lazy::new();
     SEARCH.get_or_init(|| find(std::env::var_os(OVERRIDE)))
 }
 

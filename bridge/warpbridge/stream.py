@@ -148,9 +148,11 @@ def _foreign_handle(stream: Any, described: str) -> int:
 
 def _by_protocol(stream: Any, described: str) -> int:
     """Return what `__cuda_stream__` says; a method, in cuda.core before 0.3 a property."""
-    said = stream.__cuda_stream__
-    said = said() if callable(said) else said
-    handle = _as_handle(said[1]) if isinstance(said, tuple) and len(said) == 2 else None
+    said: Any = stream.__cuda_stream__
+    if callable(said):
+        said = said()
+    is_pair = isinstance(said, tuple) and len(said) == 2
+    handle = _as_handle(said[1]) if is_pair else None
     if handle is None:
         raise ArgumentError(
             f"{described}: stream's __cuda_stream__ gives {said!r}, expected (0, handle)",

@@ -82,6 +82,25 @@ def field_case(dtype: type) -> Row:
     return Row(name, moved, lambda: bound.launch(null()), check, {"CuPy": chain})
 
 
+def own_range_case(side: int) -> Row:
+    """Make a row of a square field whose range is not given; the bytes counted are x once and y."""
+    x = cp.random.standard_normal((side, side), dtype=np.float32)
+    lut = cp.random.randint(0, 256, (256, 4), dtype=np.uint8)
+    out = cp.full((side, side, 4), 99, dtype=np.uint8)
+    bound = wb.kernels.field_to_rgba.bind(x, lut, out=out)
+
+    def chain() -> Any:
+        low, high = cp.nanmin(x), cp.nanmax(x)
+        return lut[cp.clip((x - low) * (256 / (high - low)), 0, 255).astype(np.int32)]
+
+    def check() -> None:
+        differs = (out != chain()).any(axis=-1).mean()
+        assert float(differs) < 1e-2, "the chain rounds places at the edges of colours otherwise, not elsewhere"
+
+    name = f"field_to_rgba float32, {side} x {side}, range found"
+    return Row(name, out.nbytes + x.nbytes, lambda: bound.launch(null()), check, {"CuPy": chain})
+
+
 ROWS: list[Callable[[], Row]] = [
     lambda: frames_case(1024, 512),
     lambda: frames_case(4096, 4096),
@@ -90,4 +109,6 @@ ROWS: list[Callable[[], Row]] = [
     product_case,
     lambda: field_case(np.float32),
     lambda: field_case(np.float16),
+    lambda: own_range_case(2048),
+    lambda: own_range_case(11_584),
 ]

@@ -60,6 +60,7 @@ KERNELS = (
     "fft_power",
     "fft_frames",
     "field_to_rgba",
+    "field_to_rgba_own_range",
     "gather_rows",
     "dequant_matvec",
     "stencil3d",
@@ -180,6 +181,7 @@ def source_hash(kernel: str) -> str:
     sources = [
         HERE / "src" / f"{kernel}.rs",
         *sorted((HERE / "src" / kernel).rglob("*.rs")),
+        *sorted(borrowed(kernel)),
         *sorted((HERE / "runtime" / "src").rglob("*.rs")),
     ]
     variants = [(variant.arch, variant.engine) for variant in VARIANTS]
@@ -190,6 +192,12 @@ def source_hash(kernel: str) -> str:
         digest.update(source.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     digest.update(crate_head().encode())
     return digest.hexdigest()
+
+
+def borrowed(kernel: str) -> list[Path]:
+    """Return the modules of other kernels that this one names by ``#[path]``."""
+    text = (HERE / "src" / f"{kernel}.rs").read_text(encoding="utf-8")
+    return [HERE / "src" / name for name in re.findall(r'^#\[path = "([^"]+)"\]$', text, re.M)]
 
 
 def crate_head() -> str:

@@ -77,6 +77,8 @@ def class_name(kernel: str) -> str:
 def kernel_class(table: dict[str, Any], names: set[str]) -> str:
     """Return one kernel's type, with the methods that take its arguments; `names` are those of all kernels."""
     taken = parameters(table)
+    if f"{table['name']}_own_range" in names:  # where its form finds the range (bridge/warpbridge/ranges.py)
+        taken = [f"{one} | None = ..." if one.startswith(("vmin:", "vmax:")) else one for one in taken]
     is_norm = f"{table['name']}_residual_quantised" in names
     outputs = "Any" if is_norm else output_type(table)
     methods = (method(name, taken, outputs, chooses_dtype(table), is_norm, *METHODS[name]) for name in METHODS)

@@ -6,7 +6,7 @@ in `kernels.pyi`.
 
 from __future__ import annotations
 
-from . import _ffi, norms
+from . import _ffi, norms, ranges
 from .kernel import Kernel
 from .pickling import Bundled
 
@@ -26,9 +26,10 @@ def __getattr__(name: str) -> Kernel:
         if name not in known:
             raise AttributeError(f"warpbridge has no kernel {name!r}, expected one of: {', '.join(__dir__())}")
         module, origin = _ffi.bundled_load(name), Bundled(name, _ffi.version())
-        is_norm = name + norms.SUFFIX in known
-        made = norms.Norm(module, name, origin, __getattr__) if is_norm else Kernel(module, name, origin)
-        return _loaded.setdefault(name, made)  # one object, also when two threads come at once
+        forms = {norms.SUFFIX: norms.Norm, ranges.SUFFIX: ranges.Ranged}
+        form = next((made for suffix, made in forms.items() if name + suffix in known), None)
+        kernel = Kernel(module, name, origin) if form is None else form(module, name, origin, __getattr__)
+        return _loaded.setdefault(name, kernel)  # one object, also when two threads come at once
     return _loaded[name]
 
 

@@ -193,8 +193,8 @@ class _FieldToRgba(Kernel):
         self,
         x: A,
         lut: A,
-        vmin: _Float,
-        vmax: _Float,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
         nan: _Int = ...,
         *,
         out: A | None = ...,
@@ -206,8 +206,8 @@ class _FieldToRgba(Kernel):
         self,
         x: A,
         lut: A,
-        vmin: _Float,
-        vmax: _Float,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
         nan: _Int = ...,
         *,
         out: A | None = ...,
@@ -220,8 +220,8 @@ class _FieldToRgba(Kernel):
         self,
         x: A,
         lut: A,
-        vmin: _Float,
-        vmax: _Float,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
         nan: _Int = ...,
         *,
         out: A | None = ...,
@@ -229,7 +229,67 @@ class _FieldToRgba(Kernel):
         arch: str | None = ...,
     ) -> A: ...
     def bind(
-        self, x: A, lut: A, vmin: _Float, vmax: _Float, nan: _Int = ..., *, out: A | None = ..., arch: str | None = ...
+        self,
+        x: A,
+        lut: A,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
+        nan: _Int = ...,
+        *,
+        out: A | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
+class _FieldToRgbaOwnRange(Kernel):
+    def __call__(
+        self,
+        x: A,
+        lut: A,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
+        nan: _Int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        lut: A,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
+        nan: _Int = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        lut: A,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
+        nan: _Int = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        lut: A,
+        vmin: _Float | None = ...,
+        vmax: _Float | None = ...,
+        nan: _Int = ...,
+        *,
+        out: A | None = ...,
+        arch: str | None = ...,
     ) -> Bound: ...
 
 class _GatherRows(Kernel):
@@ -970,6 +1030,7 @@ dequant_matvec: _DequantMatvec
 fft_frames: _FftFrames
 fft_power: _FftPower
 field_to_rgba: _FieldToRgba
+field_to_rgba_own_range: _FieldToRgbaOwnRange
 gather_rows: _GatherRows
 image_prep: _ImagePrep
 image_resize: _ImageResize

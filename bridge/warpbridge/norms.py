@@ -1,21 +1,19 @@
 """Norms by one name: ``rms_norm(x, weight, residual=r, quantise="int8")`` runs the kernel made for these keywords.
 
 With a residual, and quantised, a norm is another kernel (``rms_norm_residual``, ``rms_norm_quantised``,
-``rms_norm_residual_quantised``), because other bytes go in and out. Only the choice is here; each kernel checks its
-arguments itself, and its texts bear its own name.
+``rms_norm_residual_quantised``), because other bytes go in and out. Only the choice is here; `forms.py` has the rest.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import _ffi
-from .bound import Bound
 from .errors import ArgumentError
+from .forms import Form, Forms
 from .kernel import Kernel, dtype_name
-from .pending import Pending
 from .pickling import Origin
 
 SUFFIX = "_residual_quantised"
@@ -35,59 +33,17 @@ scale : array of float32, (1,), optional
 """
 
 
-class Norm(Kernel):
+class Norm(Forms):
     """A norm with the keywords ``residual``, ``quantise`` and ``scale`` in every call style."""
 
     def __init__(self, module: _ffi.Handle, name: str, origin: Origin, kernel: Callable[[str], Kernel]) -> None:
-        super().__init__(module, name, origin)
-        self._kernel = kernel
+        super().__init__(module, name, origin, kernel)
         parameters = list(self.__signature__.parameters.values())
         options = next(place for place, p in enumerate(parameters) if p.kind is p.KEYWORD_ONLY)
         more = [inspect.Parameter(choice, inspect.Parameter.KEYWORD_ONLY, default=None) for choice in _CHOICES]
-        self.__signature__ = self._shape.signature = inspect.Signature(
-            [*parameters[:options], *more, *parameters[options:]]
-        )
-        self.__doc__ = f"{self.__doc__}{_DOCUMENTATION.format(name=name)}"
+        self._describe([*parameters[:options], *more, *parameters[options:]], _DOCUMENTATION.format(name=name))
 
-    def _run(self, *args: Any, **keywords: Any) -> Any:
-        form, args, keywords = self._form(args, keywords)
-        return super()._run(*args, **keywords) if form is None else form(*args, **keywords)
-
-    def submit(self, *args: Any, **keywords: Any) -> Pending:
-        """Run and return at once, as `Kernel.submit`."""
-        form, args, keywords = self._form(args, keywords)
-        return super().submit(*args, **keywords) if form is None else form.submit(*args, **keywords)
-
-    def launch(self, *args: Any, **keywords: Any) -> Any:
-        """Queue on a stream, as `Kernel.launch`."""
-        form, args, keywords = self._form(args, keywords)
-        return super().launch(*args, **keywords) if form is None else form.launch(*args, **keywords)
-
-    def bind(self, *args: Any, **keywords: Any) -> Bound:
-        """Check the arguments once, as `Kernel.bind`."""
-        form, args, keywords = self._form(args, keywords)
-        return super().bind(*args, **keywords) if form is None else form.bind(*args, **keywords)
-
-    def _missed_launch(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
-        form, args, keywords = self._form_of(values, positional, names)
-        if form is None:
-            return super()._missed_launch((*args, *keywords.values()), len(args), tuple(keywords))
-        return form.launch(*args, **keywords), None
-
-    def _missed_run(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
-        form, args, keywords = self._form_of(values, positional, names)
-        if form is None:
-            return super()._missed_run((*args, *keywords.values()), len(args), tuple(keywords))
-        return form(*args, **keywords), None
-
-    def _form_of(
-        self, values: tuple[Any, ...], positional: int, names: Sequence[str] | None
-    ) -> tuple[Kernel | None, tuple[Any, ...], dict[str, Any]]:
-        return self._form(values[:positional], dict(zip(names or (), values[positional:], strict=True)))
-
-    def _form(
-        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> tuple[Kernel | None, tuple[Any, ...], dict[str, Any]]:
+    def _form(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Form:
         """Return the kernel that the keywords choose, None for this one, and its arguments."""
         chosen = {name: keywords[name] for name in _CHOICES if keywords.get(name) is not None}
         rest = {name: value for name, value in keywords.items() if name not in _CHOICES}
@@ -109,10 +65,6 @@ class Norm(Kernel):
         self._shape.parse(args, {name: value for name, value in rest.items() if name in self._names}, ())
         by_name = dict(zip(self._names, args, strict=False))
         return self._kernel(self.__name__ + suffix), (), {**by_name, **rest, **chosen}
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(argument.name for argument in self._shape.inputs)
 
     def _quantised_to(self, quantise: Any) -> str:
         known = self._kernel(self.__name__ + "_quantised").manifest["dtypes"]["Q"]

@@ -23,6 +23,8 @@ pub mod fft_frames;
 pub mod fft_power;
 #[cfg(kernel = "field_to_rgba")]
 pub mod field_to_rgba;
+#[cfg(kernel = "field_to_rgba_own_range")]
+pub mod field_to_rgba_own_range;
 #[cfg(kernel = "gather_rows")]
 pub mod gather_rows;
 #[cfg(kernel = "image_prep")]

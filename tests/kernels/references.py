@@ -242,6 +242,27 @@ def field_to_rgba(
     return y
 
 
+def own_range(x: NDArray[np.number], vmin: float | None = None, vmax: float | None = None) -> tuple[float, float]:
+    """Return the ends that `field_to_rgba` finds where they are not given, and those that are."""
+    finite = x[np.isfinite(x)].astype(np.float64)
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    from_ = low if vmin is None else vmin
+    to = high if vmax is None else vmax
+    return (from_ if vmax is None or vmin is not None else min(from_, to), max(to, from_) if vmax is None else to)
+
+
+def field_to_rgba_own_range(
+    x: NDArray[np.number], lut: NDArray[np.uint8], vmin: float | None = None, vmax: float | None = None, nan: int = 0
+) -> NDArray[np.uint8]:
+    """Return the colours of `x` between `own_range`: between the same number twice, a step."""
+    low, high = own_range(x, vmin, vmax)
+    if low < high:
+        return field_to_rgba(x, lut, low, high, nan)
+    y = lut[np.where(x.astype(np.float64) > low, len(lut) - 1, 0)]
+    y[np.isnan(x.astype(np.float64))] = np.array([nan], "<u4").view(np.uint8)
+    return y
+
+
 def dequant_matvec(
     w: NDArray[np.integer],
     scales: NDArray[np.floating],

@@ -346,9 +346,15 @@ fn read_scalar(table: &Table<'_>, dtypes: &Dtypes) -> Result<ScalarArg> {
         return Err(node.expected("a dtype of 16 bits or an integer, because float8 scalars are not supported"));
     }
     let limit = |name| table.get(name).map(|node: Node<'_>| read_limit(&node)).transpose();
+    let is_float = allowed.iter().all(|d| d.class() == Class::Float);
+    let default = match table.get("default") {
+        // TOML's own nan has no number in JSON, which tables are read into.
+        Some(node) if is_float && node.text().is_ok_and(|text| text == "nan") => Some(Limit::Number(f64::NAN)),
+        _ => limit("default")?,
+    };
     Ok(ScalarArg {
         dtype,
-        default: limit("default")?,
+        default,
         min: limit("min")?,
         max: limit("max")?,
     })

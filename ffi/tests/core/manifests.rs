@@ -1,7 +1,7 @@
 //! What a manifest must be before its PTX is looked at: each row spoils a good one and compares the whole error.
 
 use warpbridge::error::Kind;
-use warpbridge::manifest::Manifest;
+use warpbridge::manifest::{Limit, Manifest};
 
 const GOOD: &str = r#"
 manifest = 1
@@ -81,6 +81,21 @@ fn json_reads_like_toml() {
     let json = Manifest::parse(&toml.json.to_string(), "demo.json").expect("reads");
     assert_eq!(json.json, toml.json);
     assert_eq!(json.args.len(), toml.args.len());
+}
+
+#[test]
+fn nan_is_a_default_of_floats_only() {
+    let with = |dtype: &str| {
+        let scalar = format!("name = \"v\"\nkind = \"scalar\"\ndtype = \"{dtype}\"\ndefault = \"nan\"\n[[args]]\nname = \"count\"");
+        GOOD.replace("name = \"count\"", &scalar)
+    };
+    let manifest = Manifest::parse(&with("float64"), "demo.toml").expect("reads");
+    let default = manifest.args[3].scalar().and_then(|scalar| scalar.default.as_ref());
+    assert!(matches!(default, Some(Limit::Number(number)) if number.is_nan()));
+    assert_eq!(
+        refused(&with("int32")).message,
+        "demo.toml: args[3].default uses the unknown symbol nan in \"nan\", expected one of count, k, m, n, sm_count, tiles, v"
+    );
 }
 
 /// What to replace in `GOOD`, by what, the key blamed, and the rest of the text.

@@ -23,6 +23,7 @@ fn manifests() -> Vec<Value> {
         "fft_frames",
         "fft_power",
         "field_to_rgba",
+        "field_to_rgba_own_range",
         "gather_rows",
         "image_prep",
         "image_resize",

@@ -86,7 +86,9 @@ fn json_reads_like_toml() {
 #[test]
 fn nan_is_a_default_of_floats_only() {
     let with = |dtype: &str| {
-        let scalar = format!("name = \"v\"\nkind = \"scalar\"\ndtype = \"{dtype}\"\ndefault = \"nan\"\n[[args]]\nname = \"count\"");
+        let scalar = format!(
+            "name = \"v\"\nkind = \"scalar\"\ndtype = \"{dtype}\"\ndefault = \"nan\"\n[[args]]\nname = \"count\""
+        );
         GOOD.replace("name = \"count\"", &scalar)
     };
     let manifest = Manifest::parse(&with("float64"), "demo.toml").expect("reads");

@@ -42,6 +42,10 @@ rng = np.random.default_rng(0)
 x, residual = rng.standard_normal((2, 4, 64), np.float32)
 weight, total = np.ones(64, np.float32), x + residual
 """
+FIELD = """
+field = np.array([[-1.0, 0.0, 1.0, 4.0]])
+lut = np.arange(4, dtype=np.uint8)[:, None].repeat(4, axis=1)
+"""
 WEIGHTS = """
 rows, k = 6, 256
 weights = np.random.default_rng(0).standard_normal((rows, k), np.float32)
@@ -70,8 +74,9 @@ BLOCKS = [
         "exact = total / np.sqrt(np.mean(total**2, axis=1, keepdims=True) + 1e-6)\n"
         "assert np.allclose(residual, total) and np.abs(q * scales[:, None] - exact).max() < 0.02",
     ),
-    ("docs/kernels.md", 2, WEIGHTS, "assert y.shape == (1, rows) and np.abs(y - weights.sum(1)).max() < 8"),
-    ("docs/kernels.md", 3, HEAT, "assert np.allclose(pending.result(60), u, atol=1e-3)"),
+    ("docs/kernels.md", 2, FIELD, "assert picture[0, :, 0].tolist() == [0, 0, 1, 3]"),
+    ("docs/kernels.md", 3, WEIGHTS, "assert y.shape == (1, rows) and np.abs(y - weights.sum(1)).max() < 8"),
+    ("docs/kernels.md", 4, HEAT, "assert np.allclose(pending.result(60), u, atol=1e-3)"),
 ]
 GPU_GIVEN = """
 import cupy

@@ -32,6 +32,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "dequant_matvec W=int8": {"c": 1024},
     "fft_frames": {"l": 1024, "hop": 512},
     "field_to_rgba": {"k": 256, "vmin": -2.0, "vmax": 2.0},
+    "field_to_rgba_own_range": {"k": 256},
     "gather_rows": {"n": 1000},
     "spectral_multiply": {"k": 1},
     "stencil3d": {"taps": 3, "steps": 4},

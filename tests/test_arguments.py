@@ -230,3 +230,13 @@ def test_variant_that_is_not_there(x: np.ndarray, arch: str, text: str) -> None:
 def test_dtype_that_is_no_instance(images: np.ndarray) -> None:
     error = refused(wb.kernels.image_prep, images, MEAN, STD, dtype="float64")
     assert str(error) == "image_prep: dtype of y is float64, expected float32 or float16"
+
+
+@pytest.mark.parametrize(
+    "timeout", [float("inf"), 1e300, 10**400, np.float32(1e30)], ids=["inf", "1e300", "10**400", "f4"]
+)
+def test_timeout_beyond_every_clock_is_no_limit(timeout: float) -> None:
+    x = np.ones(4, np.float32)
+    for _ in range(2):
+        np.testing.assert_array_equal(wb.kernels.scale(x, 2.0, timeout=timeout), 2 * x)
+    np.testing.assert_array_equal(wb.kernels.scale.submit(x, 2.0, timeout=timeout).result(60), 2 * x)

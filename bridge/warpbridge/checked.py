@@ -256,7 +256,7 @@ class Checked:
         key = (stream, timeout, now)
         last = self._last_mode  # read and written whole: threads may share this object
         if key != last[0]:
-            timeout_s = 0.0 if timeout is None else float(timeout)
+            timeout_s = 0.0 if timeout is None else _seconds(timeout)
             last = key, _ffi.mode(stream, timeout_s, now.schedule, now.checks, now.seed, now.threads)
             self._last_mode = last
         return last[1]
@@ -301,6 +301,14 @@ class Checked:
                 dispatcher.instance().keep_failure(place, error)
 
         self.submit(keep_failure, None, stream)
+
+
+def _seconds(timeout: float) -> float:
+    """Return a limit as the native core takes it; integers that no float holds are none."""
+    try:
+        return float(timeout)
+    except OverflowError:
+        return float("inf")
 
 
 def _is_number(value: Any) -> bool:

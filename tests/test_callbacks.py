@@ -40,7 +40,7 @@ def test_callbacks_of_a_stream_come_in_launch_order_and_once_each(steps: Kernel)
             pendings.append(steps.submit(np.zeros(8, np.int32), rounds, stream=stream, on_done=on_done))
     for pending in pendings:
         pending.result(timeout=60)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(seen) < 90 and time.monotonic() < deadline:
         time.sleep(0.01)
     for index in range(3):
@@ -58,7 +58,7 @@ def test_error_of_the_kernel_arrives_in_the_callback() -> None:
         called.set()
 
     outside.submit(1, 1, [np.zeros(4, np.uint32), 64], on_done=on_done)
-    assert called.wait(30)
+    assert called.wait(60)
     assert isinstance(seen[0], wb.MemoryFault)
     assert str(seen[0]).startswith('outside: out-of-bounds write in "outside": 4 bytes at offset 64 of "y"')
 
@@ -83,7 +83,7 @@ def test_callback_may_use_every_call_style(steps: Kernel) -> None:
         called.set()
 
     wb.kernels.scale.submit(x, 1.0, on_done=on_done)
-    assert called.wait(30)
+    assert called.wait(60)
     assert results == {"blocking": 2.0, "stream": 3.0, "bound": 4.0, "submit": 5.0}
 
 
@@ -119,12 +119,12 @@ def test_eight_threads_with_callbacks_allocations_and_collections_do_not_deadloc
     time.sleep(3)
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
     assert errors == []
     for pending in (p for mine in pendings for p in mine):
-        assert pending.exception(timeout=30) is None or pending.cancelled()
-    deadline = time.monotonic() + 10
+        assert pending.exception(timeout=60) is None or pending.cancelled()
+    deadline = time.monotonic() + 60
     wanted = {number: len(mine) for number, mine in enumerate(pendings)}
     while dict(ended) != wanted and time.monotonic() < deadline:
         time.sleep(0.01)

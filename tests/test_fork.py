@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,10 +32,8 @@ def fork(work):
 
 
 def run(run_python, program: str) -> str:
-    start = time.monotonic()
     process = run_python(OPENING + program)
     assert (process.returncode, process.stderr) == (0, "")
-    assert time.monotonic() - start < 30
     return process.stdout
 
 

@@ -57,7 +57,7 @@ def test_sixteen_threads_launch_one_kernel_on_their_own_arrays(how: str) -> None
             if how == "blocking":
                 y = kernel(x, 2.0, float(number))
             elif how == "submit":
-                y = kernel.submit(x, 2.0, float(number)).result(timeout=30)
+                y = kernel.submit(x, 2.0, float(number)).result(timeout=60)
             else:
                 y = kernel.launch(x, 2.0, float(number), stream=stream)
                 stream.synchronize()

@@ -210,11 +210,15 @@ impl Call<'_> {
         for (index, learned) in caller.order(&known).map(|index| (index, &known[index])) {
             let fit = learned.fits(self.py, self.arguments, self.positional, self.names);
             let mode = fit.as_ref().and_then(|fit| self.mode(learned, fit));
-            if self.py.failed() {
-                return None;
-            }
-            let Some(fit) = fit else { continue };
-            let Some(mode) = mode else { break };
+            let (Some(fit), Some(mode)) = (&fit, mode) else {
+                if self.py.failed() {
+                    return None;
+                }
+                match fit {
+                    None => continue,
+                    Some(_) => break,
+                }
+            };
             caller.note(&known, index);
             return if self.blocking {
                 self.wait(learned, fit, &mode)
@@ -294,27 +298,27 @@ impl Call<'_> {
         abi::read_mode(&mode).ok()
     }
 
-    fn launch(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
+    fn launch(&self, learned: &Learned, fit: &Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| match fit.changes() {
             Some(changes) => bound.launch_with(&changes, mode),
             None => bound.launch(mode),
         });
         if queued.is_err() {
-            return self.failed(&queued, learned, &fit);
+            return self.failed(&queued, learned, fit);
         }
         if let Some(hold) = &learned.hold {
-            let owners = learned.owners(py, self.arguments, &fit)?;
+            let owners = learned.owners(py, self.arguments, fit)?;
             let kept = [py.int(fit.stream)?, py.borrow(owners.raw())];
             if py.call(hold, kept.into_iter()).is_none() {
                 owners.into_raw(); // a signal came before anybody kept the arrays, which the kernel uses
                 return None;
             }
         }
-        learned.returned(py, self.arguments, &fit)
+        learned.returned(py, self.arguments, fit)
     }
 
-    fn wait(&self, learned: &Learned, fit: Fit, mode: &Mode) -> Option<Object> {
+    fn wait(&self, learned: &Learned, fit: &Fit, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| {
             let pending = match fit.changes() {
@@ -326,10 +330,10 @@ impl Call<'_> {
         });
         match queued {
             Ok(pending) if matches!(pending.outcome(), Some(Ok(()))) => {}
-            Ok(pending) => self.wait_on(&pending, learned, &fit)?,
-            Err(error) => return self.failed(&Err(error), learned, &fit),
+            Ok(pending) => self.wait_on(&pending, learned, fit)?,
+            Err(error) => return self.failed(&Err(error), learned, fit),
         }
-        learned.returned(py, self.arguments, &fit)
+        learned.returned(py, self.arguments, fit)
     }
 
     /// Leaves the rest of a wait to Python; `None` is its exception.

@@ -14,7 +14,7 @@ FAULTS = [("illegal", wb.MemoryFault), ("misaligned", wb.MemoryFault), ("trapped
 def fault_of(how: str, entry: wb.Entry, x: np.ndarray) -> wb.WarpbridgeError:
     calls = {
         "blocking": lambda: entry(1, 1, [x]),
-        "submit": lambda: entry.submit(1, 1, [x]).result(timeout=10),
+        "submit": lambda: entry.submit(1, 1, [x]).result(timeout=60),
         "launch": lambda: (entry.launch(1, 1, [x]), wb.device("cpu").synchronize()),
     }
     with pytest.raises(wb.KernelFault) as caught:
@@ -47,7 +47,7 @@ except wb.MemoryFault as error:
     print(error.kernel, error.stream == stream.handle, error.device_usable)
 stream.synchronize()
 pending = module.entries["fine"].submit(1, 1, [x])
-print(pending.result(timeout=10))
+print(pending.result(timeout=60))
 """
 
 

@@ -77,14 +77,14 @@ parent = os.getpid()
 
 def work():
     try:
-        pending.result(timeout=10)
+        pending.result(timeout=60)
     except wb.LaunchError as error:
         print(str(error).replace(str(parent), "P").replace(str(os.getpid()), "C"), pending.progress, pending.cancel())
 
 fork(work)
 pending.cancel()
 try:
-    pending.result(timeout=10)
+    pending.result(timeout=60)
 except wb.WarpbridgeError:
     print("parent's ended")
 """

@@ -70,10 +70,11 @@ print("done")
     assert run(run_python, program.replace("STEPS", repr(str(data / "steps.ptx")))) == "done\n"
 
 
-def test_pending_of_the_parent_ends_in_the_child_with_the_reason(run_python) -> None:
+def test_pending_of_the_parent_ends_in_the_child_with_the_reason(run_python, data: Path) -> None:
     program = """
-pending = wb.kernels.deadlock_demo.submit(x, timeout=20.0, on_done=lambda p: print("called in", os.getpid() - parent))
-parent = os.getpid()
+parent, shut = os.getpid(), np.zeros(2, np.int32)
+gate = wb.load(GATE).kernels["gate"]  # runs until it is cancelled
+pending = gate.submit(shut, np.zeros(4, np.int32), on_done=lambda p: print("called in", os.getpid() - parent))
 
 def work():
     try:
@@ -88,9 +89,10 @@ try:
 except wb.WarpbridgeError:
     print("parent's ended")
 """
+    program = program.replace("GATE", repr(str(data / "gate.ptx")))
     assert sorted(run(run_python, program).splitlines()) == [
         "called in 0",
-        "deadlock_demo: launched in process P, but this is process C, forked from it; expected its result to be taken "
+        "gate: launched in process P, but this is process C, forked from it; expected its result to be taken "
         "where it was launched; launch again here, or fork before 1.0 False",
         "parent's ended",
     ]

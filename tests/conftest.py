@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def data() -> Path:
 
 
 @pytest.fixture
-def misses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Misses]:
+def misses(monkeypatch: pytest.MonkeyPatch) -> Misses:
     """Count the calls of kernels and entries that take the long way."""
     counter = Misses()
     for owner in (Kernel, Entry):

@@ -11,31 +11,20 @@ import numpy as np
 import pytest
 import warpbridge as wb
 from misses import Misses
+from twice import COUNT, assert_pair, expected, fresh_entry, line
 from warpbridge.entry import Entry
 
 DATA = Path(__file__).parent / "data"
-COUNT = 100
 
 
 @pytest.fixture
 def entry() -> Entry:
-    return wb.load(DATA / "twice.ptx").entries["twice"]
+    return fresh_entry()
 
 
 @pytest.fixture
 def x() -> np.ndarray:
-    return np.linspace(-1, 1, COUNT, dtype=np.float32)
-
-
-def expected(x: np.ndarray, a: float, i: int) -> tuple[np.ndarray, np.ndarray]:
-    scaled = np.float32(a) * x
-    return scaled + np.float32(i), scaled - np.float32(i)
-
-
-def assert_pair(found: Any, wanted: tuple[np.ndarray, np.ndarray]) -> None:
-    assert type(found) is tuple
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    return line()
 
 
 def test_fault_of_a_launch_with_another_number_names_it(entry: Entry, misses: Misses) -> None:
@@ -94,7 +83,7 @@ def spoilt(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> dict[str, tuple[Any, 
 
 @pytest.mark.parametrize("case", list(spoilt(*[np.zeros(1)] * 3)))
 def test_error_of_a_learned_entry_is_that_of_a_first_call(entry: Entry, x: np.ndarray, case: str) -> None:
-    learned = wb.load(DATA / "twice.ptx").entries["twice"]
+    learned = fresh_entry()
     y, z = np.empty_like(x), np.empty_like(x)
     for a in (2.0, 3.0):
         learned(1, 32, [x, y, z, COUNT, a, 1, 32])

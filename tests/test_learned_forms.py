@@ -17,42 +17,26 @@ import numpy as np
 import pytest
 import warpbridge as wb
 from misses import Misses
+from twice import COUNT, assert_pair, expected, fresh_entry, fresh_kernel, line
 from warpbridge.entry import Entry
 from warpbridge.kernel import Kernel
 
 DATA = Path(__file__).parent / "data"
-COUNT = 100
-
-
-def fresh() -> Kernel:
-    """Return a kernel of its own: nothing has been learned yet."""
-    return wb.load(DATA / "twice.ptx").kernels["twice"]
 
 
 @pytest.fixture
 def twice() -> Kernel:
-    return fresh()
+    return fresh_kernel()
 
 
 @pytest.fixture
 def entry() -> Entry:
-    return wb.load(DATA / "twice.ptx").entries["twice"]
+    return fresh_entry()
 
 
 @pytest.fixture
 def x() -> np.ndarray:
-    return np.linspace(-1, 1, COUNT, dtype=np.float32)
-
-
-def expected(x: np.ndarray, a: float, i: int) -> tuple[np.ndarray, np.ndarray]:
-    scaled = np.float32(a) * x
-    return scaled + np.float32(i), scaled - np.float32(i)
-
-
-def assert_pair(found: Any, wanted: tuple[np.ndarray, np.ndarray]) -> None:
-    assert type(found) is tuple
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    return line()
 
 
 @pytest.mark.parametrize("style", ["run", "launch"])
@@ -104,7 +88,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_error_about_a_number_is_that_of_a_first_call(twice: Kernel, x: np.ndarray, case: str) -> None:
     a, i, text = REFUSED[case]
-    learned, out = fresh(), (np.empty_like(x), np.empty_like(x))
+    learned, out = fresh_kernel(), (np.empty_like(x), np.empty_like(x))
     for value in (2.0, 3.0, np.float32(4)):
         learned(x, value, 1, out=out)
     errors = []
@@ -185,7 +169,7 @@ def test_output_over_the_input_is_learned(twice: Kernel, x: np.ndarray, misses: 
 
 
 def test_wrong_outputs_raise_what_a_first_call_raises(twice: Kernel, x: np.ndarray) -> None:
-    learned, y, z = fresh(), np.empty_like(x), np.empty_like(x)
+    learned, y, z = fresh_kernel(), np.empty_like(x), np.empty_like(x)
     for _ in range(2):
         learned(x, 2.0, out=(y, z))
         learned(x, 2.0, out=[y, z])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import warpbridge as wb
 from misses import Misses
+from twice import assert_pair, expected
 
 pytestmark = pytest.mark.gpu
 
@@ -24,9 +25,7 @@ def module() -> Any:
 
 
 def check(library: Any, outputs: Any, host: np.ndarray, a: float, i: int) -> None:
-    scaled = np.float32(a) * host
-    np.testing.assert_array_equal(library.numpy(outputs[0]), scaled + np.float32(i))
-    np.testing.assert_array_equal(library.numpy(outputs[1]), scaled - np.float32(i))
+    assert_pair(tuple(library.numpy(output) for output in outputs), expected(host, a, i))
 
 
 def test_other_numbers_and_outputs(library: Any, module: Any, misses: Misses) -> None:

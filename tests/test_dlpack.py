@@ -6,13 +6,13 @@ import ctypes
 import gc
 import importlib
 import threading
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 import warpbridge as wb
 from producer import Producer
+from until import until
 from warpbridge.adapters import claim
 from warpbridge.adapters.dlpack import Versioned
 from warpbridge.buffer import DType
@@ -353,10 +353,7 @@ def test_tensor_of_a_submitted_launch_lives_until_its_end(data) -> None:
     shut[0] = 1
     pending.result(timeout=60)
     del pending
-    deadline = time.monotonic() + 60  # the dispatcher lets go of the arrays behind the result
-    while source.deleted == 0 and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.001)
+    assert until(lambda: source.deleted != 0)
     assert source.deleted == 1
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import time
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import warpbridge as wb
+from until import until
 from warpbridge.stream import handle_of
 
 DATA = Path(__file__).parent / "data"
@@ -82,10 +82,7 @@ def test_launch_keeps_its_arrays_until_it_has_run() -> None:
     assert gone() is not None
     shut[0] = 1
     stream.synchronize()
-    limit = time.monotonic() + 60  # the dispatcher lets go of the arrays behind the end
-    while gone() is not None and time.monotonic() < limit:
-        time.sleep(0.005)
-    assert gone() is None
+    assert until(lambda: gone() is None)
 
 
 def test_fault_of_a_launch_comes_out_of_synchronize_once() -> None:
@@ -245,10 +242,7 @@ def test_arrays_of_a_stream_ordered_launch_go_when_it_ends(data: Path) -> None:
     wb.kernels.scale.launch(x, 2.0, stream=stream)
     del x
     gate.launch(shut, y, stream=stream)  # keeps the stream busy
-    limit = time.monotonic() + 60
-    while seen() is not None and time.monotonic() < limit:
-        time.sleep(0.005)
-    assert seen() is None
+    assert until(lambda: seen() is None)
     shut[0] = 1
     stream.synchronize()
     assert y[-1] == 299

@@ -77,8 +77,17 @@ def type_of(obj: object) -> str:
     """Return what an object is, for an error text: ``an int``, ``a numpy.ndarray``, ``None``."""
     if obj is None:
         return "None"
+    return with_article(type_name(obj))
+
+
+def type_name(obj: object) -> str:
+    """Return the full name of an object's type: ``int``, ``numpy.ndarray``."""
     kind = type(obj)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def with_article(name: str) -> str:
+    """Return a type's name with a or an in front of it."""
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 

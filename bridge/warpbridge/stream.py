@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from . import _ffi, dispatcher
 from .device import Device, wait_for_stream
-from .errors import ArgumentError, type_of
+from .errors import ArgumentError, type_name, type_of
 from .pickling import refuse
 
 _LEGACY = (0, 1)
@@ -134,7 +134,7 @@ def _foreign_handle(stream: Any, described: str) -> int:
             if found is None:
                 found = _as_handle(getattr(stream, name, None))
     if found is None or not 0 <= found < 2**64:
-        kind = f"{type(stream).__module__}.{type(stream).__qualname__}".removeprefix("builtins.")
+        kind = type_name(stream)
         what = f"{found}" if found is not None else f"a {kind}"
         raise ArgumentError(
             f"{described}: stream is {what}, expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch "

@@ -16,7 +16,7 @@ from typing import Any
 
 from warpbridge import handover
 from warpbridge.buffer import DType
-from warpbridge.errors import ArgumentError, DeviceError
+from warpbridge.errors import ArgumentError, DeviceError, type_name, with_article
 
 MAP_READ, MAP_WRITE, COPY_SRC, COPY_DST = 1, 2, 4, 8
 _USAGES = (
@@ -78,10 +78,11 @@ def of_wgpu(obj: Any, kind: str, argument: str) -> None:
     """
     if any(base.__name__ == kind and base.__module__.partition(".")[0] == "wgpu" for base in type(obj).__mro__):
         return
-    name = f"{type(obj).__module__}.{type(obj).__qualname__}".removeprefix("builtins.")
-    article = "an" if name[0] in "aeiou" else "a"
+    name = type_name(obj)
     hint = "" if is_installed() else "; wgpu is not installed: pip install 'warpbridge[wgpu]'"
-    raise ArgumentError(f"{argument} is {article} {name}, expected a wgpu.{kind}{hint}", argument=argument, found=name)
+    raise ArgumentError(
+        f"{argument} is {with_article(name)}, expected a wgpu.{kind}{hint}", argument=argument, found=name
+    )
 
 
 def is_installed() -> bool:

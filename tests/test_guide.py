@@ -18,7 +18,7 @@ import pytest
 from warpbridge.kit import compiler, gates
 
 GUIDE = Path(__file__).parent.parent / "docs" / "write-a-kernel.md"
-EXAMPLE = Path(__file__).parent.parent / "examples" / "histogram"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,12 @@ def test_the_guide_can_be_followed(tmp_path: Path, environment: dict[str, str]) 
     assert kinds == {"sh", "python", "rust", "diff", "text"}
 
 
-def test_the_example_with_counters_is_built_and_passes_its_own_test(
-    tmp_path: Path, environment: dict[str, str]
+@pytest.mark.parametrize("name", ["histogram", "select"])
+def test_an_example_crate_is_built_and_passes_its_own_test(
+    name: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    shutil.copytree(EXAMPLE, tmp_path / "histogram")
-    for command in ("warpbridge build histogram", f"{sys.executable} -m pytest -q histogram"):
+    shutil.copytree(EXAMPLES / name, tmp_path / name)
+    for command in (f"warpbridge build {name}", f"{sys.executable} -m pytest -q {name}"):
         status, found = run(Block(0, "sh", command), tmp_path, environment)
         assert status == 0, found
 

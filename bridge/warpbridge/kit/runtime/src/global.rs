@@ -132,3 +132,18 @@ pub unsafe fn add_u32(address: u64, value: u32) {
     // SAFETY: the caller's promise.
     unsafe { asm!("red.relaxed.gpu.global.add.u32 [{}], {};", in(reg64) address, in(reg32) value, options(nostack)) };
 }
+
+/// As [`add_u32`], and returns what was there before: each caller gets numbers of its own.
+///
+/// # Safety
+/// As [`add_u32`].
+#[inline(always)]
+#[must_use]
+pub unsafe fn fetch_add_u32(address: u64, value: u32) -> u32 {
+    let before: u32;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("atom.relaxed.gpu.global.add.u32 {}, [{}], {};", out(reg32) before, in(reg64) address, in(reg32) value, options(nostack));
+    }
+    before
+}

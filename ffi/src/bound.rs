@@ -10,7 +10,6 @@ use crate::backend::{CpuSettings, LaunchMode, LaunchPlan, StreamHandle};
 use crate::bind::Extents;
 use crate::device::Device;
 use crate::error::Result;
-use crate::module::Kernel;
 use crate::pending::Pending;
 
 /// What `bind` makes.
@@ -27,8 +26,8 @@ pub struct Bound {
     pub arch: String,
     /// How large it is.
     pub extents: Extents,
-    /// Whose fault texts apply.
-    pub kernel: Option<Arc<Kernel>>,
+    /// What the kernel's own faults mean, by code; `{detail0}` and `{detail1}` are the kernel's to say.
+    pub faults: Vec<(u32, String)>,
     /// `None`: the grid is empty and there is nothing to do.
     pub plan: Option<Arc<LaunchPlan>>,
 }

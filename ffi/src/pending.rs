@@ -12,6 +12,7 @@ use crate::backend::{Ending, StreamHandle, Ticket};
 use crate::bound::Bound;
 use crate::dispatch;
 use crate::error::{Error, Kind, Result};
+use crate::manifest::DETAILS;
 
 /// How long a kernel that was asked to stop may take before its timeout is reported without it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -215,16 +216,10 @@ impl Pending {
     }
 
     fn reported(&self, code: u32, detail: [i64; 2]) -> Error {
-        let faults = self
-            .bound
-            .kernel
-            .as_ref()
-            .map_or(&[][..], |kernel| &kernel.manifest.faults);
-        let message = match faults.iter().find(|fault| fault.code == code) {
-            Some(fault) => {
-                let text = fault.message.replace("{detail0}", &detail[0].to_string());
-                text.replace("{detail1}", &detail[1].to_string())
-            }
+        let message = match self.bound.faults.iter().find(|(known, _)| *known == code) {
+            Some((_, text)) => DETAILS.iter().zip(detail).fold(text.clone(), |text, (name, number)| {
+                text.replace(&format!("{{{name}}}"), &number.to_string())
+            }),
             None => format!(
                 "the kernel reported fault {code} with details {} and {}",
                 detail[0], detail[1]

@@ -137,7 +137,8 @@ def test_crop_outside_its_image_is_a_fault(corner: tuple[int, int], arch: str) -
     with pytest.raises(wb.KernelFault) as caught:
         wb.kernels.image_prep(x, MEAN, STD, offsets, oh=3, ow=3, arch=arch)
     assert str(caught.value) == (
-        "image_prep: offsets[1] puts the crop outside its image, expected 0 <= row <= h - oh and 0 <= column <= w - ow"
+        "image_prep: offsets[1] puts the crop outside its image, expected 0 <= row <= h - oh and 0 <= column <= w - ow "
+        "with images of 5 x 6 and crops of 3 x 3"
     )
     assert (caught.value.kernel, caught.value.code, caught.value.detail) == ("image_prep", 1, [1, 0])
 

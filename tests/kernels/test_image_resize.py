@@ -149,7 +149,7 @@ def test_box_that_leaves_its_image_is_a_fault(box: tuple[int, ...], arch: str) -
         wb.kernels.image_resize(x, MEAN, STD, boxes, oh=3, ow=3, arch=arch)
     assert str(caught.value) == (
         "image_resize: boxes[1] leaves its image, expected (top, left, height, width) with at least one row and "
-        "column, top + height <= h and left + width <= w"
+        "column, top + height <= h and left + width <= w with images of 5 x 6"
     )
     assert (caught.value.kernel, caught.value.code, caught.value.detail) == ("image_resize", 1, [1, 0])
 

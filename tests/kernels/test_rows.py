@@ -154,7 +154,12 @@ def test_target_that_is_no_column(wrong: int) -> None:
     target = np.array([0, 4, wrong, 1])
     with pytest.raises(wb.KernelFault) as caught:
         wb.kernels.cross_entropy(np.zeros((4, 5), np.float32), target)
-    assert f"target[2] is {wrong}, expected a column of x or ignore_index" in str(caught.value)
+    assert str(caught.value) == (
+        f"cross_entropy: target[2] is {wrong}, expected a column of x (at least 0, less than 5) or ignore_index = -100"
+    )
+    with pytest.raises(wb.KernelFault) as caught:  # a call like the one before, but for a number that the text quotes
+        wb.kernels.cross_entropy(np.zeros((4, 5), np.float32), target, ignore_index=-5)
+    assert str(caught.value).endswith("(at least 0, less than 5) or ignore_index = -5")
 
 
 def test_weight_of_another_length() -> None:

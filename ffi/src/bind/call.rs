@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::expr::{Expr, Names};
-use crate::manifest::{Arch, Arg, DTypeRef, Limit, Manifest};
+use crate::manifest::{names_in, Arch, Arg, DTypeRef, Limit, Manifest};
 use crate::module::Kernel;
 use crate::number::Number;
 use crate::value::Value;
@@ -206,22 +206,18 @@ impl<'a> Call<'a> {
     pub fn check_requires(&self) -> Result<()> {
         for require in &self.manifest.requires {
             if self.eval("requires", &require.expression)? == 0 {
-                let mut text = require.message.clone();
-                for name in require
-                    .message
-                    .split('{')
-                    .skip(1)
-                    .filter_map(|part| part.split_once('}'))
-                    .map(|p| p.0)
-                {
-                    if let Ok(value) = self.value(name) {
-                        text = text.replace(&format!("{{{name}}}"), &value.to_string());
-                    }
-                }
-                return Err(self.error(Kind::Argument, &text));
+                return Err(self.error(Kind::Argument, &self.filled_in(&require.message)));
             }
         }
         Ok(())
+    }
+
+    /// A message of the manifest with values instead of `{symbol}`.
+    pub fn filled_in(&self, message: &str) -> String {
+        names_in(message).fold(message.to_owned(), |text, name| match self.value(name) {
+            Ok(value) => text.replace(&format!("{{{name}}}"), &value.to_string()),
+            Err(_) => text,
+        })
     }
 }
 

@@ -70,7 +70,7 @@ pub fn bind_entry(module: &Module, name: &str, geometry: &EntryGeometry, values:
         entry: name.to_owned(),
         arch: image.image().module.target().to_owned(),
         extents: checked,
-        kernel: None,
+        faults: Vec::new(),
         plan: None,
     };
     if !checked.is_empty {

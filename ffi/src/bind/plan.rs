@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::expr::Expr;
-use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, Intent, Variant};
+use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, FaultText, Intent, Variant};
 use crate::number::{self, Number};
 use crate::value::{tuple_text, Value};
 
@@ -53,7 +53,7 @@ impl Call<'_> {
             entry: entry.name.clone(),
             arch: variant.arch.to_string(),
             extents: checked,
-            kernel: Some(Arc::clone(self.kernel)),
+            faults: self.fault_texts(),
             plan: None,
         };
         if checked.is_empty {
@@ -77,6 +77,12 @@ impl Call<'_> {
             roles: self.roles(checked.block)?,
         }));
         Ok(bound)
+    }
+
+    /// The texts of the kernel's faults, in which only what the kernel will say is missing.
+    fn fault_texts(&self) -> Vec<(u32, String)> {
+        let filled = |fault: &FaultText| (fault.code, self.filled_in(&fault.message));
+        self.manifest.faults.iter().map(filled).collect()
     }
 
     /// The variant for the call's dtypes with the greatest architecture that runs on the device.

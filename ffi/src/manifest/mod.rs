@@ -12,6 +12,7 @@ mod table;
 
 pub use arch::Arch;
 use expr::Expr;
+pub use names::{names_in, DETAILS};
 
 use crate::dtype::DType;
 

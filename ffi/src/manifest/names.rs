@@ -83,14 +83,20 @@ fn unique(manifest: &Manifest) -> Result<()> {
 }
 
 impl Manifest {
-    /// Whether anything but the argument itself depends on a number of this name: an expression, or a shape that binds it.
+    /// Whether anything but the argument itself depends on a number of this name: an expression, a shape that binds it, or the text
+    /// of a fault, which is made when a call is checked.
     #[must_use]
     pub fn mentions(&self, name: &str) -> bool {
         let is_shape = |arg: &Arg| match arg.array().map(|array| &array.shape) {
             Some(Shape::Any(symbol)) => symbol == name,
             _ => false,
         };
-        self.args.iter().any(is_shape) || expressions(self).iter().any(|(_, expr)| expr.symbols().contains(&name))
+        self.args.iter().any(is_shape)
+            || expressions(self).iter().any(|(_, expr)| expr.symbols().contains(&name))
+            || self
+                .faults
+                .iter()
+                .any(|fault| names_in(&fault.message).any(|named| named == name))
     }
 }
 
@@ -225,6 +231,9 @@ fn circles(manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
+/// What a kernel says of its fault, by the names that the fault's text has for it.
+pub const DETAILS: [&str; 2] = ["detail0", "detail1"];
+
 fn placeholders(manifest: &Manifest) -> Result<()> {
     let known = known(manifest);
     for (i, require) in manifest.requires.iter().enumerate() {
@@ -237,8 +246,12 @@ fn placeholders(manifest: &Manifest) -> Result<()> {
         }
     }
     for (i, fault) in manifest.faults.iter().enumerate() {
-        if let Some(name) = names_in(&fault.message).find(|name| !["detail0", "detail1"].contains(name)) {
-            let text = format!("uses the unknown number {{{name}}}, expected {{detail0}} or {{detail1}}");
+        let is_known = |name: &str| DETAILS.contains(&name) || known.contains(&name);
+        if let Some(name) = names_in(&fault.message).find(|name| !is_known(name)) {
+            let text = format!(
+                "uses the unknown number {{{name}}}, expected {{detail0}}, {{detail1}} or one of {}",
+                known.join(", ")
+            );
             return Err(error(&manifest.origin, &format!("faults[{i}].message"), &text));
         }
     }
@@ -246,7 +259,7 @@ fn placeholders(manifest: &Manifest) -> Result<()> {
 }
 
 /// The names between braces of a message.
-fn names_in(message: &str) -> impl Iterator<Item = &str> {
+pub fn names_in(message: &str) -> impl Iterator<Item = &str> {
     message
         .split('{')
         .skip(1)

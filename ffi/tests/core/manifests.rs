@@ -221,7 +221,7 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "row {detail0}",
         "row {detail2}",
         "faults[0].message",
-        "uses the unknown number {detail2}, expected {detail0} or {detail1}",
+        "uses the unknown number {detail2}, expected {detail0}, {detail1} or one of k, m, n, sm_count, tiles",
     ),
     ("code = 1", "code = -1", "faults[0].code", "is -1, expected an integer of at least 0"),
 ];

@@ -92,19 +92,20 @@ impl Exchange {
         (table.major == 1 && table.minor >= 3).then_some(Self(table))
     }
     /// The library's current stream on a device.
-    pub(super) fn current_stream(self, device: (i32, i32)) -> Option<u64> {
+    pub(super) fn current_stream(self, py: Python, device: (i32, i32)) -> Option<u64> {
         let mut stream = std::ptr::null_mut();
         // SAFETY: DLPack's contract: any thread, an out-pointer to a pointer.
         let code = unsafe { self.0.current_stream?(device.0, device.1, &raw mut stream) };
-        (code == 0).then_some(stream as u64)
+        py.answer((code == 0).then_some(stream as u64))
     }
-    /// Describes an array of the library; what it points to lives until the GIL is released.
-    fn tensor(self, array: Raw) -> Option<wb_tensor> {
+    /// Describes an array of the library; what it points to lives until the GIL is released. `None` where it cannot, as for
+    /// a sparse tensor: the long way says why in our own words.
+    fn tensor(self, py: Python, array: Raw) -> Option<wb_tensor> {
         let mut tensor = std::mem::MaybeUninit::<wb_tensor>::zeroed();
         // SAFETY: DLPack's contract: an object of the type whose table this is, an out-pointer, the GIL.
         let code = unsafe { self.0.borrow?(array.cast(), tensor.as_mut_ptr()) };
         // SAFETY: zeroes are a tensor, and the function has filled it.
-        (code == 0).then(|| unsafe { tensor.assume_init() })
+        py.answer((code == 0).then(|| unsafe { tensor.assume_init() }))
     }
 }
 
@@ -188,7 +189,7 @@ impl Expected {
         if self.dtype.code == COMPLEX || py.is_true(py.ask_method(array, &torch.is_neg)?.raw()) {
             return None;
         }
-        let tensor = torch.exchange.tensor(array)?;
+        let tensor = torch.exchange.tensor(py, array)?;
         let dtype = DlDtype {
             code: tensor.dtype.code,
             bits: tensor.dtype.bits,

@@ -190,7 +190,7 @@ impl Learned {
 
     fn current_stream(&self, py: Python) -> Option<u64> {
         if let Some((exchange, device)) = self.exchange {
-            return exchange.current_stream(device);
+            return exchange.current_stream(py, device);
         }
         match &self.current {
             Some(current) => py.u64(py.ask(current)?.raw()),

@@ -94,8 +94,8 @@ impl Python {
     pub(super) fn is_none(self, raw: Raw) -> bool {
         raw == self.api.none
     }
-    /// `None` for a question that failed.
-    fn answer<T>(self, value: Option<T>) -> Option<T> {
+    /// `None` for a question that failed, whose exception is forgotten.
+    pub(super) fn answer<T>(self, value: Option<T>) -> Option<T> {
         if value.is_none() {
             py!(self.api, error_clear());
         }

@@ -67,11 +67,11 @@ impl Job {
         (self.src.begin | self.row_bytes) % 16 == 0
     }
 
-    /// Number in src of row `row` of y. One outside is the first row here; `check` reports it.
+    /// Address of row `number` of src. One outside is the first row here; `check` reports it.
     #[inline(always)]
-    fn number(&self, row: u32) -> u64 {
-        let found = self.index(row);
-        if self.has(found) { found as u64 } else { 0 }
+    fn address(&self, number: i64) -> u64 {
+        let inside = if self.has(number) { number as u64 } else { 0 };
+        self.src.begin + inside * self.row_bytes
     }
 
     #[inline(always)]
@@ -79,18 +79,19 @@ impl Job {
         number >= 0 && number < self.rows
     }
 
-    /// The number for this lane's first row of a tile; 0 where there is none.
+    /// The numbers for this lane's first two rows of a tile; 0 where there is none.
     #[inline(always)]
-    fn first_index(&self, tile: u32) -> i64 {
-        let row = divide(tile, self.pieces)
-            .0
-            .saturating_mul(self.band)
-            .saturating_add(warp::lane());
-        if warp::lane() < self.band && row < self.count {
-            self.index(row)
-        } else {
-            0
-        }
+    fn first_numbers(&self, tile: u32) -> [i64; 2] {
+        let first = divide(tile, self.pieces).0.saturating_mul(self.band);
+        let number = |place: u32| {
+            let row = first.saturating_add(place);
+            if place < self.band && row < self.count {
+                self.index(row)
+            } else {
+                0
+            }
+        };
+        [number(warp::lane()), number(warp::lane() + warp::LANES)]
     }
 
     #[inline(always)]
@@ -106,23 +107,34 @@ impl Job {
     }
 }
 
-impl Tile {
-    /// Reports a number outside src; `first` is the one of this lane's first row. The warp calls it together.
+/// A tile as the loader has it: with the numbers for this lane's first two rows, which were read a tile ahead.
+struct LookedUp {
+    tile: Tile,
+    numbers: [i64; 2],
+}
+
+impl LookedUp {
+    /// The number for a row that is this lane's.
     #[inline(always)]
-    fn check(&self, first: i64) {
-        let (mut row, mut found) = (warp::lane(), first);
-        while row < self.rows {
-            if !self.job.has(found) {
-                self.job
-                    .control
-                    .fault(INDEX_OUTSIDE, [i64::from(self.first + row), found]);
+    fn number(&self, row: u32) -> i64 {
+        match row / warp::LANES {
+            0 => self.numbers[0],
+            1 => self.numbers[1],
+            _ => self.tile.job.index(self.tile.first + row),
+        }
+    }
+
+    /// Reports numbers outside src. The warp calls it together.
+    #[inline(always)]
+    fn check(&self) {
+        let (job, mut row) = (&self.tile.job, warp::lane());
+        while row < self.tile.rows {
+            let number = self.number(row);
+            if !job.has(number) {
+                job.control
+                    .fault(INDEX_OUTSIDE, [i64::from(self.tile.first + row), number]);
             }
             row += warp::LANES;
-            found = if row < self.rows {
-                self.job.index(self.first + row)
-            } else {
-                0
-            };
         }
     }
 }
@@ -150,7 +162,7 @@ impl Windows for Tile {
 
     #[inline(always)]
     fn row(&self, row: u32) -> u64 {
-        self.job.src.begin + self.job.number(self.first + row) * self.job.row_bytes + self.offset
+        self.job.address(self.job.index(self.first + row)) + self.offset
     }
 
     #[inline(always)]
@@ -159,16 +171,59 @@ impl Windows for Tile {
     }
 }
 
-/// Keeps the ring full. The numbers are read one tile ahead: the copies of a tile cannot start before they are there, and by
-/// then the cache has them.
+impl Windows for LookedUp {
+    #[inline(always)]
+    fn array(&self) -> Array {
+        self.tile.array()
+    }
+
+    #[inline(always)]
+    fn count(&self) -> u32 {
+        self.tile.rows
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> u32 {
+        self.tile.bytes
+    }
+
+    #[inline(always)]
+    fn pitch(&self) -> u32 {
+        self.tile.pitch()
+    }
+
+    /// Bulk copies: a row is its lane's. Lanes that share each row read the number again, from the cache.
+    #[inline(always)]
+    fn row(&self, row: u32) -> u64 {
+        if cfg!(engine = "bulk") {
+            self.tile.job.address(self.number(row)) + self.tile.offset
+        } else {
+            self.tile.row(row)
+        }
+    }
+
+    #[inline(always)]
+    fn reaches_edges(&self) -> bool {
+        self.tile.reaches_edges()
+    }
+
+    #[inline(always)]
+    unsafe fn copy_edges(&self, stage: u32) {
+        // SAFETY: the caller's promise. Every lane looks at every row there.
+        unsafe { self.tile.copy_edges(stage) };
+    }
+}
+
+/// Keeps the ring full. The numbers are read one tile ahead: the copies of a tile cannot start before they are there.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    let mut next = job.first_index(block::index());
+    let mut next = job.first_numbers(block::index());
     for number in job.tiles.watched(job.control) {
-        let first = next;
-        next = job.first_index(number.saturating_add(block::count()));
+        let numbers = next;
+        next = job.first_numbers(number.saturating_add(block::count()));
         let stage = ring.reserve().await;
         let tile = job.tile(number);
-        tile.check(first);
+        let tile = LookedUp { tile, numbers };
+        tile.check();
         // SAFETY: rows of src, and a band of pieces fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }

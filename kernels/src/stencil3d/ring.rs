@@ -132,16 +132,17 @@ impl Loader {
     #[inline(always)]
     pub unsafe fn fill(&mut self, stage: u32, rows: &Plane) {
         let full = self.ring.full(self.place.stage);
-        if cfg!(engine = "cp_async") && !rows.reaches_edges() {
+        let bytes = if cfg!(engine = "cp_async") && !rows.reaches_edges() {
             // SAFETY: the caller's promise.
             unsafe { rows.copy_inside(stage) };
+            0
         } else {
             // SAFETY: the caller's promise.
-            unsafe { engine::copy(rows, stage, full) };
-        }
+            unsafe { engine::copy(rows, stage, full) }
+        };
         // SAFETY: the caller's promise.
         unsafe { rows.copy_edges(stage) };
-        engine::commit(full);
+        engine::commit(full, bytes);
         self.place = self.place.ahead(1, self.ring.stages);
         self.ring.leave(self.place);
     }

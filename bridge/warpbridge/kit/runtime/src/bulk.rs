@@ -41,37 +41,30 @@ pub fn is_complete(barrier: Barrier, parity: u32) -> bool {
 }
 
 /// Starts copying the interior of all rows into a stage; each row is one copy, issued by one lane. The warp calls it together.
+/// Gives the bytes that this lane has on their way, for [`commit`].
 ///
 /// # Safety
 /// The stage is reserved, and `rows` lies in its array.
 #[inline(always)]
-pub unsafe fn copy(rows: &impl Windows, stage: u32, full: Barrier) {
+#[must_use]
+pub unsafe fn copy(rows: &impl Windows, stage: u32, full: Barrier) -> u32 {
     let mut row = warp::lane();
+    let mut bytes = 0;
     while row < rows.count() {
         let interior = rows.interior(row);
         if interior.bytes > 0 {
+            let to = stage + rows.slot(row) + interior.skip;
             // SAFETY: the caller's promise; the interior is 16-byte aligned at both ends.
-            unsafe {
-                start(
-                    stage + rows.slot(row) + interior.skip,
-                    interior.address,
-                    interior.bytes,
-                    full,
-                )
-            };
+            unsafe { start(to, interior.address, interior.bytes, full) };
         }
+        bytes += interior.bytes;
         row += warp::LANES;
     }
+    bytes
 }
 
-/// Announces the bytes, then copies them: the barrier cannot complete in between, as this lane has yet to arrive.
 #[inline(always)]
 unsafe fn start(to: u32, from: u64, bytes: u32, full: Barrier) {
-    // SAFETY: an initialised barrier of this block.
-    unsafe {
-        asm!("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [{}], {};", in(reg32) full.0, in(reg32) bytes,
-             options(nostack));
-    }
     // SAFETY: the caller's promise: both ends valid and 16-byte aligned, the stage drained before the block leaves.
     unsafe {
         asm!("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [{}], [{}], {}, [{}];", in(reg32) to,
@@ -79,8 +72,13 @@ unsafe fn start(to: u32, from: u64, bytes: u32, full: Barrier) {
     }
 }
 
-/// Ends a fill: this lane's arrival, which also releases its plain stores.
+/// Ends a fill: this lane's arrival, which releases its plain stores and announces the bytes that it has on their way. Some
+/// may have landed: the barrier cannot complete before this arrival, and its count of bytes may be below zero until then.
 #[inline(always)]
-pub fn commit(full: Barrier) {
-    full.arrive();
+pub fn commit(full: Barrier, bytes: u32) {
+    // SAFETY: an initialised barrier, which counts on this arrival.
+    unsafe {
+        asm!("mbarrier.arrive.expect_tx.shared::cta.b64 _, [{}], {};", in(reg32) full.0, in(reg32) bytes,
+             options(nostack));
+    }
 }

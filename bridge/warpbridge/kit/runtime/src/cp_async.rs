@@ -34,12 +34,14 @@ pub fn is_complete(barrier: Barrier, parity: u32) -> bool {
     done != 0
 }
 
-/// Starts copying the interior of all rows into a stage; the lanes share each row. The warp calls it together.
+/// Starts copying the interior of all rows into a stage; the lanes share each row. The warp calls it together. Gives 0: the
+/// barrier counts these copies as arrivals, not as bytes.
 ///
 /// # Safety
 /// The stage is reserved, and `rows` lies in its array.
 #[inline(always)]
-pub unsafe fn copy(rows: &impl Windows, stage: u32, _: Barrier) {
+#[must_use]
+pub unsafe fn copy(rows: &impl Windows, stage: u32, _: Barrier) -> u32 {
     for row in 0..rows.count() {
         let interior = rows.interior(row);
         let to = stage + rows.slot(row) + interior.skip;
@@ -50,6 +52,7 @@ pub unsafe fn copy(rows: &impl Windows, stage: u32, _: Barrier) {
             offset += warp::LANES * 16;
         }
     }
+    0
 }
 
 #[inline(always)]
@@ -61,7 +64,7 @@ unsafe fn start(to: u32, from: u64) {
 /// Ends a fill: one arrival by the copies of this lane when they have landed (`noinc`: the barrier's count includes it),
 /// and one plain arrival, which releases the lane's plain stores.
 #[inline(always)]
-pub fn commit(full: Barrier) {
+pub fn commit(full: Barrier, _: u32) {
     // SAFETY: an initialised barrier whose count includes this arrival.
     unsafe { asm!("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [{}];", in(reg32) full.0, options(nostack)) };
     full.arrive();

@@ -153,9 +153,9 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
     #[inline(always)]
     pub unsafe fn fill_two(&mut self, stage: Stage, first: &Rows, second: &Rows, offset: u32) {
         // SAFETY: the caller's promise.
-        unsafe { copy(first, stage.address, stage.full) };
+        let bytes = unsafe { copy(first, stage.address, stage.full) };
         // SAFETY: the caller's promise.
-        unsafe { self.fill_at(stage, second, offset) };
+        unsafe { self.fill_at(stage, second, offset, bytes) };
     }
 
     /// Fills the reserved stage with rows and hands it to the readers. No await inside: a fill is whole or not begun.
@@ -165,25 +165,27 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
     #[inline(always)]
     pub unsafe fn fill(&mut self, stage: Stage, rows: &impl Windows) {
         // SAFETY: the caller's promise.
-        unsafe { self.fill_at(stage, rows, 0) };
+        unsafe { self.fill_at(stage, rows, 0, 0) };
     }
 
+    /// The last copies of a fill, of which `before` bytes are on their way.
     #[inline(always)]
-    unsafe fn fill_at(&mut self, stage: Stage, rows: &impl Windows, offset: u32) {
+    unsafe fn fill_at(&mut self, stage: Stage, rows: &impl Windows, offset: u32, before: u32) {
         // SAFETY: the caller's promise.
-        unsafe { copy(rows, stage.address + offset, stage.full) };
-        engine::commit(stage.full);
+        let bytes = unsafe { copy(rows, stage.address + offset, stage.full) };
+        engine::commit(stage.full, before + bytes);
         self.place.advance(STAGES);
     }
 }
 
-/// Starts copying all of the rows, counted by `full`.
+/// Starts copying all of the rows, counted by `full`; gives the bytes that this lane is to announce.
 #[inline(always)]
-unsafe fn copy(rows: &impl Windows, to: u32, full: Barrier) {
+unsafe fn copy(rows: &impl Windows, to: u32, full: Barrier) -> u32 {
     // SAFETY: the caller's promise.
-    unsafe { engine::copy(rows, to, full) };
+    let bytes = unsafe { engine::copy(rows, to, full) };
     // SAFETY: the caller's promise.
     unsafe { rows.copy_edges(to) };
+    bytes
 }
 
 impl<const STAGES: u32, const BYTES: u32> Drop for Loader<STAGES, BYTES> {

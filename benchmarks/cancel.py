@@ -5,9 +5,10 @@
 
 Each kernel gets arrays so large that it runs for a millisecond or more. Cancelling: after a random part of a
 millisecond the host calls `cancel()`, then asks the stream until it is empty ("ended"), then waits for the Pending
-("told"). Launches that ended before they were asked do not count. Cost: launches with the control block (`submit`) and
-without (`launch`: the kernel gets a null pointer and looks at nothing) in turn, the stream's own time for each; the
-former includes what `submit` queues behind the kernel.
+("told"). Launches that ended before they were asked do not count. Cost: bursts of launches with the control block
+(`submit`) and without (`launch`: the kernel gets a null pointer and looks at nothing) in turn, the stream's own time.
+A burst is queued while a launch in front of it still runs, so that the host's time for `submit` is not in it; what
+`submit` queues behind the kernel is.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from places import Cpu, Gpu, title
 
 TRIES = 300
 ROUNDS = 15
+BURST = 4
+"""Launches per time."""
 BYTES = {"cpu": 1 << 20, "cuda:0": 1 << 32}
 """Of each kernel's largest input."""
 DELAY_US = (100, 500)
@@ -41,7 +44,7 @@ class Row:
     ended_us: list[float] = field(default_factory=list)
     told_us: list[float] = field(default_factory=list)
     times_s: list[tuple[float, float]] = field(default_factory=list)
-    """With the control block, and without."""
+    """Of a launch with the control block, and of one without."""
 
 
 def cases(place: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -118,10 +121,17 @@ def cancel(row: Row, place: Any, bound: Any, tries: int) -> None:
 def compare(row: Row, place: Any, bound: Any, rounds: int) -> None:
     """Fill the times; the first round warms up."""
     for number in range(rounds + 1):
-        watched = place.seconds(lambda: bound.submit(stream=place.stream))
-        free = place.seconds(lambda: bound.launch(place.stream))
+        watched = seconds(place, bound, lambda: bound.submit(stream=place.stream))
+        free = seconds(place, bound, lambda: bound.launch(place.stream))
         if number:
             row.times_s.append((watched, free))
+
+
+def seconds(place: Any, bound: Any, launch: Callable[[], Any]) -> float:
+    """Return a launch's part of a burst's time."""
+    kept = []
+    spent = place.seconds(lambda: kept.extend(launch() for _ in range(BURST)), lambda: bound.launch(place.stream))
+    return float(spent) / BURST
 
 
 def heading(place: Any) -> str:
@@ -129,8 +139,8 @@ def heading(place: Any) -> str:
         "Cancelling, and what it costs to be cancellable",
         place,
         [] if place.name == "cpu" else ["cupy-cuda13x"],
-        f"Largest input {BYTES[place.name] >> 20} MiB. Made by `benchmarks/cancel.py`; p50 and p99 of the launches "
-        "that were stopped, median of the pairs' ratios.",
+        f"Largest input {BYTES[place.name] >> 20} MiB; bursts of {BURST} launches. Made by `benchmarks/cancel.py`; p50 and "
+        "p99 of the launches that were stopped, median of the pairs' ratios.",
     )
 
 

@@ -44,7 +44,7 @@ class Cpu:
         array = np.zeros(count, np.uint64)
         return array, array.ctypes.data, array
 
-    def seconds(self, work: Callable[[], Any]) -> float:
+    def seconds(self, work: Callable[[], Any], _in_front: Callable[[], Any] | None = None) -> float:
         """Return the time of what is queued."""
         start = time.perf_counter()
         work()
@@ -101,8 +101,10 @@ class Gpu:
         array[:] = 0
         return array, array.ctypes.data, self.library.zeros(1, "u8")
 
-    def seconds(self, work: Callable[[], Any]) -> float:
-        """Return the device's time for what is queued."""
+    def seconds(self, work: Callable[[], Any], in_front: Callable[[], Any] | None = None) -> float:
+        """Return the device's time for what is queued; `in_front` queues what keeps it busy until all is queued."""
+        if in_front:
+            in_front()
         start, end = (self.library.cuda.Event() for _ in range(2))
         start.record(self.stream)
         work()

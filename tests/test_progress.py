@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,3 +75,69 @@ def test_progress_is_an_option_of_blocking_calls_only(steps: Kernel) -> None:
         steps.launch(np.zeros(4, np.int32), progress=True)
     assert str(caught.value) == "steps: progress= is given, expected only out, dtype, arch, stream in this call style"
     wb.device("cpu").synchronize()
+
+
+RETREAT = """
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry retreat(.param .u64 y, .param .u64 control)
+{
+    .reg .pred %p;
+    .reg .b32 %r<3>;
+    .reg .b64 %y, %c;
+    ld.param.u64 %y, [y];
+    ld.param.u64 %c, [control];
+    mov.u32 %r0, 4;
+    st.volatile.global.u32 [%c+12], %r0;
+    mov.u32 %r0, 3;
+    st.volatile.global.u32 [%c+8], %r0;
+    mov.u32 %r2, 0;
+WAIT: // a loop that changes nothing would be a deadlock
+    add.u32 %r2, %r2, 1;
+    st.volatile.global.u32 [%y+8], %r2;
+    ld.volatile.global.u32 %r1, [%y];
+    setp.eq.u32 %p, %r1, 0;
+    @%p bra WAIT;
+    mov.u32 %r0, 1;
+    st.volatile.global.u32 [%c+8], %r0;
+    st.volatile.global.u32 [%y+4], %r0;
+STAY:
+    add.u32 %r2, %r2, 1;
+    st.volatile.global.u32 [%y+8], %r2;
+    ld.volatile.global.u32 %r1, [%c];
+    setp.eq.u32 %p, %r1, 0;
+    @%p bra STAY;
+    st.volatile.global.u32 [%c+4], %r0;
+    ret;
+}
+"""
+
+
+def test_progress_never_falls_although_a_block_says_less_than_another_said() -> None:
+    y = {"name": "y", "kind": "array", "intent": "inout", "dtype": "int32", "shape": [3]}
+    manifest = {
+        "manifest": 1,
+        "name": "retreat",
+        "summary": "says 3 of 4, then, when y[0] is set, 1 of 4",
+        "variants": [{"ptx": "retreat.ptx", "arch": "sm_80", "entry": "retreat"}],
+        "launch": {"block": [1], "grid": [1]},
+        "args": [y, {"name": "control", "kind": "control"}],
+    }
+    words = np.zeros(3, np.int32)
+    pending = wb.load(RETREAT, manifest=manifest).kernels["retreat"].submit(words)
+    until(lambda: pending.progress > 0.0)
+    assert pending.progress == 0.75
+    words[0] = 1
+    until(lambda: words[1])
+    assert pending.progress == 0.75
+    assert pending.cancel()
+    with pytest.raises(wb.LaunchCancelled):
+        pending.result(60.0)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline, "60 s, and nothing has happened"
+        time.sleep(0.001)

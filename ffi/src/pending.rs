@@ -3,7 +3,7 @@
 //! Whoever looks first settles the outcome: a waiting thread or the dispatcher (`dispatch.rs`). The backend's
 //! [`Ticket`] says only what the device saw; that an early end means "timeout" or "cancelled" is decided here.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Pending {
     asked: AtomicU8,
     /// When the deadline's request was made.
     stop_asked_at: Mutex<Option<Instant>>,
+    /// The most that was said of the share done, as the number's bits.
+    shown: AtomicU64,
     outcome: OnceLock<Result<()>>,
 }
 
@@ -57,6 +59,7 @@ impl Pending {
             deadline,
             asked: AtomicU8::new(ASKED_NOT),
             stop_asked_at: Mutex::new(None),
+            shown: AtomicU64::new(0),
             outcome: OnceLock::new(),
         }
     }
@@ -157,12 +160,17 @@ impl Pending {
         matches!(self.outcome.get(), Some(Err(e)) if matches!(e.kind, Kind::Timeout | Kind::Cancelled))
     }
 
-    /// Share done in [0, 1].
+    /// Share done in [0, 1]; never less than it was. Thread blocks say how far they are, and what one says may come after what
+    /// a later one has said.
     #[must_use]
     pub fn progress(&self) -> f64 {
         match (&self.ticket, self.outcome.get()) {
             (None, _) | (_, Some(Ok(()))) => 1.0,
-            (Some(ticket), _) => ticket.progress(),
+            (Some(ticket), _) => {
+                // Bits of numbers that are not negative are in the order of the numbers.
+                let share = ticket.progress().to_bits();
+                f64::from_bits(self.shown.fetch_max(share, Ordering::Relaxed).max(share))
+            }
         }
     }
 

@@ -2,6 +2,11 @@
 
 use core::arch::nvptx::{_block_idx_x, _grid_dim_x, _syncthreads, _thread_idx_x};
 
+unsafe extern "unadjusted" {
+    #[link_name = "llvm.nvvm.barrier.cta.red.or.aligned.all"]
+    fn barrier_red_or(number: i32, value: bool) -> bool;
+}
+
 /// This block's number.
 #[inline(always)]
 pub fn index() -> u32 {
@@ -28,4 +33,12 @@ pub fn thread() -> u32 {
 pub fn sync() {
     // SAFETY: called by kernels before they branch on the warp's index, hence by every thread.
     unsafe { _syncthreads() }
+}
+
+/// As [`sync`]; whether `value` holds in some thread of the block.
+#[inline(always)]
+pub fn sync_any(value: bool) -> bool {
+    const ALL_THREADS: i32 = 0; // the number of the barrier that is all threads'
+    // SAFETY: as in `sync`.
+    unsafe { barrier_red_or(ALL_THREADS, value) }
 }

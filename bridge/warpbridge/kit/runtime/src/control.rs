@@ -45,6 +45,22 @@ impl Control {
         self.0 != 0 && warp::any(self.cancel_word() != 0)
     }
 
+    /// The cancel and the status word as they are now: one read, which is under way until [`Look::stops`] asks for the answer.
+    #[inline(always)]
+    pub fn look(self) -> Look {
+        if self.0 == 0 { Look::NOTHING } else { load_pair(self.0) }
+    }
+
+    /// Says how far the launch is: `done` of `total` tiles. One thread calls it, of a block that was chosen for it.
+    #[inline(always)]
+    pub fn set_share(self, done: u32, total: u32) {
+        if self.0 != 0 {
+            let words = self.words();
+            store(words + TOTAL, total);
+            store(words + PROGRESS, done);
+        }
+    }
+
     /// Says that the kernel left early because it was asked to.
     #[inline(always)]
     pub fn mark_stopped(self) {
@@ -110,12 +126,41 @@ impl Control {
     }
 }
 
+/// What one thread found in the control block, for all of its block: see [`Control::look`].
+#[derive(Clone, Copy)]
+pub struct Look {
+    cancel: u32,
+    status: u32,
+}
+
+impl Look {
+    /// What threads have that did not look.
+    pub const NOTHING: Self = Self { cancel: 0, status: 0 };
+
+    /// Whether the host asks to stop.
+    #[inline(always)]
+    pub fn stops(self) -> bool {
+        self.cancel != 0
+    }
+
+    /// Says that the kernel left early, unless somebody has said so: of thousands of blocks that leave at once, few write.
+    #[inline(always)]
+    pub fn mark_stopped(self, control: Control) {
+        if self.cancel != 0 && self.status == RUNNING {
+            control.mark_stopped();
+        }
+    }
+}
+
 /// Where block 0's progress goes, or null.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Report(u64);
 
 impl Report {
+    /// Nowhere.
+    pub const NONE: Self = Self(0);
+
     /// Says how many tiles block 0 will do. Every block calls it with its own number, before roles part.
     #[inline(always)]
     pub fn begin(self, tiles: u32) {
@@ -139,6 +184,18 @@ fn load(address: u64) -> u32 {
     // SAFETY: the host keeps the block alive during the launch; volatile, because the host writes it meanwhile.
     unsafe { asm!("ld.volatile.global.b32 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
     value
+}
+
+/// The first two words of the block at `address`.
+#[inline(always)]
+fn load_pair(address: u64) -> Look {
+    let (cancel, status): (u32, u32);
+    // SAFETY: as in `load`; the block is 64-byte aligned.
+    unsafe {
+        asm!("ld.volatile.global.v2.b32 {{{}, {}}}, [{}];", out(reg32) cancel, out(reg32) status, in(reg64) address,
+             options(nostack));
+    }
+    Look { cancel, status }
 }
 
 #[inline(always)]

@@ -62,7 +62,7 @@ pub use matrix::Matrix;
 pub use ring::{Loader, Reader, Ring, Stage};
 pub use rows::{Array, Rows, Windows};
 pub use team::Team;
-pub use tiles::Stripe;
+pub use tiles::{Batch, Stripe};
 
 /// What every kernel's crate has once, at its top: the symbol of dynamic shared memory ([`shared`]), and a panic handler,
 /// which ends the launch with an error if the gates have let a panic through. Both belong to the crate that is compiled to PTX.

@@ -14,11 +14,11 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::control::Report;
+use crate::control::{Look, Report};
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use crate::row::Row;
 use crate::rows::{Rows, Windows};
-use crate::{Control, block, engine, shared, warp};
+use crate::{Batch, Control, block, engine, shared, warp};
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]
@@ -49,15 +49,43 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
             base: shared::base(),
             report,
         };
+        ring.set_up(reader_warps);
+        block::sync();
+        ring
+    }
+
+    /// As [`Ring::init`], for blocks that take a [`Batch`] each: none where the host cancelled before the block began, which then ends.
+    /// The host is told how far the launch is by the batches, not by the tiles that readers release.
+    #[inline(always)]
+    pub fn start(reader_warps: u32, batch: Batch, control: Control) -> Option<Self> {
+        // One thread looks, and before all else: the answer is under way while the barriers are set up.
+        let look = if block::thread() == 0 {
+            control.look()
+        } else {
+            Look::NOTHING
+        };
+        let ring = Self {
+            base: shared::base(),
+            report: Report::NONE,
+        };
+        ring.set_up(reader_warps);
+        if block::sync_any(look.stops()) {
+            look.mark_stopped(control);
+            return None;
+        }
+        batch.report(control);
+        Some(ring)
+    }
+
+    #[inline(always)]
+    fn set_up(self, reader_warps: u32) {
         if block::thread() == 0 {
             for stage in 0..STAGES {
-                ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
-                ring.empty(stage).init(reader_warps);
+                self.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
+                self.empty(stage).init(reader_warps);
             }
             engine::publish_barriers();
         }
-        block::sync();
-        ring
     }
 
     /// The loader's end. One warp takes it.

@@ -1,6 +1,9 @@
 //! Which tiles a block works on, and the loader's look at the cancel word while it goes through them.
+//!
+//! A [`Stripe`] is for a grid of as many blocks as fit the device, each of which stays until the end; a [`Batch`] for a
+//! grid of as many as it takes, which come and go. What a batch does is short, and ends late by that much when the host cancels.
 
-use crate::{Control, block, warp};
+use crate::{Control, block, divide, warp};
 
 /// Tiles of one block: its own number, then one grid further each time. Striped, so that block 0 stands for all.
 #[derive(Clone, Copy)]
@@ -95,6 +98,57 @@ impl Iterator for Watched {
             self.control.mark_stopped();
             return None;
         }
+        Some(tile)
+    }
+}
+
+/// Tiles of one block that follow each other, as many as the grid's size makes of them.
+///
+/// Blocks are handed out in order and soon end, so that all that work at one time are close together: memory likes that better than
+/// blocks that stay and drift apart (docs/notes/kernels-speed.md).
+#[derive(Clone, Copy)]
+pub struct Batch {
+    next: u32,
+    end: u32,
+    tiles: u32,
+}
+
+impl Batch {
+    /// This block's share of `tiles`.
+    #[inline(always)]
+    pub fn of(tiles: u32) -> Self {
+        let each = divide(tiles + block::count() - 1, block::count()).0;
+        let next = block::index().saturating_mul(each).min(tiles);
+        Self {
+            next,
+            end: next.saturating_add(each).min(tiles),
+            tiles,
+        }
+    }
+
+    /// Tells the host how far the launch is, if this block is one of the thousand or so that do: the blocks before it have begun.
+    /// All threads of a block call it; a reader's writes, because a loader has better things to do than to wait for an address.
+    #[inline(always)]
+    pub(crate) fn report(self, control: Control) {
+        const REPORTS_LOG2: u32 = 10;
+        const REPORTER: u32 = warp::LANES;
+        let others = u32::MAX.checked_shr((block::count() >> REPORTS_LOG2).leading_zeros()).unwrap_or(0);
+        if block::thread() == REPORTER && block::index() & others == 0 {
+            control.set_share(self.next, self.tiles);
+        }
+    }
+}
+
+impl Iterator for Batch {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        let tile = self.next;
+        if tile >= self.end {
+            return None;
+        }
+        self.next = tile + 1;
         Some(tile)
     }
 }

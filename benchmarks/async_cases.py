@@ -39,7 +39,7 @@ def scale_case(machine: Machine, count: int, dtype: str) -> Case:
     size, kind = np.dtype(dtype).itemsize, SHORT[dtype]
     x, y = machine.normal([count], dtype), machine.empty([count], dtype)
     a, b = 1.5, -0.25
-    tiles, shared = ceil_div(count * size, 16384), 6 * (16384 + 128 + 16)
+    tiles, shared = ceil_div(count * size, 8192), 4 * (8192 + 128 + 16)
 
     def check() -> None:
         for part in ends(count, 1 << 20):
@@ -53,10 +53,10 @@ def scale_case(machine: Machine, count: int, dtype: str) -> Case:
         check,
         machine.ours("scale", f"scale_{kind}", shared, x, a, b, out=y),
         machine.by_hand(
-            *("twin", "scale", f"scale_{kind}_twin", min(tiles, machine.multiprocessors), 288, [x, y, count, a, b]),
+            *("twin", "scale", f"scale_{kind}_twin", ceil_div(tiles, 4), 160, [x, y, count, a, b]),
             shared_bytes=shared,
         ),
-        machine.by_hand("one role", "scale", f"scale_{kind}_plain", tiles * 4, 256, [x, y, count, a, b]),
+        machine.by_hand("one role", "scale", f"scale_{kind}_plain", tiles * 2, 256, [x, y, count, a, b]),
     )
 
 

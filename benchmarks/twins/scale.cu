@@ -1,11 +1,12 @@
 // y = a*x + b by hand: the twin of kernels/src/scale.rs, and the same without roles.
 //
-// Twin: one warp copies tiles of 16 KiB into six stages, eight warps compute and store; one block of 288 threads per multiprocessor.
+// Twin: one warp copies tiles of 8 KiB into four stages, four warps compute and store; blocks of 160 threads take four tiles that follow
+// each other (the grid's size makes it four), and end.
 // One role: every thread loads one vector, computes, stores; as many blocks as it takes. x and y are at multiples of 16.
 
 #include "pipeline.cuh"
 
-constexpr u32 TILE = 16384, STAGE = TILE + 128, STAGES = 6, COMPUTE_WARPS = 8;
+constexpr u32 TILE = 8192, STAGE = TILE + 128, STAGES = 4, COMPUTE_WARPS = 4;
 
 template <typename T> DEVICE uint4 scaled(uint4 packed, float a, float b) {
     Vector<T> v(packed);
@@ -21,11 +22,12 @@ template <typename T> DEVICE void scale_rest(const T *x, T *y, u64 n, float a, f
 
 template <typename T> DEVICE void scale_twin(const T *x, T *y, u64 n, float a, float b) {
     const u64 bytes = n * sizeof(T) / 16 * 16;
-    const u32 tiles = (bytes + TILE - 1) / TILE;
+    const u32 tiles = (bytes + TILE - 1) / TILE, each = ceil_div(tiles, gridDim.x);
+    const u32 first = least(tiles, blockIdx.x * each), end = least(tiles, first + each);
     Ring<STAGES, STAGE> ring(1, COMPUTE_WARPS);
     if (warp() == 0) {
         if (lane() != 0) return;
-        for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+        for (u32 tile = first; tile < end; ++tile) {
             const u64 offset = u64(tile) * TILE;
             const u32 part = least<u64>(bytes - offset, TILE);
             ring.wait_empty();
@@ -36,7 +38,7 @@ template <typename T> DEVICE void scale_twin(const T *x, T *y, u64 n, float a, f
         return;
     }
     const u32 thread = threadIdx.x - 32, step = COMPUTE_WARPS * 32;
-    for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    for (u32 tile = first; tile < end; ++tile) {
         const u64 offset = u64(tile) * TILE;
         const u32 vectors = least<u64>(bytes - offset, TILE) / 16;
         uint4 *to = reinterpret_cast<uint4 *>(reinterpret_cast<u8 *>(y) + offset);
@@ -67,7 +69,7 @@ template <typename T> DEVICE void scale_plain(const T *x, T *y, u64 n, float a, 
 }
 
 #define ENTRIES(NAME, T)                                                                                                          \
-    extern "C" __global__ void __launch_bounds__(288) scale_##NAME##_twin(const T *x, T *y, u64 n, float a, float b) {            \
+    extern "C" __global__ void __launch_bounds__(160) scale_##NAME##_twin(const T *x, T *y, u64 n, float a, float b) {            \
         scale_twin(x, y, n, a, b);                                                                                                \
     }                                                                                                                             \
     extern "C" __global__ void __launch_bounds__(256) scale_##NAME##_plain(const T *x, T *y, u64 n, float a, float b) {           \

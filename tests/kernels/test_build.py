@@ -129,9 +129,10 @@ def test_committed_ptx_passes_the_gates_that_need_no_tool(scale: tuple[str, gate
 @pytest.mark.parametrize(
     ("statement", "mnemonic", "count"),
     [
-        ("bar.sync \t0;", "bar.sync", 1),
+        ("bar.sync \t0;", "bar.sync", 0),
+        ("bar.red.or.pred \t%p1, 0, %p2;", "bar.red.or.pred", 1),
         ("bar.warp.sync \t-1;", "bar.warp.sync", 1),
-        ("@%p1 vote.sync.any.pred %p2, %p3, -1;", "vote.sync.any.pred", 3),
+        ("@%p1 vote.sync.any.pred %p2, %p3, -1;", "vote.sync.any.pred", 2),
         ("{ .reg .pred p; barrier.cta.sync.aligned 0; }", "barrier.cta.sync.aligned", 0),
     ],
 )

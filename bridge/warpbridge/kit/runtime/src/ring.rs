@@ -49,7 +49,14 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
             base: shared::base(),
             report,
         };
-        ring.set_up(reader_warps);
+        // As `set_up`, but here: called, it changes the PTX of every kernel that stays (order of branches), for nothing.
+        if block::thread() == 0 {
+            for stage in 0..STAGES {
+                ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
+                ring.empty(stage).init(reader_warps);
+            }
+            engine::publish_barriers();
+        }
         block::sync();
         ring
     }

@@ -14,11 +14,11 @@ mod range;
 mod runs;
 
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Stripe, run, shared, warp};
+use warpbridge_runtime::{Array, Control, Stripe, block, run, shared, warp};
 
 use self::colours::{COMPUTE_WARPS, Field, Filling, Reading, Scale, Stages, TILE, colour_tile, fill_table};
 use self::numbers::{Number, Ranged, scale_between, see_tile};
-use self::range::Work;
+use self::range::{Corner, Work};
 use self::runs::{Note, Runs};
 
 /// Keeps the ring full of the tiles that this thread block takes. Behind the last comes a stage with hardly a byte.
@@ -46,7 +46,15 @@ async fn load(mut ring: Filling, runs: Runs, work: Work, control: Control) {
 }
 
 /// Finds the range, waits until all have, then looks colours up.
-async fn find_and_colour<T: Ranged>(mut ring: Reading, runs: Runs, y: u64, given: Scale, vmax: f64, work: Work) {
+async fn find_and_colour<T: Ranged>(
+    mut ring: Reading,
+    runs: Runs,
+    y: u64,
+    given: Scale,
+    vmax: f64,
+    work: Work,
+    corner: Corner,
+) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
     let (mut seen, mut tiles) = (T::Number::NONE, 0);
     let mut stage = ring.filled().await;
@@ -58,10 +66,10 @@ async fn find_and_colour<T: Ranged>(mut ring: Reading, runs: Runs, y: u64, given
         stage = ring.filled().await;
         note = Note::of(stage);
     }
-    work.bring(seen, tiles);
+    work.bring(seen, tiles, corner, COMPUTE_WARPS);
     // Without a tile to colour the range is nobody's business; whoever was cancelled may never see it complete.
-    let all = u64::from(runs.tiles) * u64::from(COMPUTE_WARPS);
-    work.complete(if note.is_end() { 0 } else { all }).await;
+    work.complete(if note.is_end() { 0 } else { u64::from(runs.tiles) })
+        .await;
     let scale = scale_between::<T::Number>(given, vmax, work.range());
     while !note.is_end() {
         colour_tile::<T>(stage.address, &runs.x.part(note.tile(), TILE), y, &scale, share);
@@ -90,7 +98,11 @@ macro_rules! entry {
             control: Control,
         ) {
             let runs = Runs::over(Array::new(x, n * u64::from(<$field>::BYTES)));
-            let table = shared::base() + Stages::SHARED_BYTES;
+            let corner = Corner(shared::base() + Stages::SHARED_BYTES);
+            if block::thread() == 0 {
+                corner.clear();
+            }
+            let table = corner.0 + Corner::BYTES;
             fill_table(table, lut, entries);
             // Who takes which run is not known before: twice this block's fair share.
             let ring = Stages::init(COMPUTE_WARPS, 2 * Stripe::of(runs.tiles).remaining(), control);
@@ -105,7 +117,7 @@ macro_rules! entry {
                 run(load(ring.loader(), runs, Work(work), control), control);
             } else {
                 run(
-                    find_and_colour::<$field>(ring.reader(), runs, y, given, vmax, Work(work)),
+                    find_and_colour::<$field>(ring.reader(), runs, y, given, vmax, Work(work), corner),
                     control,
                 );
             }

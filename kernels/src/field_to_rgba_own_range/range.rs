@@ -1,22 +1,59 @@
-//! The range of a field, found by all thread blocks together: what each thread has seen, and the words in global memory where
-//! that comes together. A launch begins with zeros in them.
+//! The range of a field, found by all thread blocks together: what each thread has seen, the words in shared memory where a
+//! block's warps bring it together, and those in global memory where the blocks do. All begin as zeros. One thread of a block goes to
+//! global memory: atomics on the same words follow one another there, some 2 ns each (H200).
 //!
-//! What is ordered how: a warp's two numbers are relaxed atomics, its count of tiles is released behind them. Counts are only
-//! ever added by atomics, so whoever acquires the full count has synchronised with every warp that added to it (PTX ISA,
-//! memory consistency model: observation order goes through a sequence of atomics), and its reads of the two numbers come behind all of theirs.
+//! What is ordered how: a warp's two numbers are relaxed atomics, its arrival is released behind them; the last warp to arrive acquires, and
+//! does the same for the block, with its count of tiles. Counts are only ever added by atomics, so whoever acquires the full one
+//! has synchronised with everybody who added to it (PTX ISA, memory consistency model: observation order goes through a sequence
+//! of atomics), and its reads of the two numbers come behind all of theirs.
 
 use core::arch::asm;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use warpbridge_runtime::warp;
+use warpbridge_runtime::{shared, warp};
 
 use super::numbers::{Number, Seen};
 
 /// Address of four words of 8 bytes: runs taken, tiles seen, the largest key of a number, and of a number's complement.
 #[derive(Clone, Copy)]
 pub struct Work(pub u64);
+
+/// Address in shared memory of three words of 8 bytes: warps that have arrived, and the block's two keys.
+#[derive(Clone, Copy)]
+pub struct Corner(pub u32);
+
+impl Corner {
+    /// Bytes that it takes up.
+    pub const BYTES: u32 = 24;
+
+    /// Zeros. One thread calls it, then the block syncs.
+    #[inline(always)]
+    pub fn clear(self) {
+        for word in 0..Self::BYTES / 4 {
+            // SAFETY: the words, which nobody uses yet.
+            unsafe { shared::store_u32(self.0 + 4 * word, 0) };
+        }
+    }
+
+    /// Adds a warp's keys; gives those of the block to the last of `warps`. One lane of each calls it.
+    #[inline(always)]
+    fn add(self, most: u64, least: u64, warps: u32) -> Option<(u64, u64)> {
+        let arrived: u32;
+        // SAFETY: the words, which all warps reach by atomics alone until the last has arrived.
+        unsafe {
+            asm!("red.relaxed.cta.shared.max.u64 [{0}+8], {2};", "red.relaxed.cta.shared.max.u64 [{0}+16], {3};",
+                 "atom.acq_rel.cta.shared.add.u32 {1}, [{0}], 1;", in(reg32) self.0, out(reg32) arrived, in(reg64) most,
+                 in(reg64) least, options(nostack));
+        }
+        if arrived + 1 < warps {
+            return None;
+        }
+        // SAFETY: the last has arrived.
+        Some(unsafe { (load_shared(self.0 + 8), load_shared(self.0 + 16)) })
+    }
+}
 
 /// A run that was asked for; the answer is on its way.
 pub struct Taken(u32);
@@ -45,16 +82,20 @@ impl Work {
         Taken(number)
     }
 
-    /// Brings in what the lanes have seen in this warp's part of `tiles` tiles. The warp calls it together, once.
+    /// Brings in what the lanes have seen in this warp's part of the `tiles` tiles that the block's `warps` share. Each of them calls
+    /// it together, once.
     #[inline(always)]
-    pub fn bring<N: Number>(self, seen: Seen<N>, tiles: u32) {
+    pub fn bring<N: Number>(self, seen: Seen<N>, tiles: u32, corner: Corner, warps: u32) {
         let (least, most) = seen.ends();
         // Where nothing was seen, the smallest number is infinite: a key like any other, but one that must not count.
         let is_empty = most == f64::NEG_INFINITY;
         let pick = |key: u64| if is_empty { 0 } else { key };
         let most = largest(pick(key(most)));
         let least = largest(pick(!key(least)));
-        if warp::lane() == 0 {
+        if warp::lane() != 0 {
+            return;
+        }
+        if let Some((most, least)) = corner.add(most, least, warps) {
             // SAFETY: the third word.
             unsafe {
                 asm!("red.relaxed.gpu.global.max.u64 [{}], {};", in(reg64) self.0 + 16, in(reg64) most, options(nostack))
@@ -71,7 +112,7 @@ impl Work {
         }
     }
 
-    /// Waits until all warps have brought in `tiles` tiles together.
+    /// Waits until all thread blocks have brought in `tiles` tiles together.
     #[inline(always)]
     pub fn complete(self, tiles: u64) -> Complete {
         Complete { work: self, tiles }
@@ -113,6 +154,16 @@ fn load_acquire(address: u64) -> u64 {
     let value: u64;
     // SAFETY: one of the words.
     unsafe { asm!("ld.acquire.gpu.global.b64 {}, [{}];", out(reg64) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// # Safety
+/// `address` is a multiple of 8 in this block's shared memory, where nobody writes meanwhile.
+#[inline(always)]
+unsafe fn load_shared(address: u32) -> u64 {
+    let value: u64;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.shared.b64 {}, [{}];", out(reg64) value, in(reg32) address, options(nostack)) };
     value
 }
 

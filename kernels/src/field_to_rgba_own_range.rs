@@ -5,7 +5,7 @@
 //! counter, in order; the colours wait, by an await like any other, until all tiles were seen. That wait is for lower numbers
 //! only, and whoever took those is running and waits for nobody before it has brought in what it saw: no thread block has to
 //! be resident beside any other.
-//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 30, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 3
 
 #[path = "field_to_rgba/colours.rs"]
 mod colours;
@@ -68,9 +68,15 @@ async fn find_and_colour<T: Ranged>(
     }
     work.bring(seen, tiles, corner, COMPUTE_WARPS);
     // Without a tile to colour the range is nobody's business; whoever was cancelled may never see it complete.
-    work.complete(if note.is_end() { 0 } else { u64::from(runs.tiles) })
-        .await;
-    let scale = scale_between::<T::Number>(given, vmax, work.range());
+    if note.is_end() {
+        return;
+    }
+    if share.thread < warp::LANES {
+        work.complete(u64::from(runs.tiles)).await;
+        corner.tell(work);
+    }
+    corner.known().wait(0, ()).await;
+    let scale = scale_between::<T::Number>(given, vmax, corner.range());
     while !note.is_end() {
         colour_tile::<T>(stage.address, &runs.x.part(note.tile(), TILE), y, &scale, share);
         ring.release();
@@ -100,7 +106,7 @@ macro_rules! entry {
             let runs = Runs::over(Array::new(x, n * u64::from(<$field>::BYTES)));
             let corner = Corner(shared::base() + Stages::SHARED_BYTES);
             if block::thread() == 0 {
-                corner.clear();
+                corner.init();
             }
             let table = corner.0 + Corner::BYTES;
             fill_table(table, lut, entries);

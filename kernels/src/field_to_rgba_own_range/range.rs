@@ -12,6 +12,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use warpbridge_runtime::mbarrier::Barrier;
 use warpbridge_runtime::{shared, warp};
 
 use super::numbers::{Number, Seen};
@@ -20,20 +21,54 @@ use super::numbers::{Number, Seen};
 #[derive(Clone, Copy)]
 pub struct Work(pub u64);
 
-/// Address in shared memory of three words of 8 bytes: warps that have arrived, and the block's two keys.
+/// Address in shared memory of four words of 8 bytes: warps that have arrived, the block's two keys, and a barrier. When all blocks
+/// have brought in theirs, the keys are those of the field.
 #[derive(Clone, Copy)]
 pub struct Corner(pub u32);
 
 impl Corner {
     /// Bytes that it takes up.
-    pub const BYTES: u32 = 24;
+    pub const BYTES: u32 = 32;
 
-    /// Zeros. One thread calls it, then the block syncs.
+    /// Zeros, and the barrier. One thread calls it, then [`warpbridge_runtime::Ring::init`] publishes the barrier.
     #[inline(always)]
-    pub fn clear(self) {
-        for word in 0..Self::BYTES / 4 {
+    pub fn init(self) {
+        for word in 0..6 {
             // SAFETY: the words, which nobody uses yet.
             unsafe { shared::store_u32(self.0 + 4 * word, 0) };
+        }
+        self.known().init(1);
+    }
+
+    /// Complete once the field's keys are here. One warp of a block asks global memory for the others too: with every warp of
+    /// the grid asking, those who bring something in would have to queue up behind them.
+    #[inline(always)]
+    pub fn known(self) -> Barrier {
+        Barrier(self.0 + 24)
+    }
+
+    /// Tells the block's warps the field's keys, after [`Work::complete`]. One warp calls it together.
+    #[inline(always)]
+    pub fn tell(self, work: Work) {
+        let (most, least) = (load_acquire(work.0 + 16), load_acquire(work.0 + 24));
+        if warp::lane() == 0 {
+            // SAFETY: the two keys, which the block's last warp has read before the field's count was complete.
+            unsafe { store_shared(self.0 + 8, most) };
+            // SAFETY: as above.
+            unsafe { store_shared(self.0 + 16, least) };
+            self.known().arrive();
+        }
+    }
+
+    /// Smallest and largest number of the field, once they are known; zeros where there is none.
+    #[inline(always)]
+    pub fn range(self) -> (f64, f64) {
+        // SAFETY: the two keys.
+        let (most, least) = unsafe { (load_shared(self.0 + 8), load_shared(self.0 + 16)) };
+        if most == 0 {
+            (0.0, 0.0)
+        } else {
+            (number(!least), number(most))
         }
     }
 
@@ -117,17 +152,6 @@ impl Work {
     pub fn complete(self, tiles: u64) -> Complete {
         Complete { work: self, tiles }
     }
-
-    /// Smallest and largest number, after `complete`; zeros where there is none.
-    #[inline(always)]
-    pub fn range(self) -> (f64, f64) {
-        let (most, least) = (load_acquire(self.0 + 16), load_acquire(self.0 + 24));
-        if most == 0 {
-            (0.0, 0.0)
-        } else {
-            (number(!least), number(most))
-        }
-    }
 }
 
 /// See [`Work::complete`].
@@ -165,6 +189,14 @@ unsafe fn load_shared(address: u32) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { asm!("ld.shared.b64 {}, [{}];", out(reg64) value, in(reg32) address, options(nostack)) };
     value
+}
+
+/// # Safety
+/// As [`load_shared`], and nobody reads meanwhile.
+#[inline(always)]
+unsafe fn store_shared(address: u32, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.shared.b64 [{}], {};", in(reg32) address, in(reg64) value, options(nostack)) };
 }
 
 const SIGN: u64 = 1 << 63;

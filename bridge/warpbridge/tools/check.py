@@ -148,12 +148,15 @@ def _runs(
     write(f"kernel {kernel.__name__}, manifest {manifest.name}, checks=all")
     variants = kernel.manifest["variants"]
     files = {variant["ptx"] for variant in variants}
-    failed = 0
+    failed, done = 0, set[str]()
     for variant in variants:
         if len(files) > 1 and Path(variant["ptx"]).name != path.name:
             continue
         dtypes: Mapping[str, str] = variant.get("dtypes") or {}
         title = " ".join([variant["arch"], *(f"{name}={dtype}" for name, dtype in dtypes.items())])
+        if title in done:
+            continue  # the sizes choose between this one and that before
+        done.add(title)
         verdict, details = _run(kernel, variant["arch"], dtypes, sizes)
         failed += bool(details)
         write(f"{_INDENT}{title}: {verdict}")

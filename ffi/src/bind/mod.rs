@@ -11,6 +11,7 @@ mod geometry;
 mod overlap;
 mod plan;
 mod scalars;
+mod variants;
 
 pub use entry::{bind_entry, EntryGeometry};
 pub use geometry::Checked as Extents;

@@ -9,11 +9,10 @@ use super::geometry::{self, Extents};
 use crate::backend::changes::{ScalarPlace, MOST_SCALARS};
 use crate::backend::{ArrayRange, LaunchPlan};
 use crate::bound::Bound;
-use crate::device::Device;
 use crate::dtype::DType;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::manifest::expr::Expr;
-use crate::manifest::{Arch, Arg, ArgKind, ArrayArg, FaultText, Intent, Variant};
+use crate::manifest::{Arg, ArgKind, ArrayArg, FaultText, Intent, Variant};
 use crate::number::{self, Number};
 use crate::value::{tuple_text, Value};
 
@@ -83,63 +82,6 @@ impl Call<'_> {
     fn fault_texts(&self) -> Vec<(u32, String)> {
         let filled = |fault: &FaultText| (fault.code, self.filled_in(&fault.message));
         self.manifest.faults.iter().map(filled).collect()
-    }
-
-    /// The variant for the call's dtypes with the greatest architecture that runs on the device.
-    fn choose_variant(&self, device: &Device) -> Result<(usize, &Variant)> {
-        let of_dtypes = |v: &Variant| {
-            v.dtypes
-                .iter()
-                .all(|(name, d)| self.dtypes.get(name).is_none_or(|(have, _)| have == d))
-        };
-        let fitting: Vec<_> = self
-            .manifest
-            .variants
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| of_dtypes(v))
-            .collect();
-        if fitting.is_empty() {
-            let dtypes: Vec<_> = self
-                .dtypes
-                .iter()
-                .map(|(name, (d, _))| format!("{name} = {}", d.name()))
-                .collect();
-            return Err(self.error(
-                Kind::Load,
-                &format!("no variant for {}; build one, or convert the arrays", dtypes.join(", ")),
-            ));
-        }
-        let own = Arch::parse(&device.backend.info().arch);
-        let runs =
-            |v: &Variant| own.is_some_and(|own| v.arch.runs_on(own)) && self.arch.is_none_or(|wanted| v.arch == wanted);
-        let best = fitting
-            .iter()
-            .filter(|(_, v)| runs(v))
-            .max_by_key(|(_, v)| (v.arch.number, v.arch.suffix.is_some()));
-        best.copied().ok_or_else(|| self.no_variant(device, &fitting))
-    }
-
-    fn no_variant(&self, device: &Device, fitting: &[(usize, &Variant)]) -> Error {
-        let archs: Vec<_> = fitting.iter().map(|(_, v)| v.arch.to_string()).collect();
-        let own = device.backend.info().arch.clone();
-        let there = format!("variants for {}", archs.join(", "));
-        let text = match self.arch {
-            Some(wanted) if archs.contains(&wanted.to_string()) => {
-                format!(
-                    "variant {wanted} was asked for, but {} is {own}; ask for another of the {there}",
-                    device.name()
-                )
-            }
-            Some(wanted) => format!("variant {wanted} was asked for, but there are {there}; ask for one of them"),
-            None => format!(
-                "{there}, but {} is {own}; expected one for {own} or earlier",
-                device.name()
-            ),
-        };
-        self.error(Kind::Device, &text)
-            .with("device", device.name())
-            .with("arch", own)
     }
 
     fn extents(&self, variant: &Variant) -> Result<Extents> {

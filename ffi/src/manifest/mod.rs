@@ -47,7 +47,7 @@ pub struct Manifest {
     pub json: serde_json::Value,
 }
 
-/// One PTX entry for one architecture and dtype instance.
+/// One PTX entry for one architecture and dtype instance, and where it says so for some sizes only.
 #[derive(Clone, Debug)]
 pub struct Variant {
     /// Where in the file, for error texts: `variants[0]`.
@@ -60,6 +60,8 @@ pub struct Variant {
     pub entry: String,
     /// Instance of each dtype variable; a variable left out may be any.
     pub dtypes: Vec<(String, DType)>,
+    /// Non-zero: it runs the call, rather than one that has no condition.
+    pub when: Option<Expr>,
     /// What it launches differently.
     pub launch: LaunchSpec,
 }

@@ -109,6 +109,8 @@ fn expressions(manifest: &Manifest) -> Vec<(String, &Expr)> {
             .iter()
             .map(|(name, expr)| (format!("symbols.{name}"), expr)),
     );
+    let conditions = manifest.variants.iter().filter_map(|v| Some((v, v.when.as_ref()?)));
+    all.extend(conditions.map(|(v, when)| (format!("{}.when", v.key), when)));
     let variants = manifest
         .variants
         .iter()

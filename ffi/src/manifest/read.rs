@@ -144,6 +144,7 @@ fn read_variant(table: &Table<'_>, dtypes: &Dtypes) -> Result<Variant> {
         arch: Arch::parse(&arch.text()?).ok_or_else(|| arch.expected("an architecture, such as sm_90"))?,
         entry: table.need("entry")?.text()?,
         dtypes: chosen,
+        when: table.get("when").map(|node| node.expression()).transpose()?,
         launch: table
             .get("launch")
             .map_or(Ok(LaunchSpec::default()), |node| read_launch(&node.table()?))?,

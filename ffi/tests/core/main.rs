@@ -4,6 +4,7 @@
 mod abi;
 mod arguments;
 mod clusters;
+mod conditions;
 mod entries;
 mod expressions;
 mod launches;

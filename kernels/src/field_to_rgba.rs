@@ -1,19 +1,23 @@
 //! A field of numbers to colours: y = lut[(x - vmin) / (vmax - vmin) * k], clamped to the table's ends.
 //!
-//! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory. What a
-//! number's colour is stands in `field_to_rgba/colours.rs`.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory: a block takes
+//! the more tiles, the larger it is. What a number's colour is stands in `field_to_rgba/colours.rs`.
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod colours;
 
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Stripe, run, shared, warp};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, run, shared, warp};
 
-use self::colours::{COMPUTE_WARPS, Field, Filling, Reading, Scale, Stages, TILE, colour_tile, fill_table};
+use self::colours::{COMPUTE_WARPS, Field, STAGE, Scale, TILE, colour_tile, fill_table};
+
+const STAGES: u32 = 2;
+
+type Stages = Ring<STAGES, STAGE>;
 
 /// Keeps the ring full.
-async fn load(mut ring: Filling, x: Array, tiles: Stripe, control: Control) {
-    for tile in tiles.watched(control) {
+async fn load(mut ring: Loader<STAGES, STAGE>, x: Array, tiles: Batch) {
+    for tile in tiles {
         let stage = ring.reserve().await;
         // SAFETY: the tile is a part of x, and fits a stage.
         unsafe { ring.fill(stage, &x.part(tile, TILE)) };
@@ -21,7 +25,7 @@ async fn load(mut ring: Filling, x: Array, tiles: Stripe, control: Control) {
 }
 
 /// Looks colours up.
-async fn colour<T: Field>(mut ring: Reading, x: Array, y: u64, scale: Scale, tiles: Stripe) {
+async fn colour<T: Field>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, scale: Scale, tiles: Batch) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
     for tile in tiles {
         let part = x.part(tile, TILE);
@@ -49,10 +53,12 @@ macro_rules! entry {
             control: Control,
         ) {
             let x = Array::new(x, n * u64::from(<$field>::BYTES));
-            let tiles = Stripe::of(x.parts(TILE));
+            let tiles = Batch::of(x.parts(TILE));
             let table = shared::base() + Stages::SHARED_BYTES;
             fill_table(table, lut, entries);
-            let ring = Stages::init(COMPUTE_WARPS, tiles.remaining(), control);
+            let Some(ring) = Stages::start(COMPUTE_WARPS, tiles, control) else {
+                return;
+            };
             let scale = Scale {
                 table,
                 vmin,
@@ -61,7 +67,7 @@ macro_rules! entry {
                 nan,
             };
             if warp::index() == 0 {
-                run(load(ring.loader(), x, tiles, control), control);
+                run(load(ring.loader(), x, tiles), control);
             } else {
                 run(colour::<$field>(ring.reader(), x, y, scale, tiles), control);
             }

@@ -14,15 +14,19 @@ mod range;
 mod runs;
 
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Stripe, block, run, shared, warp};
+use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Stripe, block, run, shared, warp};
 
-use self::colours::{COMPUTE_WARPS, Field, Filling, Reading, Scale, Stages, TILE, colour_tile, fill_table};
+use self::colours::{COMPUTE_WARPS, Field, STAGE, Scale, TILE, colour_tile, fill_table};
 use self::numbers::{Number, Ranged, scale_between, see_tile};
 use self::range::{Corner, Work};
 use self::runs::{Note, Runs};
 
+const STAGES: u32 = 5;
+
+type Stages = Ring<STAGES, STAGE>;
+
 /// Keeps the ring full of the tiles that this thread block takes. Behind the last comes a stage with hardly a byte.
-async fn load(mut ring: Filling, runs: Runs, work: Work, control: Control) {
+async fn load(mut ring: Loader<STAGES, STAGE>, runs: Runs, work: Work, control: Control) {
     let mut run = runs.run(work.take().number());
     let (mut taken, mut cancel, mut is_over) = (work.take(), control.cancel_word(), false);
     while !is_over {
@@ -47,7 +51,7 @@ async fn load(mut ring: Filling, runs: Runs, work: Work, control: Control) {
 
 /// Finds the range, waits until all have, then looks colours up.
 async fn find_and_colour<T: Ranged>(
-    mut ring: Reading,
+    mut ring: Reader<STAGES, STAGE>,
     runs: Runs,
     y: u64,
     given: Scale,

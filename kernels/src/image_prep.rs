@@ -4,7 +4,7 @@
 //! it comes from and goes to, and leaves that as a note in the stage. There are only 256 input values per channel, so
 //! their results stand in a table in shared memory, computed once per block in float64 and rounded once: exact also where
 //! `x/255 - mean` cancels, where float32 arithmetic is not.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod pixels;
 
@@ -12,13 +12,11 @@ use self::pixels::{convert, fill_table};
 use crate::images::{CHANNELS, Quad, Triple};
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{
-    Array, Control, Loader, Reader, Ring, Rows, Stage, Stripe, divide, global, run, shared, warp,
-};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Rows, Stage, divide, global, run, shared, warp};
 
 const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `pitch` make a tile fit
 const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
-const STAGES: u32 = 4;
+const STAGES: u32 = 2;
 const COMPUTE_WARPS: u32 = 8;
 const COLUMNS: u32 = 4096; // pixels of a row in one tile
 const VALUES: u32 = 256;
@@ -37,7 +35,7 @@ struct Job {
     out_width: u32,
     /// Rows per tile.
     band: u32,
-    tiles: Stripe,
+    tiles: Batch,
     control: Control,
 }
 
@@ -164,7 +162,7 @@ impl Note {
 
 /// Keeps the ring full.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for tile in job.tiles.watched(job.control) {
+    for tile in job.tiles {
         let (rows, note) = job.tile(tile);
         let stage = ring.reserve().await;
         note.write(stage);
@@ -196,7 +194,9 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u
 fn image_prep<T: Element>(job: Job, mean: Triple, std: Triple) {
     let table = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
     fill_table::<T>(table, mean, std, (1 + COMPUTE_WARPS) * warp::LANES);
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
+    let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
+        return;
+    };
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
     } else {
@@ -233,7 +233,7 @@ macro_rules! entry {
         ) {
             let bytes = u64::from(n) * u64::from(height) * u64::from(width) * u64::from(CHANNELS);
             let tiles = n * divide(out_height + band - 1, band).0 * out_width.div_ceil(COLUMNS);
-            let (x, tiles) = (Array::new(x, bytes), Stripe::of(tiles));
+            let (x, tiles) = (Array::new(x, bytes), Batch::of(tiles));
             let job = Job {
                 x,
                 y,

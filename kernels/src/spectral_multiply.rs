@@ -1,19 +1,19 @@
 //! Product of spectra, for convolution and correlation by FFT: y = scale * a * b, or a * conj(b), row by row.
 //!
-//! One warp copies tiles of a and of b side by side into a ring of stages, eight warps multiply and store. b may be a single
+//! One warp copies tiles of a and of b side by side into a ring of stages, four warps multiply and store. b may be a single
 //! row, which then goes with each row of a.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{
-    Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp,
+    Array, Batch, Control, Loader, Reader, Ring, Rows, Windows, divide, global, run, shared, warp,
 };
 
 const TILE: u32 = 8192; // bytes of a, and of b
 const HALF: u32 = TILE + 128; // room for arrays that are not 16-byte aligned
 const STAGE: u32 = 2 * HALF;
-const STAGES: u32 = 6;
-const COMPUTE_WARPS: u32 = 8;
+const STAGES: u32 = 4;
+const COMPUTE_WARPS: u32 = 4;
 
 /// The arguments, and what follows from them.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ struct Job {
     by_row: bool,
     scale: f64,
     conjugate: bool,
-    tiles: Stripe,
+    tiles: Batch,
     control: Control,
 }
 
@@ -54,7 +54,7 @@ impl Job {
 
 /// Keeps the ring full.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for tile in job.tiles.watched(job.control) {
+    for tile in job.tiles {
         let (a, b) = job.tile(tile);
         let stage = ring.reserve().await;
         // SAFETY: parts of a and b, each of which fits its half of a stage.
@@ -185,7 +185,9 @@ impl Complex for Double {
 
 #[inline(always)]
 fn spectral_multiply<T: Complex>(job: Job) {
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
+    let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
+        return;
+    };
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
     } else {
@@ -221,7 +223,7 @@ macro_rules! entry {
                 by_row: rows_of_b > 1,
                 scale,
                 conjugate: conjugate != 0,
-                tiles: Stripe::of(rows * pieces),
+                tiles: Batch::of(rows * pieces),
                 control,
             });
         }

@@ -1,20 +1,15 @@
 //! The types of a field's numbers, how each becomes a colour, and what both kernels over fields have in common: the tiles of x,
-//! the ring that they go through, and the table behind it in shared memory.
+//! and the table in shared memory.
 //!
 //! `field_to_rgba.rs` colours a field in one pass, `field_to_rgba_own_range.rs` finds its range first. Ranges are not known here.
 
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Loader, Reader, Ring, Rows, Windows, block, global, shared, warp};
+use warpbridge_runtime::{Rows, Windows, block, global, shared, warp};
 
 pub const TILE: u32 = 16384; // bytes of x
 pub const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned
-pub const STAGES: u32 = 5;
 pub const COMPUTE_WARPS: u32 = 8;
 const COLOUR: u32 = 4; // bytes of an rgba8
-
-pub type Stages = Ring<STAGES, STAGE>;
-pub type Filling = Loader<STAGES, STAGE>;
-pub type Reading = Reader<STAGES, STAGE>;
 
 /// Numbers to places in the table.
 #[derive(Clone, Copy)]

@@ -40,6 +40,7 @@ def scale_case(machine: Machine, count: int, dtype: str) -> Case:
     x, y = machine.normal([count], dtype), machine.empty([count], dtype)
     a, b = 1.5, -0.25
     tiles, shared = ceil_div(count * size, 8192), 4 * (8192 + 128 + 16)
+    blocks = max(min(tiles, 6 * machine.multiprocessors), ceil_div(tiles, 2))
 
     def check() -> None:
         for part in ends(count, 1 << 20):
@@ -53,7 +54,7 @@ def scale_case(machine: Machine, count: int, dtype: str) -> Case:
         check,
         machine.ours("scale", f"scale_{kind}", shared, x, a, b, out=y),
         machine.by_hand(
-            *("twin", "scale", f"scale_{kind}_twin", ceil_div(tiles, 4), 160, [x, y, count, a, b]),
+            *("twin", "scale", f"scale_{kind}_twin", blocks, 160, [x, y, count, a, b]),
             shared_bytes=shared,
         ),
         machine.by_hand("one role", "scale", f"scale_{kind}_plain", tiles * 2, 256, [x, y, count, a, b]),
@@ -68,7 +69,7 @@ def image_case(machine: Machine, images: int, size: int = 224, margin: int = 32)
     y = machine.empty([images, 3, size, size], "float16")
     fitting = max(1, 16384 // ((3 * size + 30) // 16 * 16))
     band = max(1, min(fitting, ceil_div(images * size, 4 * machine.multiprocessors)))
-    tiles, shared = images * ceil_div(size, band), 4 * (16384 + 128 + 16) + 3 * 256 * 4
+    tiles, shared = images * ceil_div(size, band), 2 * (16384 + 128 + 16) + 16 + 3 * 256 * 4
 
     def check() -> None:
         for i in (0, images // 2, images - 1):
@@ -80,7 +81,7 @@ def image_case(machine: Machine, images: int, size: int = 224, margin: int = 32)
             close(machine.take(y, i), (crop.astype(np.float64) / 255 - mean) / std, 2**-11)
 
     args = [x, offsets, mirror, y, images, h, w, size, size, band, *MEAN, *STD]
-    blocks = min(tiles, 2 * machine.multiprocessors)
+    blocks = max(min(tiles, 4 * machine.multiprocessors), ceil_div(tiles, 2))
     return Case(
         f"image_prep to float16, {images} x {size}^2",
         images * size * size * 3 * 3,

@@ -1,13 +1,13 @@
 // uint8 images to normalised planes by hand: the twin of kernels/src/image_prep.rs, and the same without roles.
 //
-// Twin: one warp copies the rows of a crop's band into four stages, a lane per row, with a note of where they go; eight warps look each
-// value up in a table of results (computed once per block, in float64) and store planes, four pixels per thread. Two blocks of 288 threads
-// per multiprocessor. One role: every thread reads its twelve bytes from global memory. Crops are a multiple of 4 and at most 4096
-// wide, and the batch is a multiple of 16 bytes.
+// Twin: one warp copies the rows of a crop's band into two stages, a lane per row, with a note of where they go; eight warps look each
+// value up in a table of results (computed once per block, in float64, while the first rows are on their way) and store planes, four
+// pixels per thread. Blocks of 288 threads take two tiles that follow each other (the grid's size makes it two), and end. One role: every
+// thread reads its twelve bytes from global memory. Crops are a multiple of 4 and at most 4096 wide, and the batch is a multiple of 16 bytes.
 
 #include "pipeline.cuh"
 
-constexpr u32 ROWS_BYTES = 16384, STAGE = ROWS_BYTES + 128, STAGES = 4, COMPUTE_WARPS = 8, CHANNELS = 3, VALUES = 256;
+constexpr u32 ROWS_BYTES = 16384, STAGE = ROWS_BYTES + 128, STAGES = 2, COMPUTE_WARPS = 8, CHANNELS = 3, VALUES = 256;
 
 struct Job {
     const u8 *x;
@@ -48,8 +48,8 @@ DEVICE u16 result_of(float mean, float std, u32 value) {
     return bits;
 }
 
-DEVICE void fill_table(u32 table, float3 mean, float3 std) {
-    for (u32 entry = threadIdx.x; entry < CHANNELS * VALUES; entry += blockDim.x) {
+DEVICE void fill_table(u32 table, float3 mean, float3 std, u32 thread, u32 threads) {
+    for (u32 entry = thread; entry < CHANNELS * VALUES; entry += threads) {
         const u32 channel = entry / VALUES;
         const float m = channel == 0 ? mean.x : channel == 1 ? mean.y : mean.z, s = channel == 0 ? std.x : channel == 1 ? std.y : std.z;
         store_shared_word(table + entry * 4, result_of(m, s, entry % VALUES));
@@ -84,11 +84,13 @@ DEVICE Pixels shifted(u32 a, u32 b, u32 c, u32 d, u32 bits) {
 }
 
 DEVICE void prep_twin(const Job &job, float3 mean, float3 std) {
-    const u32 table = shared_base() + Ring<STAGES, STAGE>::SHARED_BYTES, pitch = job.pitch(), tiles = job.n * job.bands();
-    fill_table(table, mean, std);
+    const u32 ready = shared_base() + Ring<STAGES, STAGE>::SHARED_BYTES, table = ready + 16, pitch = job.pitch();
+    const u32 tiles = job.n * job.bands(), each = ceil_div(tiles, gridDim.x);
+    const u32 begin = least(tiles, blockIdx.x * each), end = least(tiles, begin + each);
+    if (threadIdx.x == 0) barrier_init(ready, COMPUTE_WARPS);
     Ring<STAGES, STAGE> ring(32, COMPUTE_WARPS);
     if (warp() == 0) {
-        for (u32 number = blockIdx.x; number < tiles; number += gridDim.x) {
+        for (u32 number = begin; number < end; ++number) {
             const Tile tile(job, number);
             ring.wait_empty();
             if (lane() == 0) {
@@ -99,10 +101,10 @@ DEVICE void prep_twin(const Job &job, float3 mean, float3 std) {
             }
             // At most 32 rows per tile: (3 * 168 + 30) & ~15 is 528 bytes, so crops have at least 172 columns here.
             const u64 row = reinterpret_cast<u64>(tile.first) + u64(lane()) * job.width * CHANNELS;
-            const u64 window = row & ~15ull, end = (row + job.out_width * CHANNELS + 15) & ~15ull;
+            const u64 window = row & ~15ull, behind = (row + job.out_width * CHANNELS + 15) & ~15ull;
             if (lane() < tile.rows) {
-                arrive_expecting(ring.full(), u32(end - window));
-                bulk_copy(ring.address() + lane() * pitch, reinterpret_cast<const void *>(window), u32(end - window), ring.full());
+                arrive_expecting(ring.full(), u32(behind - window));
+                bulk_copy(ring.address() + lane() * pitch, reinterpret_cast<const void *>(window), u32(behind - window), ring.full());
             } else {
                 arrive(ring.full());
             }
@@ -113,7 +115,11 @@ DEVICE void prep_twin(const Job &job, float3 mean, float3 std) {
     const u32 thread = threadIdx.x - 32, threads = COMPUTE_WARPS * 32, quads = job.out_width / 4;
     const u32 first_row = thread / quads, first_quad = thread % quads, row_step = threads / quads, quad_step = threads % quads;
     const u64 plane = u64(job.out_height) * job.out_width;
-    for (u32 number = blockIdx.x; number < tiles; number += gridDim.x) {
+    fill_table(table, mean, std, thread, threads);
+    __syncwarp();
+    if (lane() == 0) arrive(ready);
+    wait(ready, 0);
+    for (u32 number = begin; number < end; ++number) {
         ring.wait_full();
         const uint4 note = load_shared(ring.address() + ROWS_BYTES);
         const u64 target = u64(note.y) << 32 | note.x;
@@ -141,7 +147,7 @@ DEVICE void prep_twin(const Job &job, float3 mean, float3 std) {
 
 DEVICE void prep_plain(const Job &job, float3 mean, float3 std) {
     const u32 table = shared_base(), quads = job.out_width / 4;
-    fill_table(table, mean, std);
+    fill_table(table, mean, std, threadIdx.x, blockDim.x);
     __syncthreads();
     const u64 plane = u64(job.out_height) * job.out_width;
     for (u32 number = blockIdx.x; number < job.n * job.bands(); number += gridDim.x) {

@@ -2,10 +2,11 @@
 //!
 //! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory: a block takes
 //! the more tiles, the larger it is. What a number's colour is stands in `field_to_rgba/colours.rs`.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 mod colours;
 
+use warpbridge_runtime::mbarrier::Meeting;
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, run, shared, warp};
 
@@ -24,9 +25,18 @@ async fn load(mut ring: Loader<STAGES, STAGE>, x: Array, tiles: Batch) {
     }
 }
 
-/// Looks colours up.
-async fn colour<T: Field>(mut ring: Reader<STAGES, STAGE>, x: Array, y: u64, scale: Scale, tiles: Batch) {
+/// Copies the table, while the first tile is on its way, then looks colours up.
+async fn colour<T: Field>(
+    mut ring: Reader<STAGES, STAGE>,
+    x: Array,
+    y: u64,
+    (lut, scale): (u64, Scale),
+    ready: Meeting,
+    tiles: Batch,
+) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
+    fill_table(scale.table, lut, scale.last + 1, share);
+    ready.arrive().await;
     for tile in tiles {
         let part = x.part(tile, TILE);
         let stage = ring.filled().await.address;
@@ -54,13 +64,13 @@ macro_rules! entry {
         ) {
             let x = Array::new(x, n * u64::from(<$field>::BYTES));
             let tiles = Batch::of(x.parts(TILE));
-            let table = shared::base() + Stages::SHARED_BYTES;
-            fill_table(table, lut, entries);
+            let behind = shared::base() + Stages::SHARED_BYTES;
+            let ready = Meeting::init(behind, COMPUTE_WARPS);
             let Some(ring) = Stages::start(COMPUTE_WARPS, tiles, control) else {
                 return;
             };
             let scale = Scale {
-                table,
+                table: behind + 16,
                 vmin,
                 factor: f64::from(entries) / (vmax - vmin),
                 last: entries - 1,
@@ -69,7 +79,10 @@ macro_rules! entry {
             if warp::index() == 0 {
                 run(load(ring.loader(), x, tiles), control);
             } else {
-                run(colour::<$field>(ring.reader(), x, y, scale, tiles), control);
+                run(
+                    colour::<$field>(ring.reader(), x, y, (lut, scale), ready, tiles),
+                    control,
+                );
             }
         }
     };

@@ -113,7 +113,7 @@ macro_rules! entry {
                 corner.init();
             }
             let table = corner.0 + Corner::BYTES;
-            fill_table(table, lut, entries);
+            fill_table(table, lut, entries, Share::of_warps(0, 1 + COMPUTE_WARPS));
             // Who takes which run is not known before: twice this block's fair share.
             let ring = Stages::init(COMPUTE_WARPS, 2 * Stripe::of(runs.tiles).remaining(), control);
             let given = Scale {

@@ -4,13 +4,14 @@
 //! it comes from and goes to, and leaves that as a note in the stage. There are only 256 input values per channel, so
 //! their results stand in a table in shared memory, computed once per block in float64 and rounded once: exact also where
 //! `x/255 - mean` cancels, where float32 arithmetic is not.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 mod pixels;
 
 use self::pixels::{convert, fill_table};
 use crate::images::{CHANNELS, Quad, Triple};
 use warpbridge_runtime::element::Element;
+use warpbridge_runtime::mbarrier::Meeting;
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Rows, Stage, divide, global, run, shared, warp};
 
@@ -171,9 +172,17 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
     }
 }
 
-/// Turns each stage into three planes.
-async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u32) {
+/// Computes the table, while the first rows are on their way, then turns each stage into three planes.
+async fn compute<T: Element>(
+    mut ring: Reader<STAGES, STAGE>,
+    job: Job,
+    (mean, std): (Triple, Triple),
+    ready: Meeting,
+    table: u32,
+) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
+    fill_table::<T>(table, mean, std, share);
+    ready.arrive().await;
     // Threads go over the quads of a tile row by row, all of them; steps instead of a division per quad.
     let quads = job.columns().div_ceil(4);
     let start = Quad::of(share.thread, quads);
@@ -192,15 +201,18 @@ async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, table: u
 
 #[inline(always)]
 fn image_prep<T: Element>(job: Job, mean: Triple, std: Triple) {
-    let table = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
-    fill_table::<T>(table, mean, std, (1 + COMPUTE_WARPS) * warp::LANES);
+    let behind = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
+    let ready = Meeting::init(behind, COMPUTE_WARPS);
     let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
         return;
     };
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
     } else {
-        run(compute::<T>(ring.reader(), job, table), job.control);
+        run(
+            compute::<T>(ring.reader(), job, (mean, std), ready, behind + 16),
+            job.control,
+        );
     }
 }
 

@@ -4,7 +4,7 @@
 //! `field_to_rgba.rs` colours a field in one pass, `field_to_rgba_own_range.rs` finds its range first. Ranges are not known here.
 
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Rows, Windows, block, global, shared, warp};
+use warpbridge_runtime::{Rows, Windows, global, shared};
 
 pub const TILE: u32 = 16384; // bytes of x
 pub const STAGE: u32 = TILE + 128; // room for an x that is not 16-byte aligned
@@ -166,15 +166,15 @@ pub fn colour_tile<T: Field>(stage: u32, part: &Rows, y: u64, scale: &Scale, sha
     }
 }
 
-/// Copies the table. Every thread of the block calls it, before the ring's setup syncs the block.
+/// Copies the table, this thread's share of it.
 #[inline(always)]
-pub fn fill_table(table: u32, lut: u64, entries: u32) {
-    let mut entry = block::thread();
+pub fn fill_table(table: u32, lut: u64, entries: u32, share: Share) {
+    let mut entry = share.thread;
     while entry < entries {
         // SAFETY: an entry of lut.
         let bits = unsafe { global::load_u32(lut + u64::from(entry * COLOUR)) };
         // SAFETY: its place behind the ring.
         unsafe { shared::store_u32(table + entry * COLOUR, bits) };
-        entry += (1 + COMPUTE_WARPS) * warp::LANES;
+        entry += share.threads;
     }
 }

@@ -3,7 +3,8 @@
 use super::{Job, Note, VALUES};
 use crate::images::{CHANNELS, Quad, Triple};
 use warpbridge_runtime::element::Element;
-use warpbridge_runtime::{block, shared};
+use warpbridge_runtime::shared;
+use warpbridge_runtime::tile::Share;
 
 /// Where pixels of one row come from and go to.
 #[derive(Clone, Copy)]
@@ -95,15 +96,15 @@ fn look_up(table: u32, channel: u32, value: u32) -> u32 {
     unsafe { shared::load_u32(table + (channel * VALUES + value) * 4) }
 }
 
-/// Writes the table. Every thread of the block calls it, before the ring's setup syncs the block.
+/// Writes the table, this thread's share of it.
 #[inline(always)]
-pub fn fill_table<T: Element>(table: u32, mean: Triple, std: Triple, threads: u32) {
-    let mut entry = block::thread();
+pub fn fill_table<T: Element>(table: u32, mean: Triple, std: Triple, share: Share) {
+    let mut entry = share.thread;
     while entry < CHANNELS * VALUES {
         let (channel, value) = (entry / VALUES, entry % VALUES);
         let result = (f64::from(value) / 255.0 - f64::from(mean.get(channel))) / f64::from(std.get(channel));
         // SAFETY: an entry of the table.
         unsafe { shared::store_u32(table + entry * 4, T::bits_of(result)) };
-        entry += threads;
+        entry += share.threads;
     }
 }

@@ -8,7 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::{engine, warp};
+use crate::{block, engine, warp};
 
 /// An mbarrier: its address in shared memory.
 #[derive(Clone, Copy)]
@@ -54,6 +54,32 @@ impl Barrier {
     #[inline(always)]
     pub fn wait_uncancelled(self, parity: u32) {
         while !self.is_complete(parity) {}
+    }
+}
+
+/// Where some warps meet once, each when it has written its part of something in shared memory that all of them will read.
+#[derive(Clone, Copy)]
+pub struct Meeting(Barrier);
+
+impl Meeting {
+    /// Sets it up at `address`, a multiple of 8, for `warps` warps. Every thread of the block calls it, before the ring is set up.
+    #[inline(always)]
+    pub fn init(address: u32, warps: u32) -> Self {
+        if block::thread() == 0 {
+            Barrier(address).init(warps);
+        }
+        Self(Barrier(address))
+    }
+
+    /// Says that this warp has written its part; when awaited, all have.
+    #[inline(always)]
+    pub fn arrive(self) -> Wait<()> {
+        // The arrival speaks for all lanes.
+        warp::sync();
+        if warp::lane() == 0 {
+            self.0.arrive();
+        }
+        self.0.wait(0, ())
     }
 }
 

@@ -132,10 +132,10 @@ def gather_case(machine: Machine, total_bytes: int, row_bytes: int) -> Case:
     src = machine.normal([2 * count, row_bytes // 2], "float16")
     idx = machine.integers(0, 2 * count, [count], "int64")
     y = machine.empty([count, row_bytes // 2], "float16")
-    piece = min(row_bytes, 16384)
-    pieces, fitting = ceil_div(row_bytes, piece), max(1, 16512 // ((piece + 30) // 16 * 16))
+    piece = min(row_bytes, 8192)
+    pieces, fitting = ceil_div(row_bytes, piece), max(1, 8704 // ((piece + 30) // 16 * 16))
     band = max(1, min(fitting, ceil_div(count * pieces, 4 * machine.multiprocessors)))
-    tiles, shared = ceil_div(count, band) * pieces, 6 * (16384 + 128 + 16)
+    tiles, shared = ceil_div(count, band) * pieces, 4 * (8192 + 512 + 16)
 
     def check() -> None:
         assert machine.differs(y, src[idx], 0.0) == 0.0, "a row is not the one asked for"
@@ -149,7 +149,7 @@ def gather_case(machine: Machine, total_bytes: int, row_bytes: int) -> Case:
         check,
         machine.ours("gather_rows", "gather_rows_f16", shared, src, idx, out=y),
         machine.by_hand(
-            *("twin", "gather_rows", "gather_rows_twin", min(tiles, 2 * machine.multiprocessors), 288),
+            *("twin", "gather_rows", "gather_rows_twin", ceil_div(tiles, 4), 96),
             *([*head, band, piece, pieces], shared),
         ),
         machine.by_hand(

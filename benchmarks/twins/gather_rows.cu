@@ -1,12 +1,12 @@
 // y[i, :] = src[idx[i], :] by hand: the twin of kernels/src/gather_rows.rs (scale 1), and the same without roles.
 //
-// Twin: one warp looks rows up, a tile ahead, and copies them into six stages of 16 KiB, a lane per row; eight warps store. Two blocks of
-// 288 threads per multiprocessor. One role: a power of two threads per row, up to a warp, four vectors under way each.
-// Rows are multiples of 16 bytes at multiples of 16.
+// Twin: one warp looks rows up, a tile ahead, and copies them into four stages of 8 KiB, a lane per row; a lane of a second warp stores each
+// stage by one bulk copy. Blocks of 96 threads, the last 32 of which ours has for rows that it scales, each with four tiles that follow each other.
+// One role: a power of two threads per row, up to a warp, four vectors under way each. Rows are multiples of 16 bytes at multiples of 16.
 
 #include "pipeline.cuh"
 
-constexpr u32 STAGE = 16384 + 128, STAGES = 6, COMPUTE_WARPS = 8;
+constexpr u32 STAGE = 8192 + 512, STAGES = 4, LATER = 1;
 
 struct Job {
     const u8 *src;
@@ -34,46 +34,52 @@ struct Tile {
     }
 };
 
-DEVICE u64 first_number(const Job &job, u32 tile, u32 tiles) {
-    if (tile >= tiles) return 0;
-    const Tile t(job, tile);
-    return lane() < t.rows ? job.number(t.first + lane()) : 0;
-}
+// The numbers for this lane's first two rows of a tile.
+struct Numbers {
+    u64 at[2];
+    DEVICE Numbers(const Job &job, u32 tile, u32 end) : at{0, 0} {
+        if (tile >= end) return;
+        const Tile t(job, tile);
+        for (u32 k = 0; k < 2; ++k)
+            if (lane() + 32 * k < t.rows) at[k] = job.number(t.first + lane() + 32 * k);
+    }
+};
 
 DEVICE void gather_twin(const Job &job) {
-    const u32 tiles = ceil_div(job.count, job.band) * job.pieces;
-    const u32 pitch = (job.piece + 30) & ~15u;
-    Ring<STAGES, STAGE> ring(32, COMPUTE_WARPS);
+    const u32 tiles = ceil_div(job.count, job.band) * job.pieces, each = ceil_div(tiles, gridDim.x);
+    const u32 begin = least(blockIdx.x * each, tiles), end = least(begin + each, tiles);
+    Numbers next(job, begin, warp() == 0 ? end : begin);
+    Ring<STAGES, STAGE> ring(32, 1);
     if (warp() == 0) {
-        u64 next = first_number(job, blockIdx.x, tiles);
-        for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-            u64 number = next;
-            next = first_number(job, tile + gridDim.x, tiles);
+        for (u32 tile = begin; tile < end; ++tile) {
+            const Numbers numbers = next;
+            next = Numbers(job, tile + 1, end);
             const Tile t(job, tile);
             const u32 mine = t.rows > lane() ? (t.rows - lane() + 31) / 32 : 0;
             ring.wait_empty();
             arrive_expecting(ring.full(), mine * t.bytes);
             for (u32 row = lane(); row < t.rows; row += 32) {
-                if (row >= 32) number = job.number(t.first + row);
-                bulk_copy(ring.address() + row * pitch, job.src + number * job.row_bytes + t.offset, t.bytes, ring.full());
+                const u64 number = row < 32 ? numbers.at[0] : row < 64 ? numbers.at[1] : job.number(t.first + row);
+                bulk_copy(ring.address() + row * job.piece, job.src + number * job.row_bytes + t.offset, t.bytes, ring.full());
             }
             ring.advance();
         }
         return;
     }
-    const u32 thread = threadIdx.x - 32, threads = COMPUTE_WARPS * 32;
-    for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    if (threadIdx.x != 32) return;
+    for (u32 tile = begin, held = 0; tile < end; ++tile) {
         const Tile t(job, tile);
-        const u32 vectors = t.bytes / 16;
-        const u32 shift = vectors >= threads ? 8 : 32 - __clz(vectors - 1);
-        ring.wait_full();
-        for (u32 row = thread >> shift; row < t.rows; row += threads >> shift) {
-            const u32 from = ring.address() + row * pitch;
-            uint4 *to = reinterpret_cast<uint4 *>(job.y + u64(t.first + row) * job.row_bytes + t.offset);
-            for (u32 i = thread & ((1u << shift) - 1); i < vectors; i += 1u << shift) to[i] = load_shared(from + i * 16);
+        const Ring<STAGES, STAGE> there = ring.ahead(held);
+        there.wait_full();
+        bulk_store(job.y + t.first * job.row_bytes + t.offset, there.address(), t.rows * t.bytes);
+        if (++held > LATER) {
+            wait_for_reads<LATER>();
+            arrive(ring.empty());
+            ring.advance();
+            --held;
         }
-        ring.release();
     }
+    wait_for_reads<0>();
 }
 
 // `shift`: log2 of the threads per row, at most 5.
@@ -94,7 +100,7 @@ DEVICE void gather_plain(const Job &job, u32 shift) {
     for (; i < vectors; i += step) to[i] = __ldg(from + i);
 }
 
-extern "C" __global__ void __launch_bounds__(288) gather_rows_twin(const u8 *src, const long long *idx, u8 *y, u64 rows, u32 count,
+extern "C" __global__ void __launch_bounds__(96) gather_rows_twin(const u8 *src, const long long *idx, u8 *y, u64 rows, u32 count,
                                                                    u64 row_bytes, u32 band, u32 piece, u32 pieces) {
     gather_twin(Job{src, idx, y, rows, row_bytes, count, band, piece, pieces});
 }

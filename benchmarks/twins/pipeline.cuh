@@ -57,6 +57,16 @@ DEVICE void bulk_copy(u32 to, const void *from, u32 bytes, u32 barrier) {
                  "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(barrier) : "memory");
 }
 
+DEVICE void bulk_store(void *to, u32 from, u32 bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;\n"
+                 "cp.async.bulk.commit_group;" ::"l"(__cvta_generic_to_global(to)), "r"(from), "r"(bytes) : "memory");
+}
+
+// Until at most the last LATER stores of this thread still read shared memory.
+template <u32 LATER> DEVICE void wait_for_reads() {
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(LATER) : "memory");
+}
+
 // ---- a ring of stages
 
 template <u32 STAGES, u32 BYTES> struct Ring {

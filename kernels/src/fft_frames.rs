@@ -1,16 +1,16 @@
 //! Overlapping frames of a signal, windowed, as input of an FFT: y[f, i] = scale * window[i] * x[f * hop + i].
 //!
-//! One warp copies bands of frames into a ring of stages, as they are in memory; eight warps convert, multiply and store.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! One warp copies bands of frames into a ring of stages, as they are in memory; four warps convert, multiply and store.
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{
-    Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, global, run, shared, warp,
+    Array, Batch, Control, Loader, Reader, Ring, Rows, Windows, divide, global, run, shared, warp,
 };
 
-const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
-const STAGES: u32 = 6;
-const COMPUTE_WARPS: u32 = 8;
+const STAGE: u32 = 4096 + 128; // the manifest's `band` and `piece` make a tile fit
+const STAGES: u32 = 4;
+const COMPUTE_WARPS: u32 = 4;
 const NUMBER: u32 = 8; // bytes of a complex64
 
 /// The arguments, and what follows from them.
@@ -31,7 +31,7 @@ struct Job {
     /// Tiles side by side.
     pieces: u32,
     scale: f32,
-    tiles: Stripe,
+    tiles: Batch,
     control: Control,
 }
 
@@ -74,7 +74,7 @@ impl Job {
 
 /// Keeps the ring full.
 async fn load<S: Sample>(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for tile in job.tiles.watched(job.control) {
+    for tile in job.tiles {
         let rows = job.rows::<S>(job.tile(tile));
         let stage = ring.reserve().await;
         // SAFETY: the frames lie in x, and a band of them fits a stage.
@@ -300,7 +300,9 @@ impl Sample for f32 {
 
 #[inline(always)]
 fn fft_frames<S: Sample>(job: Job) {
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
+    let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
+        return;
+    };
     if warp::index() == 0 {
         run(load::<S>(ring.loader(), job), job.control);
     } else {
@@ -339,7 +341,7 @@ macro_rules! entry {
                 piece,
                 pieces,
                 scale,
-                tiles: Stripe::of(divide(frames + band - 1, band).0 * pieces),
+                tiles: Batch::of(divide(frames + band - 1, band).0 * pieces),
                 control,
             });
         }

@@ -1,16 +1,16 @@
 //! Power of spectra: y = scale * mean(|x|^2) over each group of frames, or ten times its decimal logarithm.
 //!
-//! One warp copies bands of columns of one group of frames into a ring of stages, eight warps add up and store.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! One warp copies bands of columns of one group of frames into a ring of stages, four warps add up and store.
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::exponential::log;
 use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Rows, Stripe, Windows, divide, fma, run, shared, warp};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Rows, Windows, divide, fma, run, shared, warp};
 
 const STAGE: u32 = 16384 + 128; // the manifest's `band` makes a tile fit
-const STAGES: u32 = 6;
-const COMPUTE_WARPS: u32 = 8;
+const STAGES: u32 = 2;
+const COMPUTE_WARPS: u32 = 4;
 const NUMBER: u32 = 8; // bytes of a complex64
 
 /// The arguments, and what follows from them.
@@ -28,7 +28,7 @@ struct Job {
     /// `scale / group`.
     factor: f32,
     decibel: bool,
-    tiles: Stripe,
+    tiles: Batch,
     control: Control,
 }
 
@@ -62,7 +62,7 @@ impl Job {
 
 /// Keeps the ring full.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for tile in job.tiles.watched(job.control) {
+    for tile in job.tiles {
         let (rows, _) = job.tile(tile);
         let stage = ring.reserve().await;
         // SAFETY: the frames lie in x, and a band of a group fits a stage.
@@ -112,7 +112,9 @@ fn add_square(sum: f32, from: u32) -> f32 {
 
 #[inline(always)]
 fn fft_power<T: Element>(job: Job) {
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
+    let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
+        return;
+    };
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
     } else {
@@ -148,7 +150,7 @@ macro_rules! entry {
                 bands,
                 factor: scale / group as f32,
                 decibel: decibel != 0,
-                tiles: Stripe::of(groups * bands),
+                tiles: Batch::of(groups * bands),
                 control,
             });
         }

@@ -1,225 +1,33 @@
 //! Rows of a matrix by number: y[i, :] = src[idx[i], :], of any type; numbers of a floating-point type may be scaled.
 //!
-//! One warp looks the rows up and copies them into a ring of stages, eight warps store them.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! One warp looks the rows up and copies them into a ring of stages. Where all rows are multiples of 16 bytes at multiples of 16, a
+//! stage is then just what belongs in y, and one warp stores it by bulk copies (`sm_90`); two warps store what has to be scaled or shifted.
+//! sync sm_90: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 3
+//! sync sm_80: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
+mod tile;
+
+#[cfg(engine = "bulk")]
+use warpbridge_runtime::Storer;
 use warpbridge_runtime::element::{BFloat16, Element};
 use warpbridge_runtime::tile::{Share, map};
-use warpbridge_runtime::{
-    Array, Control, Loader, Reader, Ring, Stripe, Windows, block, divide, global, run, shared, warp,
-};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Windows, divide, global, run, shared, warp};
 
-const STAGE: u32 = 16384 + 128; // the manifest's `band` and `piece` make a tile fit
-const STAGES: u32 = 6;
-const COMPUTE_WARPS: u32 = 8;
+use self::tile::{Job, LookedUp};
+
+const STAGE: u32 = 8192 + 512; // the manifest's `band` and `piece` make a tile fit
+const STAGES: u32 = 4;
+const COMPUTE_WARPS: u32 = 2;
 const INDEX_OUTSIDE: u32 = 1; // fault codes
 const NOT_SCALABLE: u32 = 2;
 
-/// The arguments, and what follows from them.
-#[derive(Clone, Copy)]
-struct Job {
-    src: Array,
-    /// Rows of src.
-    rows: i64,
-    row_bytes: u64,
-    idx: u64,
-    /// Bytes of a number in idx: 4 or 8.
-    width: u32,
-    y: u64,
-    /// Rows of y.
-    count: u32,
-    /// Rows of a tile.
-    band: u32,
-    /// Bytes of a row in one tile, and how many such pieces a row has.
-    piece: u32,
-    pieces: u32,
-    tiles: Stripe,
-    control: Control,
-}
-
-/// Some rows of y, and a piece of each.
-#[derive(Clone, Copy)]
-struct Tile {
-    job: Job,
-    first: u32,
-    rows: u32,
-    offset: u64,
-    bytes: u32,
-}
-
-impl Job {
-    #[inline(always)]
-    fn tile(self, tile: u32) -> Tile {
-        let (band, piece) = divide(tile, self.pieces);
-        let (first, offset) = (band * self.band, u64::from(piece) * u64::from(self.piece));
-        Tile {
-            job: self,
-            first,
-            rows: (self.count - first).min(self.band),
-            offset,
-            bytes: (self.row_bytes - offset).min(u64::from(self.piece)) as u32,
-        }
-    }
-
-    /// Whether all rows start at multiples of 16.
-    #[inline(always)]
-    fn is_aligned(&self) -> bool {
-        (self.src.begin | self.row_bytes) % 16 == 0
-    }
-
-    /// Address of row `number` of src. One outside is the first row here; `check` reports it.
-    #[inline(always)]
-    fn address(&self, number: i64) -> u64 {
-        let inside = if self.has(number) { number as u64 } else { 0 };
-        self.src.begin + inside * self.row_bytes
-    }
-
-    #[inline(always)]
-    fn has(&self, number: i64) -> bool {
-        number >= 0 && number < self.rows
-    }
-
-    /// The numbers for this lane's first two rows of a tile; 0 where there is none.
-    #[inline(always)]
-    fn first_numbers(&self, tile: u32) -> [i64; 2] {
-        let first = divide(tile, self.pieces).0.saturating_mul(self.band);
-        let number = |place: u32| {
-            let row = first.saturating_add(place);
-            if place < self.band && row < self.count {
-                self.index(row)
-            } else {
-                0
-            }
-        };
-        [number(warp::lane()), number(warp::lane() + warp::LANES)]
-    }
-
-    #[inline(always)]
-    fn index(&self, row: u32) -> i64 {
-        let at = self.idx + u64::from(row) * u64::from(self.width);
-        if self.width == 8 {
-            // SAFETY: a number of idx.
-            unsafe { global::load_u64(at) as i64 }
-        } else {
-            // SAFETY: a number of idx.
-            i64::from(unsafe { global::load_u32(at) } as i32)
-        }
-    }
-}
-
-/// A tile as the loader has it: with the numbers for this lane's first two rows, which were read a tile ahead.
-struct LookedUp {
-    tile: Tile,
-    numbers: [i64; 2],
-}
-
-impl LookedUp {
-    /// The number for a row that is this lane's.
-    #[inline(always)]
-    fn number(&self, row: u32) -> i64 {
-        match row / warp::LANES {
-            0 => self.numbers[0],
-            1 => self.numbers[1],
-            _ => self.tile.job.index(self.tile.first + row),
-        }
-    }
-
-    /// Reports numbers outside src. The warp calls it together.
-    #[inline(always)]
-    fn check(&self) {
-        let (job, mut row) = (&self.tile.job, warp::lane());
-        while row < self.tile.rows {
-            let number = self.number(row);
-            if !job.has(number) {
-                job.control
-                    .fault(INDEX_OUTSIDE, [i64::from(self.tile.first + row), number]);
-            }
-            row += warp::LANES;
-        }
-    }
-}
-
-impl Windows for Tile {
-    #[inline(always)]
-    fn array(&self) -> Array {
-        self.job.src
-    }
-
-    #[inline(always)]
-    fn count(&self) -> u32 {
-        self.rows
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> u32 {
-        self.bytes
-    }
-
-    #[inline(always)]
-    fn pitch(&self) -> u32 {
-        (self.job.piece + 30) & !15
-    }
-
-    #[inline(always)]
-    fn row(&self, row: u32) -> u64 {
-        self.job.address(self.job.index(self.first + row)) + self.offset
-    }
-
-    #[inline(always)]
-    fn reaches_edges(&self) -> bool {
-        (self.job.src.begin | self.job.src.end) % 16 != 0
-    }
-}
-
-impl Windows for LookedUp {
-    #[inline(always)]
-    fn array(&self) -> Array {
-        self.tile.array()
-    }
-
-    #[inline(always)]
-    fn count(&self) -> u32 {
-        self.tile.rows
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> u32 {
-        self.tile.bytes
-    }
-
-    #[inline(always)]
-    fn pitch(&self) -> u32 {
-        self.tile.pitch()
-    }
-
-    /// Bulk copies: a row is its lane's. Lanes that share each row read the number again, from the cache.
-    #[inline(always)]
-    fn row(&self, row: u32) -> u64 {
-        if cfg!(engine = "bulk") {
-            self.tile.job.address(self.number(row)) + self.tile.offset
-        } else {
-            self.tile.row(row)
-        }
-    }
-
-    #[inline(always)]
-    fn reaches_edges(&self) -> bool {
-        self.tile.reaches_edges()
-    }
-
-    #[inline(always)]
-    unsafe fn copy_edges(&self, stage: u32) {
-        // SAFETY: the caller's promise. Every lane looks at every row there.
-        unsafe { self.tile.copy_edges(stage) };
-    }
-}
-
-/// Keeps the ring full. The numbers are read one tile ahead: the copies of a tile cannot start before they are there.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    let mut next = job.first_numbers(block::index());
-    for number in job.tiles.watched(job.control) {
+/// Keeps the ring full. The numbers are read one tile ahead, `next` before all: the copies of a tile cannot start before they are there.
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: [i64; 2]) {
+    let mut ahead = job.tiles;
+    ahead.next();
+    for number in job.tiles {
         let numbers = next;
-        next = job.first_numbers(number.saturating_add(block::count()));
+        next = job.first_numbers(ahead.next());
         let stage = ring.reserve().await;
         let tile = job.tile(number);
         let tile = LookedUp { tile, numbers };
@@ -229,12 +37,28 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
     }
 }
 
+/// Stores each stage as it is.
+#[cfg(engine = "bulk")]
+async fn store_whole(mut ring: Storer<STAGES, STAGE>, job: Job) {
+    const LATER: u32 = 1; // stores that may still read while the loader gets the stage before theirs
+    for number in job.tiles {
+        let stage = ring.filled().await;
+        let tile = job.tile(number).joined();
+        // SAFETY: the tile, which has landed, and its place in y; both have no gaps and are multiples of 16.
+        unsafe { ring.store(stage, tile.place(), tile.bytes) };
+        if ring.held() > LATER {
+            ring.read_out::<LATER>().await;
+            ring.release();
+        }
+    }
+}
+
 /// Stores each stage's rows; `store` takes from where, to where, how many bytes, and whose share.
 async fn store(mut ring: Reader<STAGES, STAGE>, job: Job, store: impl Fn(u32, u64, u32, Share) + Copy) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
-    for tile in job.tiles {
+    for number in job.tiles {
         let stage = ring.filled().await.address;
-        let tile = job.tile(tile);
+        let tile = job.tile(number).joined();
         let walk = share.over_rows(tile.bytes / 16);
         let part = Share {
             thread: walk.item,
@@ -242,10 +66,9 @@ async fn store(mut ring: Reader<STAGES, STAGE>, job: Job, store: impl Fn(u32, u6
         };
         let mut row = walk.row;
         while row < tile.rows {
-            let skew = if job.is_aligned() { 0 } else { tile.skew(row) };
-            let from = stage + tile.slot(row) + skew;
-            let to = job.y + u64::from(tile.first + row) * job.row_bytes + tile.offset;
-            store(from, to, tile.bytes, part);
+            let skew = if job.is_flat() { 0 } else { tile.skew(row) };
+            let to = tile.place() + u64::from(row) * job.row_bytes;
+            store(stage + tile.slot(row) + skew, to, tile.bytes, part);
             row += walk.row_step;
         }
         ring.release();
@@ -282,20 +105,29 @@ fn copy(from: u32, to: u64, bytes: u32, share: Share) {
     }
 }
 
+/// `what` stores, see [`store`]; where the numbers stay `as_they_are`, bulk copies may.
 #[inline(always)]
-fn gather_rows(job: Job, what: impl Fn(u32, u64, u32, Share) + Copy) {
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
-    if warp::index() == 0 {
-        run(load(ring.loader(), job), job.control);
-    } else {
+fn gather_rows(job: Job, as_they_are: bool, what: impl Fn(u32, u64, u32, Share) + Copy) {
+    let is_loader = warp::index() == 0;
+    let first = job.first_numbers(if is_loader { { job.tiles }.next() } else { None });
+    let whole = cfg!(engine = "bulk") && as_they_are && job.is_flat();
+    let Some(ring) = Ring::start(if whole { 1 } else { COMPUTE_WARPS }, job.tiles, job.control) else {
+        return;
+    };
+    if is_loader {
+        run(load(ring.loader(), job, first), job.control);
+    } else if !whole {
         run(store(ring.reader(), job, what), job.control);
+    } else if warp::index() == 1 {
+        #[cfg(engine = "bulk")]
+        run(store_whole(Storer::of(ring.reader()), job), job.control);
     }
 }
 
 /// For numbers that can be scaled; by 1 they are copied.
 #[inline(always)]
 fn scaled<T: Element>(job: Job, scale: f32) {
-    gather_rows(job, move |from, to, bytes, share| {
+    gather_rows(job, scale == 1.0, move |from, to, bytes, share| {
         if scale == 1.0 {
             copy(from, to, bytes, share);
         } else {
@@ -311,7 +143,7 @@ fn copied(job: Job, scale: f32) {
     if scale != 1.0 && warp::lane() == 0 {
         job.control.fault(NOT_SCALABLE, [0, 0]);
     }
-    gather_rows(job, copy);
+    gather_rows(job, true, copy);
 }
 
 /// What the entries have in common; what the arguments are, the manifest says.
@@ -345,7 +177,7 @@ macro_rules! entry {
                 band,
                 piece,
                 pieces,
-                tiles: Stripe::of(divide(count + band - 1, band).0 * pieces),
+                tiles: Batch::of(divide(count + band - 1, band).0 * pieces),
                 control,
             };
             $what(job, scale);

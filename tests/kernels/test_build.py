@@ -159,8 +159,17 @@ def test_a_removed_sync_is_refused(scale: tuple[str, gates.Declared]) -> None:
 def test_syncs_may_be_declared_per_entry() -> None:
     source = "//! sync: bar.sync 1\n//! sync twice: bar.sync 2, vote.sync.all.pred 1\n"
     declared = gates.Declared({}, (64,), gates.read_syncs(source))
-    assert declared.syncs_of("twice") == Counter({"bar.sync": 2, "vote.sync.all.pred": 1})
-    assert declared.syncs_of("once") == Counter({"bar.sync": 1})
+    assert declared.syncs_of("twice", "x.sm_90.ptx") == Counter({"bar.sync": 2, "vote.sync.all.pred": 1})
+    assert declared.syncs_of("once", "x.sm_90.ptx") == Counter({"bar.sync": 1})
+
+
+def test_syncs_may_be_declared_per_architecture() -> None:
+    source = "//! sync sm_80: bar.sync 1\n//! sync sm_90: bar.sync 2\n//! sync twice: bar.sync 3\n"
+    declared = gates.Declared({}, (64,), gates.read_syncs(source))
+    assert declared.syncs_of("once", "x.sm_80.ptx") == Counter({"bar.sync": 1})
+    assert declared.syncs_of("once", "x.sm_90.ptx") == Counter({"bar.sync": 2})
+    assert declared.syncs_of("twice", "x.sm_90.ptx") == Counter({"bar.sync": 3})
+    assert declared.syncs_of("once", "x.ptx") == Counter()
 
 
 def test_a_source_without_declared_syncs_is_refused(copy: Path) -> None:

@@ -79,6 +79,32 @@ def test_addresses_that_are_no_multiple_of_16(shift: int, arch: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+)
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("size", [(40, 4, 900), (70, 64, 300), (9, 2048, 20), (5, 2052, 12), (4, 6000, 6)], ids=str)
+def test_rows_of_whole_vectors(size: tuple[int, int, int], arch: str, schedule: str, seed: int) -> None:
+    """Tiles without gaps: rows of 16 bytes, short ones, one stage, a stage and 16 bytes, several stages."""
+    with wb.cpu(schedule=schedule, seed=seed, checks="all"):
+        check(size, np.float32, as_it_is, arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("y_shift", [0, 4])
+@pytest.mark.parametrize("src_shift", [0, 4])
+def test_rows_of_whole_vectors_at_any_address(src_shift: int, y_shift: int, arch: str) -> None:
+    rng = np.random.default_rng(7)
+    src = rng.integers(0, 255, 100 * 256 + 8).astype(np.uint8)[src_shift : src_shift + 25_600].reshape(100, 256)
+    idx = rng.integers(0, 100, 90)
+    whole = np.full(90 * 256 + 8, 99, np.uint8)
+    y = whole[y_shift : y_shift + 90 * 256].reshape(90, 256)
+    wb.kernels.gather_rows(src, idx, out=y, arch=arch)
+    assert (y == src[idx]).all()
+    assert (whole[:y_shift] == 99).all()
+    assert (whole[y_shift + 90 * 256 :] == 99).all()
+
+
+@pytest.mark.parametrize(
     ("idx", "scale", "dtype", "text"),
     [
         ([0, 1, 99], 1.0, np.float32, "idx[2] is 99, expected the number of a row of src: at least 0, less than 5"),
@@ -118,8 +144,21 @@ def test_source_without_rows() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.complex128])
-@pytest.mark.parametrize("size", [*SIZES, (5000, 1024, 20_000)], ids=str)
+@pytest.mark.parametrize("size", [*SIZES, (5000, 1024, 20_000), (3000, 2052, 5000)], ids=str)
 def test_any_type_on_the_gpu(size: tuple[int, int, int], dtype: Any, arch: str) -> None:
     import cupy
 
     check(size, dtype, cupy.asarray, arch=arch, timeout=20.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("columns", [64, 77, 2048])
+def test_scaled_on_the_gpu(columns: int, dtype: Any, arch: str) -> None:
+    import cupy
+
+    rng = np.random.default_rng(3)
+    src, idx = rng.standard_normal((500, columns)).astype(dtype), rng.integers(0, 500, 10_000)
+    y = wb.kernels.gather_rows(cupy.asarray(src), cupy.asarray(idx), 3.0, arch=arch, timeout=20.0).get()
+    assert (y == (src[idx].astype(np.float32) * np.float32(3.0)).astype(dtype)).all()

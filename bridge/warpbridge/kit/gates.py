@@ -34,13 +34,14 @@ class Declared:
     block: tuple[int, ...]
     """Threads per axis."""
     syncs: dict[str, Counter[str]]
-    """Synchronising operations by entry; the empty name stands for all entries."""
+    """Synchronising operations by entry, or by architecture; the empty name stands for the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
 
-    def syncs_of(self, entry: str) -> Counter[str]:
-        """Return the operations declared for one entry."""
-        return self.syncs.get(entry, self.syncs.get("", Counter()))
+    def syncs_of(self, entry: str, file: str) -> Counter[str]:
+        """Return the operations declared for one entry of a file such as ``scale.sm_90.ptx``."""
+        arch = "".join(re.findall(r"\.(sm_\d+)\.", file)[:1])
+        return next((self.syncs[name] for name in (entry, arch, "") if name in self.syncs), Counter())
 
 
 def declared(manifest: Path, source: Path) -> Declared:
@@ -62,7 +63,7 @@ def declared(manifest: Path, source: Path) -> Declared:
 
 
 def read_syncs(source: str) -> dict[str, Counter[str]]:
-    """Parse lines like ``//! sync: bar.sync 1, vote.sync.all.pred 2`` or ``//! sync entry_name: ...``."""
+    """Parse lines like ``//! sync: bar.sync 1, ...``, ``//! sync entry: ...`` or ``//! sync sm_90: ...``."""
     syncs: dict[str, Counter[str]] = {}
     for match in re.finditer(r"^//! sync ?(\w*): (.*)$", source, re.M):
         pairs = (item.split() for item in match[2].split(","))
@@ -99,7 +100,7 @@ def gate_syncs(text: str, name: str, kernel: Declared) -> list[str]:
     """Check that each entry has as many synchronising operations as declared: a copy can hang a GPU."""
     complaints = []
     for entry, body in ptxtext.entries(text).items():
-        found, expected = sync_counts(body), kernel.syncs_of(entry)
+        found, expected = sync_counts(body), kernel.syncs_of(entry, name)
         for mnemonic in sorted(found.keys() | expected.keys()):
             if found[mnemonic] != expected[mnemonic]:
                 complaints.append(

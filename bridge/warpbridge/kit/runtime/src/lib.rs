@@ -51,6 +51,8 @@ pub mod warp;
 pub mod bulk;
 #[cfg(engine = "bulk")]
 pub use bulk as engine;
+#[cfg(engine = "bulk")]
+pub mod storer;
 #[cfg(engine = "cp_async")]
 pub mod cp_async;
 #[cfg(engine = "cp_async")]
@@ -60,7 +62,9 @@ pub use control::Control;
 pub use executor::run;
 pub use matrix::Matrix;
 pub use ring::{Loader, Reader, Ring, Stage};
-pub use rows::{Array, Rows, Windows};
+pub use rows::{Array, Interior, Rows, Windows};
+#[cfg(engine = "bulk")]
+pub use storer::Storer;
 pub use team::Team;
 pub use tiles::{Batch, Stripe};
 

@@ -74,6 +74,21 @@ pub struct Interior {
     pub skip: u32,
 }
 
+impl Interior {
+    /// That of a row of `bytes` bytes at `address`.
+    #[inline(always)]
+    pub fn of(array: Array, address: u64, bytes: u32) -> Self {
+        let window = align_down(address);
+        let low = window.max(align_up(array.begin));
+        let high = align_up(address + u64::from(bytes)).min(align_down(array.end));
+        Self {
+            address: low,
+            bytes: if high > low { (high - low) as u32 } else { 0 },
+            skip: (low - window) as u32,
+        }
+    }
+}
+
 /// Rows of equal length somewhere in an array, each with a window of its own in a stage.
 pub trait Windows {
     /// The array.
@@ -109,14 +124,7 @@ pub trait Windows {
     /// The window, clipped to whole 16-byte units of the array.
     #[inline(always)]
     fn interior(&self, row: u32) -> Interior {
-        let window = align_down(self.row(row));
-        let low = window.max(align_up(self.array().begin));
-        let high = align_up(self.row(row) + u64::from(self.bytes())).min(align_down(self.array().end));
-        Interior {
-            address: low,
-            bytes: if high > low { (high - low) as u32 } else { 0 },
-            skip: (low - window) as u32,
-        }
+        Interior::of(self.array(), self.row(row), self.bytes())
     }
 
     /// Fills the units of 16 bytes that the interiors leave out: those that the array's ends cut, with zeros outside the array.

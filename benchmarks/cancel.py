@@ -139,8 +139,8 @@ def heading(place: Any) -> str:
         "Cancelling, and what it costs to be cancellable",
         place,
         [] if place.name == "cpu" else ["cupy-cuda13x"],
-        f"Largest input {BYTES[place.name] >> 20} MiB; bursts of {BURST} launches. Made by `benchmarks/cancel.py`; p50 and "
-        "p99 of the launches that were stopped, median of the pairs' ratios.",
+        f"Largest input {BYTES[place.name] >> 20} MiB; bursts of {BURST} launches. Made by `benchmarks/cancel.py`; p50 "
+        "and p99 of the launches that were stopped, median of the pairs' ratios.",
     )
 
 

@@ -126,7 +126,7 @@ def test_handler_that_raises_at_any_line_is_heard_and_frees_no_array_in_use(
         del y
         if gone() is None:
             let_go.append((handler.where, memory))
-        waits += handler.where.startswith("wait:")
+        waits += handler.where.startswith("until_ended:")
     assert let_go
     busy.end()
     assert steps.submit(np.zeros(4, np.int32)).result(60) is None  # no lock was left behind

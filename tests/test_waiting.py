@@ -46,8 +46,14 @@ for attempt in range({attempts}):
 
 @pytest.mark.parametrize(
     "call",
-    ["steps(y, 20000)", "b = steps.bind(y, 20000); b()", "steps(y, 20000, timeout=50.0)"],
-    ids=["first call", "bound", "with a timeout"],
+    [
+        "steps(y, 20000)",
+        "b = steps.bind(y, 20000); b()",
+        "steps(y, 20000, timeout=50.0)",
+        "steps.trace(y, 20000)",
+        "steps.bind(y[:8], 1).floor_s(10**9)",
+    ],
+    ids=["first call", "bound", "with a timeout", "trace", "floor_s"],
 )
 def test_signal_handler_that_raises_ends_a_wait_within_100_ms(run_python, call: str) -> None:
     found = run_python(SIGNALLED.format(steps=str(DATA / "steps.ptx"), call=call, attempts=20))

@@ -20,6 +20,9 @@ from .stream import handle_of
 from .trace import COPY_LATENCY, Trace
 from .uses import Uses
 
+_FLOOR_PART = 256
+"""Launches of `floor_s` without a look at signals."""
+
 
 class Checked:
     """See the module.
@@ -148,7 +151,16 @@ class Checked:
                 argument="launches",
                 found=launches,
             )
-        return _ffi.floor(self.handle, self._stream(stream), launches, blocking) / launches
+        handle, left, seconds = self._stream(stream), int(launches), 0.0
+        try:
+            while left:  # in parts, between which Python looks at signals
+                part = min(left, _FLOOR_PART)
+                seconds += _ffi.floor(self.handle, handle, part, blocking)
+                left -= part
+        finally:
+            if self.is_cpu:
+                dispatcher.hold_for_stream((self.device.index, handle), self)
+        return seconds / launches
 
     def trace(self, ctas: Sequence[int] | None, latency: int, timeout: float | None) -> Trace:
         """Launch on the CPU device, wait, and return a record of what happened."""
@@ -159,15 +171,21 @@ class Checked:
                 raise ArgumentError(
                     f"{self.name}: {name} has {wrong[0]!r}, expected numbers from 0", kernel=self.name, argument=name
                 )
-        mode = self._mode(self._stream(None), timeout)
+        handle = self._stream(None)
+        mode = self._mode(handle, timeout)
+        launch = None
         self._uses.begin(0)
-        failed = True
         try:
-            record, error = _ffi.trace(self.handle, mode, wanted, latency)
-            failed = error is not None
-        finally:
-            self._uses.end(failed=failed)
-        return Trace.read(record, self.result, error)
+            launch, trace = _ffi.trace(self.handle, mode, wanted, latency)
+            waiting.until_ended(launch)
+            record, failure = _ffi.record(trace)
+        except BaseException as error:
+            if not isinstance(error, WarpbridgeError):  # a signal handler's, at any point
+                waiting.stop(launch, (self.device.index, handle), self)
+            self._uses.end(failed=True)
+            raise
+        self._uses.end(failed=failure is not None)
+        return Trace.read(record, self.result, failure)
 
     def recipe(
         self, values: Sequence[Any], names: Sequence[str], items: Mapping[str, Sequence[str]], holds: bool

@@ -35,9 +35,7 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any, bar: Bar | N
         It failed.
     """
     try:
-        while not _ffi.wait(launch, WAIT_SLICE_S):
-            if bar is not None:  # and Python looks at signals between slices
-                bar.show(_ffi.progress(launch))
+        until_ended(launch, bar)
     except BaseException:
         if bar is not None:
             bar.close(finished=False)
@@ -50,6 +48,13 @@ def wait(launch: _ffi.Handle, place: dispatcher.Place, owners: Any, bar: Bar | N
     if failure.fields.get("still_running"):
         dispatcher.hold_for_stream(place, owners)
     raise failure
+
+
+def until_ended(launch: _ffi.Handle, bar: Bar | None = None) -> None:
+    """Wait for a launch, however it ends."""
+    while not _ffi.wait(launch, WAIT_SLICE_S):
+        if bar is not None:  # and Python looks at signals between slices
+            bar.show(_ffi.progress(launch))
 
 
 def stop(launch: _ffi.Handle | None, place: dispatcher.Place, owners: Any) -> None:

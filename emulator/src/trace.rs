@@ -114,7 +114,13 @@ impl TraceSink {
     /// The record, in order.
     #[must_use]
     pub fn into_trace(self) -> Trace {
-        let mut trace = self.trace.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.take()
+    }
+
+    /// Takes the record out, in order, where others share the sink. A launch that goes on begins another one.
+    #[must_use]
+    pub fn take(&self) -> Trace {
+        let mut trace = std::mem::take(&mut *self.trace.lock().unwrap_or_else(PoisonError::into_inner));
         let place = |cta: [u32; 3]| (cta[2], cta[1], cta[0]);
         trace.ctas.sort_by_key(|c| place(c.index));
         trace

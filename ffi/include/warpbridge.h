@@ -59,6 +59,9 @@ typedef struct wb_pending wb_pending;
 // Tokens of ended launches.
 typedef struct wb_queue wb_queue;
 
+// A tracked launch on the CPU device that leaves a record.
+typedef struct wb_trace wb_trace;
+
 // A Vulkan buffer that kernels share.
 typedef struct wb_vulkan_buffer wb_vulkan_buffer;
 
@@ -394,6 +397,22 @@ int32_t wb_bound_trace(const wb_bound *bound,
                        uint32_t n_ctas,
                        uint64_t latency,
                        const char **json);
+
+// The same without waiting: queues the launch. `*pending` is to be waited for or cancelled, and freed; then `*out` has the
+// record.
+int32_t wb_bound_trace_submit(const wb_bound *bound,
+                              const wb_mode *mode,
+                              const uint64_t *ctas,
+                              uint32_t n_ctas,
+                              uint64_t latency,
+                              wb_pending **pending,
+                              wb_trace **out);
+
+// Waits for the end and takes the record out, as `wb_bound_trace` gives it.
+int32_t wb_trace_json(const wb_trace *trace, const char **json);
+
+// Frees the handle; NULL is fine. A launch that is under way goes on.
+void wb_trace_free(wb_trace *trace);
 
 // What a module needs and what can be said against it without running it: {"ptx_version": [8, 0], "target": "sm_90",
 // "entries": [{"name": str, "registers": {...}, "features": [...], "hazards": [...], ...}], "devices": [{"device": "cpu",

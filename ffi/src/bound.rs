@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::backend::changes::{self, Changes, KeptScalars};
+use crate::backend::changes::{Changes, KeptScalars};
 use crate::backend::{CpuSettings, LaunchMode, LaunchPlan, StreamHandle};
 use crate::bind::Extents;
 use crate::device::Device;
@@ -82,9 +82,10 @@ impl Bound {
         self.submit_on(mode, Some(changes))
     }
     fn submit_on(self: &Arc<Self>, mode: &Mode, changes: Option<&Changes<'_>>) -> Result<Arc<Pending>> {
-        let started = Instant::now();
+        // A limit counts from here. Without one the clock is read behind the launch: what stands in front of it delays it.
+        let called = mode.timeout.map(|_| Instant::now());
         // A limit beyond what the clock can say is none.
-        let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
+        let deadline = called.and_then(|called| called.checked_add(mode.timeout?));
         let launch = LaunchMode {
             stream: mode.stream,
             tracked: true,
@@ -97,13 +98,13 @@ impl Bound {
             (Some(plan), None) => backend.launch(plan, &launch)?,
             (Some(plan), Some(changes)) => backend.launch_with(plan, changes, &launch)?,
         };
-        let scalars = changes.map_or_else(KeptScalars::default, |changes| changes::kept(changes.scalars));
-        let bound = Arc::clone(self);
-        let pending = Pending::new(bound, ticket, mode.stream, started, deadline);
+        let scalars = changes.map_or_else(KeptScalars::default, |changes| KeptScalars::of(changes.scalars));
+        let started = called.unwrap_or_else(Instant::now);
+        let pending = Pending::new(Arc::clone(self), ticket, mode.stream, started, deadline);
         Ok(Arc::new(pending.with(scalars)))
     }
-    /// Runs a launch on this thread with a record of what happens; the launch has ended, well or badly.
-    pub fn trace(self: &Arc<Self>, mode: &Mode, sink: &emulator::TraceSink) -> Result<Arc<Pending>> {
+    /// Queues a tracked launch that leaves a record of what happens.
+    pub fn trace(self: &Arc<Self>, mode: &Mode, sink: Arc<emulator::TraceSink>) -> Result<Arc<Pending>> {
         let started = Instant::now();
         let deadline = mode.timeout.and_then(|timeout| started.checked_add(timeout));
         let launch = LaunchMode {
@@ -117,7 +118,6 @@ impl Bound {
             Some(plan) => Some(self.device.backend.trace(plan, &launch, sink)?),
         };
         let pending = Pending::new(Arc::clone(self), ticket, mode.stream, started, deadline);
-        pending.poll();
         Ok(Arc::new(pending))
     }
     /// For `wb_bound_json`.

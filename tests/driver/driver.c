@@ -4,8 +4,9 @@
  *
  * A kernel does what its name begins with: illegal, misaligned, trap lose the context, which shows when a stream or an event
  * is asked about (with DRIVER_EAGER at once); hungry and starved are refused at launch; watchful, whose second parameter is
- * a control block, runs until that says stop; noting notes its parameters, two of 8 bytes and two of 4. PTX that says
- * JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1).
+ * a control block, runs until that says stop (and then a value is written that was queued behind it); noting notes its parameters, two of 8 bytes and two of 4. PTX that says
+ * JIT_REFUSES or NO_MEMORY is not loaded. DRIVER_DEVICES: how many GPUs (default 1). DRIVER_NO_WRITES: streams cannot
+ * write values to memory.
  * DRIVER_UUID: 32 hexadecimal digits, else zeros. Memory and semaphores of Vulkan are in external.c. */
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 enum { OK, INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_HANDLE = 400,
-       NOT_FOUND = 500, NOT_READY = 600, ILLEGAL = 700, HUNGRY = 701, MISALIGNED = 716, FAILED = 719 };
+       NOT_FOUND = 500, NOT_READY = 600, ILLEGAL = 700, HUNGRY = 701, MISALIGNED = 716, FAILED = 719, NOT_SUPPORTED = 801 };
 enum { DEVICES = 8, DEPTH = 16 };
 
 typedef struct { int device, fault, brewing; } Context;
@@ -26,8 +27,9 @@ static pid_t process;
 static _Thread_local Context *stack[DEPTH];
 static _Thread_local int depth, capture_mode;
 static uint32_t *watched; /* the control block of the watchful kernel that runs */
+static struct { uint32_t *at, value; } owed; /* what a stream writes when the watchful kernel has ended */
 static uint64_t noted[5]; /* parameters of the noting kernel that was launched last, and its stream */
-static int modules, streams, events, host_blocks, launches, capturing;
+static int modules, streams, events, host_blocks, launches, writes, capturing;
 
 static Context *top(void) { return depth ? stack[depth - 1] : NULL; }
 
@@ -183,7 +185,20 @@ static int watches(void) {
     watched[1] = 1;
     if (mirror) mirror[1] = 1;
     watched = NULL;
+    if (owed.at) __atomic_store_n(owed.at, owed.value, __ATOMIC_RELEASE);
+    owed.at = NULL;
     return 0;
+}
+int cuStreamWriteValue32_v2(void *stream, uint64_t address, uint32_t value, unsigned flags) {
+    (void)stream, (void)flags;
+    NEEDS_CONTEXT;
+    if (getenv("DRIVER_NO_WRITES")) return NOT_SUPPORTED;
+    uint32_t *at = (uint32_t *)(uintptr_t)address;
+    if (driver_is_broken()) return OK; /* behind a fault nothing is written */
+    if (watched) owed.at = at, owed.value = value;
+    else __atomic_store_n(at, value, __ATOMIC_RELEASE);
+    writes++;
+    return OK;
 }
 int cuEventQuery(void *event) { (void)event; return watches() ? NOT_READY : settled(); }
 int cuStreamCreate(void **stream, unsigned flags) { (void)flags; NEEDS_CONTEXT; streams++; *stream = malloc(1); return OK; }
@@ -237,6 +252,7 @@ int driver_count(const char *what) {
     if (!strcmp(what, "events")) return events;
     if (!strcmp(what, "host blocks")) return host_blocks;
     if (!strcmp(what, "launches")) return launches;
+    if (!strcmp(what, "writes")) return writes;
     if (!strcmp(what, "depth")) return depth;
     if (!strcmp(what, "capture mode")) return capture_mode;
     return -1;

@@ -33,12 +33,17 @@ def floor(bound: Handle, stream: int, launches: int, blocking: bool) -> float:
     return float(seconds[0])
 
 
-def trace(
-    bound: Handle, mode: Handle, ctas: Sequence[int], latency: int
-) -> tuple[dict[str, Any], errors.WarpbridgeError | None]:
-    """Launch on the CPU device with a record of these thread blocks; return the record and how the launch failed."""
+def trace(bound: Handle, mode: Handle, ctas: Sequence[int], latency: int) -> tuple[Handle, Handle]:
+    """Queue a tracked launch on the CPU device with a record of these thread blocks; return it and the record to be."""
+    pending, out = ffi.new("wb_pending **"), ffi.new("wb_trace **")
     numbers = ffi.new("uint64_t[]", list(ctas))
-    record: dict[str, Any] = read_json(lib.wb_bound_trace, bound, mode, numbers, len(ctas), latency)
+    check(lib.wb_bound_trace_submit(bound, mode, numbers, len(ctas), latency, pending, out))
+    return ffi.gc(pending[0], lib.wb_pending_free), ffi.gc(out[0], lib.wb_trace_free)
+
+
+def record(trace: Handle) -> tuple[dict[str, Any], errors.WarpbridgeError | None]:
+    """Return the record of a traced launch that has ended, and how it failed."""
+    record: dict[str, Any] = read_json(lib.wb_trace_json, trace)
     failure = record["error"]
     if failure is None:
         return record, None

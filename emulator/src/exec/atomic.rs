@@ -2,12 +2,12 @@
 //! Global memory is shared with other host threads, so there the update is a compare-and-swap of the host.
 
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::sync::Mutex;
 
 use super::ctx::Ctx;
 use super::inst::{Flow, Handler, Inst};
 use super::lanes::{operation, Lane};
 use super::memory::{addresses, resolve, space, space_of};
+use super::wide;
 use crate::fault::Space;
 
 /// Values that can be updated in place.
@@ -37,18 +37,9 @@ word!(u16, AtomicU16);
 word!(u32, AtomicU32);
 word!(u64, AtomicU64);
 
-/// Serialises 128-bit updates, for which there is no portable host instruction.
-static WIDE: Mutex<()> = Mutex::new(());
-
 impl Word for u128 {
     fn update(address: usize, f: impl Fn(Self) -> Self) -> Self {
-        let _one_at_a_time = WIDE.lock();
-        let place = address as *mut u128;
-        // SAFETY: `resolve` found these bytes in memory that lives as long as the launch.
-        let old = unsafe { place.read_unaligned() };
-        // SAFETY: as above, and writable.
-        unsafe { place.write_unaligned(f(old)) };
-        old
+        wide::one_at_a_time(|| exchange(address, f))
     }
 }
 
@@ -105,10 +96,10 @@ where
     Flow::Next
 }
 
-/// Memory that only this host thread uses.
+/// Without regard to other host threads.
 fn exchange<T: Word>(address: usize, f: impl Fn(T) -> T) -> T {
     let place = address as *mut T;
-    // SAFETY: `resolve` found these bytes in a block of this cluster.
+    // SAFETY: `resolve` found these bytes, in memory that lives as long as the launch.
     let old = unsafe { place.read_unaligned() };
     // SAFETY: as above, and writable.
     unsafe { place.write_unaligned(f(old)) };

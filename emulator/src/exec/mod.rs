@@ -38,6 +38,7 @@ pub(crate) mod tensor;
 pub(crate) mod trace;
 pub(crate) mod video;
 pub(crate) mod warp_ops;
+mod wide;
 mod workers;
 
 use std::time::Instant;

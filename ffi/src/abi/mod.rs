@@ -34,7 +34,7 @@ pub use python::{wb_python_available, wb_python_caller, wb_python_capsule};
 pub use queue::{wb_queue_free, wb_queue_new, wb_queue_next, wb_queue_wake};
 pub use stream::{wb_stream_free, wb_stream_is_capturing, wb_stream_new, wb_stream_order, wb_stream_wait};
 pub use tensor_map::wb_tensor_map_encode;
-pub use tools::{wb_bound_trace, wb_module_survey};
+pub use tools::{wb_bound_trace, wb_bound_trace_submit, wb_module_survey, wb_trace_free, wb_trace_json};
 pub use types::*;
 pub use vulkan::{
     wb_vulkan_begin_export, wb_vulkan_begin_import, wb_vulkan_buffer_free, wb_vulkan_buffer_json,

@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use crate::{bound, memory, module, pending, queue, vulkan};
+use crate::{bound, memory, module, pending, queue, trace, vulkan};
 
 /// Version of this ABI; `wb_abi_version` returns it.
 pub const WB_ABI_VERSION: u32 = 1;
@@ -179,6 +179,8 @@ pub struct wb_kernel(pub(super) Arc<module::Kernel>);
 pub struct wb_bound(pub(super) Arc<bound::Bound>);
 /// A tracked launch.
 pub struct wb_pending(pub(super) Arc<pending::Pending>);
+/// A tracked launch on the CPU device that leaves a record.
+pub struct wb_trace(pub(super) trace::Traced);
 /// Memory of our own; a handle owns a share of it.
 pub struct wb_memory(pub(super) Arc<memory::Memory>);
 /// Tokens of ended launches.

@@ -5,6 +5,7 @@
 //! another check, with the text of its own arguments in errors. Nothing here allocates but that text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::number::{show, Number};
@@ -73,7 +74,7 @@ impl From<Given> for Number {
     }
 }
 
-/// A number that was found to fit its place: for the text, and its bytes. Small, because each launch copies some.
+/// A number that was found to fit its place: for the text, and its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct NewScalar {
     number: Given,
@@ -83,17 +84,37 @@ pub struct NewScalar {
 /// One per place of the plan, or none; `None` leaves the plan's own.
 pub type NewScalars = [Option<NewScalar>];
 
-/// The same, of a launch that may still be asked for its text; the rest is `None`.
-pub type KeptScalars = [Option<NewScalar>; MOST_SCALARS];
+/// The same in a place of its own, where nothing may be allocated; the rest is `None`.
+pub type ScalarsInPlace = [Option<NewScalar>; MOST_SCALARS];
 
-/// Keeps a copy.
+/// Copies them to a place of their own.
 #[must_use]
-pub fn kept(scalars: &NewScalars) -> KeptScalars {
-    let mut kept = KeptScalars::default();
-    for (place, scalar) in kept.iter_mut().zip(scalars) {
+pub fn in_place(scalars: &NewScalars) -> ScalarsInPlace {
+    let mut copied = ScalarsInPlace::default();
+    for (place, scalar) in copied.iter_mut().zip(scalars) {
         *place = *scalar;
     }
-    kept
+    copied
+}
+
+/// The numbers of a tracked launch, shared by all that may be asked for its text. A pointer, because most launches have no
+/// numbers of their own, and each hands these on several times.
+#[derive(Clone, Debug, Default)]
+pub struct KeptScalars(Option<Arc<NewScalars>>);
+
+impl KeptScalars {
+    /// Keeps a copy.
+    #[must_use]
+    pub fn of(scalars: &NewScalars) -> Self {
+        Self(scalars.iter().any(Option::is_some).then(|| scalars.into()))
+    }
+}
+
+impl std::ops::Deref for KeptScalars {
+    type Target = NewScalars;
+    fn deref(&self) -> &NewScalars {
+        self.0.as_deref().unwrap_or(&[])
+    }
 }
 
 /// See the module. The default changes nothing.

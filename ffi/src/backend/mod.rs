@@ -267,9 +267,13 @@ pub trait Backend: Send + Sync {
         }
         Ok(start.elapsed())
     }
-    /// Runs a launch on this thread, after what is queued on its stream, with a record of what happens; returns once it
-    /// has ended. Only the CPU device can.
-    fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {
+    /// Queues a tracked launch that leaves a record of what happens. Only the CPU device can.
+    fn trace(
+        &self,
+        plan: &Arc<LaunchPlan>,
+        mode: &LaunchMode,
+        sink: Arc<emulator::TraceSink>,
+    ) -> Result<Arc<dyn Ticket>> {
         let _ = (mode, sink);
         let name = &self.info().name;
         let text = format!(

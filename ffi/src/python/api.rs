@@ -29,6 +29,11 @@ pub(super) struct MethodDef {
 // SAFETY: its pointers are to constants.
 unsafe impl Sync for MethodDef {}
 
+/// `PyCFunction`, of a method without arguments: the second is null.
+pub(super) type NoArguments = unsafe extern "C-unwind" fn(Raw, Raw) -> Raw;
+/// `METH_NOARGS`.
+pub(super) const NO_ARGUMENTS: c_int = 0x0004;
+
 /// `METH_FASTCALL | METH_KEYWORDS`.
 pub(super) const FAST_WITH_KEYWORDS: c_int = 0x0080 | 0x0002;
 
@@ -83,6 +88,8 @@ macro_rules! api {
         pub(super) struct Api {
             $( pub(super) $name: unsafe extern "C-unwind" fn($($argument),*) $(-> $result)?, )*
             $( pub(super) $field: Raw, )*
+            /// See [`Api::shows_types`].
+            pub(super) reads_types: bool,
         }
 
         // SAFETY: functions and static objects of the interpreter belong to no thread; who may use them is `object.rs`'s
@@ -93,7 +100,7 @@ macro_rules! api {
 
         fn resolve() -> Option<Api> {
             let process = libloading::os::unix::Library::this();
-            Some(Api {
+            let api = Api {
                 $( $name: {
                     // SAFETY: the type is the one that Python's headers declare for this symbol.
                     let symbol = unsafe { process.get(concat!($symbol, "\0").as_bytes()) };
@@ -104,6 +111,11 @@ macro_rules! api {
                     let symbol = unsafe { process.get::<Raw>(concat!($object, "\0").as_bytes()) };
                     symbol.ok()?.into_raw().cast()
                 }, )*
+                reads_types: false,
+            };
+            Some(Api {
+                reads_types: api.shows_types(),
+                ..api
             })
         }
     };
@@ -145,8 +157,14 @@ api! {
     "PyErr_SetString" error_set(Raw, *const c_char);
     "PyEval_SaveThread" save_thread() -> *mut c_void;
     "PyEval_RestoreThread" restore_thread(*mut c_void);
+    "PyCFunction_GetFunction" function_of(Raw) -> *mut c_void;
+    "PyCFunction_GetFlags" flags_of(Raw) -> c_int;
     objects
     "_Py_NoneStruct" none;
+    "_Py_TrueStruct" true_;
+    "_Py_FalseStruct" false_;
+    "PyCFunction_Type" function_type;
+    "PyType_Type" type_type;
     "PyFloat_Type" float_type;
     "PyGetSetDescr_Type" getset_type;
     "PyLong_Type" int_type;
@@ -156,6 +174,19 @@ api! {
     "PyBytes_Type" bytes_type;
     "PyExc_SystemError" system_error;
     "PyExc_AttributeError" attribute_error;
+}
+
+impl Api {
+    /// Whether an object's type is the second word of the object, as extensions of the stable ABI have it compiled in (the
+    /// free-threaded interpreter has another layout): then a type is read, not asked for. Some types show it.
+    fn shows_types(&self) -> bool {
+        [self.int_type, self.float_type, self.text_type, self.tuple_type]
+            .iter()
+            .all(|kind| {
+                // SAFETY: a static object of the interpreter, of hundreds of bytes.
+                unsafe { *kind.cast::<Raw>().add(1) == self.type_type }
+            })
+    }
 }
 
 /// The interpreter's functions; `None` where this process does not export them.

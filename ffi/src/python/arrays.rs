@@ -7,7 +7,7 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 use super::api::{Buffer, Raw, CONTIGUOUS_WITH_FORMAT};
-use super::attribute::Attribute;
+use super::attribute::{Attribute, Method};
 use super::object::{Object, Python};
 use crate::abi::wb_tensor;
 use crate::dtype::DlDtype;
@@ -60,7 +60,7 @@ enum CuPyShape {
 struct Torch {
     exchange: Exchange,
     requires_grad: Attribute,
-    is_neg: Object,
+    is_neg: Method,
 }
 
 /// The part of `DLPackExchangeAPI` (DLPack 1.3) that is used.
@@ -127,7 +127,7 @@ impl Expected {
             3 => Reader::Torch(Torch {
                 exchange: Exchange::of(py, kind.raw())?,
                 requires_grad: Attribute::new(py, kind.raw(), c"requires_grad")?,
-                is_neg: py.intern(c"is_neg")?,
+                is_neg: Method::new(py, array, c"is_neg")?,
             }),
             _ => return None,
         };
@@ -186,7 +186,7 @@ impl Expected {
             return None;
         }
         // A lazy negation is a flag beside the memory. Complex tensors, which may be lazily conjugate, go the long way.
-        if self.dtype.code == COMPLEX || py.is_true(py.ask_method(array, &torch.is_neg)?.raw()) {
+        if self.dtype.code == COMPLEX || py.is_true(torch.is_neg.ask(py, array)?.raw()) {
             return None;
         }
         let tensor = torch.exchange.tensor(py, array)?;

@@ -1,11 +1,14 @@
 //! Attributes that are read again and again: what the type says about reading one is looked up once.
 //!
 //! A lookup costs more than the reading, and of a getter the check of the object's type costs more than the getting. Both
-//! are left out here: whoever reads an [`Attribute`] has compared the object's type with the one that it was made for.
+//! are left out here: whoever reads an [`Attribute`] or asks a [`Method`] has compared the object's type with the one that
+//! it was made for.
 
 use std::ffi::{c_void, CStr};
 
-use super::api::{DescriptorGet, GetSet, Getter, Raw, SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET, SLOT_GETSET};
+use super::api::{
+    DescriptorGet, GetSet, Getter, NoArguments, Raw, SLOT_DESCRIPTOR_GET, SLOT_DESCRIPTOR_SET, SLOT_GETSET,
+};
 use super::object::{Object, Python};
 
 /// An attribute of objects whose type is exactly one that was given.
@@ -47,6 +50,30 @@ impl Attribute {
             Way::Getter(get, closure) => py.get(*get, raw, *closure),
             Way::Descriptor { descriptor, get, kind } => py.describe(*get, descriptor, raw, kind),
             Way::Lookup => py.attr(raw, &self.name),
+        }
+    }
+}
+
+/// A method without arguments, of objects whose type is exactly one that was given.
+pub(super) struct Method {
+    name: Object,
+    /// `None`: looked up and called as Python code would.
+    native: Option<NoArguments>,
+}
+
+impl Method {
+    /// Learns from an object of the type.
+    pub(super) fn new(py: Python, object: Raw, name: &'static CStr) -> Option<Self> {
+        let name = py.intern(name)?;
+        let native = py.native(&py.attr(object, &name)?);
+        Some(Self { name, native })
+    }
+
+    /// Calls it; `None` is an exception that is pending.
+    pub(super) fn ask(&self, py: Python, raw: Raw) -> Option<Object> {
+        match self.native {
+            Some(function) => py.ask_native(function, raw),
+            None => py.ask_method(raw, &self.name),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::api::{self, FastCall, MethodDef, Raw, FAST_WITH_KEYWORDS};
 use super::learned::{Fit, Learned};
 use super::object::{Kept, Object, Python};
+use super::slots::Found;
 use crate::abi;
 use crate::bound::Mode;
 use crate::error::Result;
@@ -208,7 +209,8 @@ impl Call<'_> {
         };
         let known = caller.known();
         for (index, learned) in caller.order(&known).map(|index| (index, &known[index])) {
-            let fit = learned.fits(self.py, self.arguments, self.positional, self.names);
+            let mut found = Found::default();
+            let fit = learned.fits(self.py, (self.arguments, self.positional, self.names), &mut found);
             let mode = fit.as_ref().and_then(|fit| self.mode(learned, fit));
             let (Some(fit), Some(mode)) = (&fit, mode) else {
                 if self.py.failed() {
@@ -279,7 +281,7 @@ impl Call<'_> {
     }
 
     /// How to launch; `None` goes the long way, or is an exception that is pending.
-    fn mode(&self, learned: &Learned, fit: &Fit) -> Option<Mode> {
+    fn mode(&self, learned: &Learned, fit: &Fit<'_>) -> Option<Mode> {
         let mut mode = abi::wb_mode {
             stream: fit.stream,
             timeout_s: fit.timeout_s(),
@@ -298,7 +300,7 @@ impl Call<'_> {
         abi::read_mode(&mode).ok()
     }
 
-    fn launch(&self, learned: &Learned, fit: &Fit, mode: &Mode) -> Option<Object> {
+    fn launch(&self, learned: &Learned, fit: &Fit<'_>, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| match fit.changes() {
             Some(changes) => bound.launch_with(&changes, mode),
@@ -318,7 +320,7 @@ impl Call<'_> {
         learned.returned(py, self.arguments, fit)
     }
 
-    fn wait(&self, learned: &Learned, fit: &Fit, mode: &Mode) -> Option<Object> {
+    fn wait(&self, learned: &Learned, fit: &Fit<'_>, mode: &Mode) -> Option<Object> {
         let (py, bound) = (self.py, &learned.bound);
         let queued = py.without_gil(|| {
             let pending = match fit.changes() {
@@ -337,7 +339,7 @@ impl Call<'_> {
     }
 
     /// Leaves the rest of a wait to Python; `None` is its exception.
-    fn wait_on(&self, pending: &Arc<Pending>, learned: &Learned, fit: &Fit) -> Option<()> {
+    fn wait_on(&self, pending: &Arc<Pending>, learned: &Learned, fit: &Fit<'_>) -> Option<()> {
         let py = self.py;
         let finish = self.method(&names(py)?.finish)?;
         let owners = learned.owners(py, self.arguments, fit)?;
@@ -368,7 +370,7 @@ impl Call<'_> {
     }
 
     /// Leaves the error with this thread and lets Python raise it.
-    fn failed(&self, error: &Result<()>, learned: &Learned, fit: &Fit) -> Option<Object> {
+    fn failed(&self, error: &Result<()>, learned: &Learned, fit: &Fit<'_>) -> Option<Object> {
         let py = self.py;
         let finish = self.method(&names(py)?.finish)?;
         let owners = learned.owners(py, self.arguments, fit)?;

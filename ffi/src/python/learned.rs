@@ -58,15 +58,15 @@ pub(super) struct Learned {
 }
 
 /// A call that fits.
-pub(super) struct Fit {
-    found: Found,
+pub(super) struct Fit<'a> {
+    found: &'a Found,
     /// How many addresses and numbers of these there are.
     addresses: usize,
     scalars: usize,
     pub(super) stream: u64,
 }
 
-impl Fit {
+impl Fit<'_> {
     pub(super) fn timeout_s(&self) -> f64 {
         self.found.timeout_s
     }
@@ -150,7 +150,14 @@ impl Learned {
 
     /// Whether a call fits; outputs that are to be made are made. `None` comes with an exception where Python code failed, or
     /// a signal's handler raised one.
-    pub(super) fn fits(&self, py: Python, arguments: &[Raw], positional: usize, names: Raw) -> Option<Fit> {
+    ///
+    /// What the arguments contribute goes to `found`, which is new: so large a thing is not handed from function to function.
+    pub(super) fn fits<'a>(
+        &self,
+        py: Python,
+        (arguments, positional, names): (&[Raw], usize, Raw),
+        found: &'a mut Found,
+    ) -> Option<Fit<'a>> {
         let same_names = match &self.names {
             None => names.is_null(),
             Some(expected) => !names.is_null() && py.equal(expected.raw(), names),
@@ -159,9 +166,8 @@ impl Learned {
             return None;
         }
         let plan = self.bound.plan.as_deref()?;
-        let mut found = Found::default();
         for (slot, argument) in self.slots.iter().zip(arguments) {
-            slot.fits(py, *argument, plan, &mut found)?;
+            slot.fits(py, *argument, plan, found)?;
         }
         for output in &self.made {
             let stream = found.stream.map_or_else(|| Some(py.none()), |handle| py.int(handle))?;
@@ -199,7 +205,7 @@ impl Learned {
     }
 
     /// What the call returns.
-    pub(super) fn returned(&self, py: Python, arguments: &[Raw], fit: &Fit) -> Option<Object> {
+    pub(super) fn returned(&self, py: Python, arguments: &[Raw], fit: &Fit<'_>) -> Option<Object> {
         match &self.returned {
             Returned::Array(range) => self.array(py, *range, arguments, fit),
             Returned::Arrays(ranges) => {
@@ -211,7 +217,7 @@ impl Learned {
     }
 
     /// The array that a range of the plan was in this call.
-    fn array(&self, py: Python, range: usize, arguments: &[Raw], fit: &Fit) -> Option<Object> {
+    fn array(&self, py: Python, range: usize, arguments: &[Raw], fit: &Fit<'_>) -> Option<Object> {
         let is_it = |slot: &Slot| matches!(slot, Slot::Array(index, _) if *index == range);
         let argument = self.slots.iter().position(is_it).and_then(|index| arguments.get(index));
         let held = || fit.found.kept.iter().find(|(index, _)| *index == range);
@@ -222,7 +228,7 @@ impl Learned {
     }
 
     /// What must live until the launch has ended.
-    pub(super) fn owners(&self, py: Python, arguments: &[Raw], fit: &Fit) -> Option<Object> {
+    pub(super) fn owners(&self, py: Python, arguments: &[Raw], fit: &Fit<'_>) -> Option<Object> {
         if let Some(owners) = &self.owners {
             return Some(py.borrow(owners.raw()));
         }

@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_void, CStr};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::api::{Api, Buffer, DescriptorGet, Getter, MethodDef, Raw, EQUAL};
+use super::api::{Api, Buffer, DescriptorGet, Getter, MethodDef, NoArguments, Raw, EQUAL, NO_ARGUMENTS};
 
 /// The GIL is held.
 #[derive(Clone, Copy)]
@@ -133,6 +133,10 @@ impl Python {
     }
     /// Whether the object's type is exactly this one.
     pub(super) fn is_exactly(self, raw: Raw, kind: Raw) -> bool {
+        if self.api.reads_types {
+            // SAFETY: a valid object, by the contract at the top; its second word is its type (`Api::shows_types`).
+            return unsafe { *raw.cast::<Raw>().add(1) } == kind;
+        }
         self.type_of(raw).is_some_and(|found| found.is(kind))
     }
     /// `None` where there is no such attribute, or with another exception, which is pending.
@@ -166,6 +170,9 @@ impl Python {
         found == expected.as_bytes()
     }
     pub(super) fn is_true(self, raw: Raw) -> bool {
+        if raw == self.api.true_ || raw == self.api.false_ {
+            return raw == self.api.true_;
+        }
         self.answer(Some(py!(self.api, is_true(raw))).filter(|r| *r >= 0)) == Some(1)
     }
     pub(super) fn u64(self, raw: Raw) -> Option<u64> {
@@ -230,6 +237,23 @@ impl Python {
             self.api,
             call_method(name.raw, arguments.as_ptr(), 1, ptr::null_mut())
         ))
+    }
+    /// The C function behind a method of a builtin type that takes no arguments; `None` for any other method.
+    pub(super) fn native(self, method: &Object) -> Option<NoArguments> {
+        if !self.is_exactly(method.raw, self.api.function_type) || py!(self.api, flags_of(method.raw)) != NO_ARGUMENTS {
+            return None;
+        }
+        let function = NonNull::new(py!(self.api, function_of(method.raw)))?;
+        // SAFETY: the flags say that it is such a function.
+        Some(unsafe { std::mem::transmute::<NonNull<c_void>, NoArguments>(function) })
+    }
+    /// Calls it on an object of the type it belongs to; `None` is an exception that is pending.
+    pub(super) fn ask_native(self, function: NoArguments, raw: Raw) -> Option<Object> {
+        let stay = Stay;
+        // SAFETY: called as the interpreter calls it; that the object is of its type is the caller's word.
+        let found = unsafe { function(raw, ptr::null_mut()) };
+        std::mem::forget(stay);
+        self.owned(found)
     }
     /// What a capsule of that name points to.
     pub(super) fn capsule_pointer(self, capsule: Raw, name: &CStr) -> Option<NonNull<c_void>> {

@@ -7,7 +7,7 @@ use super::arrays::{Expected, Facts};
 use super::numbers::NumberKind;
 use super::object::{Object, Python};
 use super::sequence::Sequence;
-use crate::backend::changes::{Given, KeptScalars, ScalarPlace};
+use crate::backend::changes::{Given, ScalarPlace, ScalarsInPlace};
 use crate::backend::LaunchPlan;
 use crate::dtype::DlDtype;
 
@@ -48,7 +48,7 @@ pub(super) struct StreamKind {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) addresses: [u64; MOST_RANGES],
-    pub(super) scalars: KeptScalars,
+    pub(super) scalars: ScalarsInPlace,
     /// Arrays out of sequences, with the range that each is: the call keeps them.
     pub(super) kept: Vec<(usize, Object)>,
     pub(super) stream: Option<u64>,

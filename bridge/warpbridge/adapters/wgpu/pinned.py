@@ -7,8 +7,10 @@ while wgpu copies one chunk, CUDA copies the one before.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from warpbridge import handover
@@ -16,7 +18,7 @@ from warpbridge.errors import DeviceError
 
 from .checks import COPY_DST, COPY_SRC, usable
 from .sharing import clear, made, why_not
-from .staging import CHUNK_BYTES, Staged, count
+from .staging import CHUNK_BYTES, Staged, count, ring_of
 
 _SLOTS = 3
 
@@ -106,7 +108,9 @@ class OnGpu(Staged):
 
     def fill(self, address: int) -> None:
         """Copy the buffer's bytes to this address of the GPU."""
-        with self._ring.lock:
+        with self._ring.turn() as is_inner:
+            if is_inner:
+                return super().fill(address)
             self._ring.wait()
             ahead = self._fetch(0)
             self._ring.wait()
@@ -115,13 +119,15 @@ class OnGpu(Staged):
                 ahead = self._fetch(at - self.start + nbytes)
                 self.move(address, slot.address, at, nbytes, out=True)  # behind its own chunk, beside the next one
                 self._ring.wait()
-        count(self.nbytes)
+        return count(self.nbytes)
 
     def write_back(self, address: int) -> None:
         """Copy the bytes at this address of the GPU into the buffer."""
         usable(self.owner)
         parts = self.parts()
-        with self._ring.lock:
+        with self._ring.turn() as is_inner:
+            if is_inner:
+                return super().write_back(address)
             for done in range(0, self.end - self.start, CHUNK_BYTES):
                 slot, at, nbytes = self._chunk(done)
                 if done // CHUNK_BYTES % _SLOTS == 0:
@@ -131,7 +137,7 @@ class OnGpu(Staged):
                         handover.core().copy(self._ring.place, slot.address + place - at, _address(word), len(word))
                 self.move(address, slot.address, at, nbytes, out=False)
                 copy(slot.buffer, 0, self.owner, at, nbytes)
-        count(self.nbytes)
+        return count(self.nbytes)
 
     def _chunk(self, done: int) -> tuple[Slot, int, int]:
         at = self.start + done
@@ -151,14 +157,26 @@ class _Ring:
     def __init__(self, slots: list[Slot], place: handover.Place) -> None:
         self.slots = slots
         self.place = place
-        self.lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_busy = False
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Wait for other threads' transfers; True inside one of this thread, whose chunks are not to be touched."""
+        # Moving a chunk needs pinned memory of the staging ring.
+        with self._lock, ring_of(self.slots[0].buffer._device).turn():
+            is_inner, self._is_busy = self._is_busy, True
+            try:
+                yield is_inner
+            finally:
+                self._is_busy = is_inner
 
     def wait(self) -> None:
         """Wait for wgpu's copies so far, on the host: an H200 showed copies that a semaphore had not held back."""
         self.slots[0].buffer._device._poll_wait()
 
 
-_rings_lock = threading.Lock()
+_rings_lock = threading.RLock()
 
 
 def _ring_of(device: Any, place: handover.Place) -> _Ring | str:

@@ -6,9 +6,10 @@ stay mapped between transfers, those of READ are mapped when their copy is done.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from warpbridge import handover
@@ -25,7 +26,7 @@ _WORD = 4  # what wgpu copies is a multiple of this, at a multiple of this
 Copy = Callable[[int, int, int], None]
 """Called with (address in staging memory, first byte in the buffer, bytes)."""
 
-_counted = threading.Lock()
+_counted = threading.RLock()
 _copied = {"bytes": 0}
 
 
@@ -60,17 +61,42 @@ class _Slot:
 
 
 class Ring:
-    """The staging buffers of one wgpu device; transfers take turns."""
+    """The staging buffers of one wgpu device; transfers take turns.
+
+    One that begins in the middle of another on the same thread, in a signal handler or a finalizer, cannot wait for its
+    turn, nor use buffers that the other has half filled: it gets buffers of its own, which go when it is done.
+    """
 
     def __init__(self, device: Any) -> None:
         self._device = device
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._turns: list[Ring] = []  # of the transfers under way, innermost last
         self._slots: dict[str, list[_Slot]] = {"READ": [], "WRITE": []}
         self._pinned: dict[int, tuple[Any, int]] = {}
 
     def read(self, buffer: Any, start: int, end: int, take: Copy) -> None:
         """Copy bytes `start` to `end` of a buffer, both at whole words, out through `take`."""
-        with self._lock, _Undone(self, "READ", buffer):
+        with self.turn() as ring:
+            ring._read(buffer, start, end, take)
+
+    def write(self, buffer: Any, start: int, end: int, give: Copy) -> None:
+        """Copy bytes `start` to `end` of a buffer, both at whole words, in through `give`."""
+        with self.turn() as ring:
+            ring._write(buffer, start, end, give)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Ring]:
+        """Wait for other threads' transfers; gives the ring to use."""
+        with self._lock:
+            ring = Ring(self._device) if self._turns else self
+            self._turns.append(ring)
+            try:
+                yield ring
+            finally:
+                self._turns.pop()
+
+    def _read(self, buffer: Any, start: int, end: int, take: Copy) -> None:
+        with _Undone(self, "READ", buffer):
             slots = self._ready("READ", end - start)
             step = slots[0].buffer.size
             self._fetch(slots[0], buffer, start, min(step, end - start))
@@ -84,9 +110,8 @@ class Ring:
                 del mapped
                 slot.buffer.unmap()
 
-    def write(self, buffer: Any, start: int, end: int, give: Copy) -> None:
-        """Copy bytes `start` to `end` of a buffer, both at whole words, in through `give`."""
-        with self._lock, _Undone(self, "WRITE", buffer):
+    def _write(self, buffer: Any, start: int, end: int, give: Copy) -> None:
+        with _Undone(self, "WRITE", buffer):
             slots = self._ready("WRITE", end - start)
             step = slots[0].buffer.size
             for turn, at in enumerate(range(start, end, step)):
@@ -101,9 +126,10 @@ class Ring:
 
     def pinned(self, place: handover.Place) -> int:
         """Return the address of a chunk of pinned memory, for the transfer that has the turn."""
-        if place.index not in self._pinned:
-            self._pinned[place.index] = handover.core().pinned(place, CHUNK_BYTES)
-        return self._pinned[place.index][1]
+        pinned = self._turns[-1]._pinned
+        if place.index not in pinned:
+            pinned[place.index] = handover.core().pinned(place, CHUNK_BYTES)
+        return pinned[place.index][1]
 
     def drop(self, mode: str) -> None:
         """Give up staging buffers whose state nobody knows."""
@@ -155,7 +181,7 @@ class _Undone:
             raise lost(self._buffer, str(error)) from error
 
 
-_rings_lock = threading.Lock()
+_rings_lock = threading.RLock()
 
 
 def ring_of(device: Any) -> Ring:

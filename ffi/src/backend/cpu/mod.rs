@@ -135,11 +135,15 @@ impl Backend for Cpu {
         stream.push(Job::Tracked(Arc::clone(&tracked)))?;
         Ok(Some(tracked))
     }
-    fn trace(&self, plan: &Arc<LaunchPlan>, mode: &LaunchMode, sink: &emulator::TraceSink) -> Result<Arc<dyn Ticket>> {
-        self.stream(mode.stream)?.wait(Duration::MAX)?;
-        let tracked = Tracked::new(Arc::clone(plan), mode);
-        tracked.run_traced(sink);
-        Ok(Arc::new(tracked))
+    fn trace(
+        &self,
+        plan: &Arc<LaunchPlan>,
+        mode: &LaunchMode,
+        sink: Arc<emulator::TraceSink>,
+    ) -> Result<Arc<dyn Ticket>> {
+        let tracked = Arc::new(Tracked::new(Arc::clone(plan), mode).with_record(sink));
+        self.stream(mode.stream)?.push(Job::Tracked(Arc::clone(&tracked)))?;
+        Ok(tracked)
     }
     fn stream_new(&self) -> Result<StreamHandle> {
         let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);

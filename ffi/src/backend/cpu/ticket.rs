@@ -32,6 +32,8 @@ pub struct Tracked {
     deadline: Option<Instant>,
     stop: Arc<emulator::Stop>,
     control: Option<Box<ControlBlock>>,
+    /// Where a record of what happens goes.
+    sink: Option<Arc<emulator::TraceSink>>,
     state: Mutex<State>,
     ended: Condvar,
 }
@@ -51,8 +53,17 @@ impl Tracked {
                 mode.deadline.and_then(|deadline| deadline.checked_add(grace)),
             )),
             control,
+            sink: None,
             state: Mutex::new(State::Queued(Vec::new())),
             ended: Condvar::new(),
+        }
+    }
+
+    /// The same with a record of what happens.
+    pub fn with_record(self, sink: Arc<emulator::TraceSink>) -> Self {
+        Self {
+            sink: Some(sink),
+            ..self
         }
     }
 
@@ -64,15 +75,10 @@ impl Tracked {
         *state = State::Running(wakers);
         drop(state);
         let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        self.end(if is_late { Ending::Stopped } else { self.execute(None) });
+        self.end(if is_late { Ending::Stopped } else { self.execute() });
     }
 
-    /// Runs a launch that was never queued on this thread, with a record of what happens.
-    pub fn run_traced(&self, sink: &emulator::TraceSink) {
-        self.end(self.execute(Some(sink)));
-    }
-
-    fn execute(&self, sink: Option<&emulator::TraceSink>) -> Ending {
+    fn execute(&self) -> Ending {
         let mut params = self.plan.params.clone();
         let mut control = None;
         if let (Some(block), Some(offset)) = (&self.control, self.plan.control_offset) {
@@ -82,6 +88,7 @@ impl Tracked {
             }
             control = Some(address);
         }
+        let sink = self.sink.as_deref();
         match execute(&self.plan, &params, control, self.settings, &self.stop, sink) {
             Ok(()) => self.verdict(),
             Err(emulator::Fault::Stopped) => Ending::Stopped,

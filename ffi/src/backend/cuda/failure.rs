@@ -8,7 +8,8 @@ use std::fmt;
 
 use super::result::Failure;
 use super::sys::{self, Code};
-use crate::backend::StreamHandle;
+use crate::backend::changes::NewScalars;
+use crate::backend::{LaunchPlan, StreamHandle};
 use crate::error::{Error, Kind};
 
 /// Whether the driver can do nothing more in this process after `code`.
@@ -42,6 +43,16 @@ pub(super) struct LaunchName {
     pub(super) label: String,
     pub(super) arguments: String,
     pub(super) stream: StreamHandle,
+}
+
+impl LaunchName {
+    pub(super) fn of(plan: &LaunchPlan, scalars: &NewScalars, stream: StreamHandle) -> Self {
+        Self {
+            label: plan.label.clone(),
+            arguments: plan.arguments_with(scalars),
+            stream,
+        }
+    }
 }
 
 /// In a list of several.

@@ -18,7 +18,7 @@ use super::state::{DeviceState, InFlight};
 use super::sys::{self, Api, LaunchAttribute, LaunchConfig, Stream};
 use super::ticket::{CudaTicket, Ends};
 use super::wait::poll_until;
-use crate::backend::changes::{self, Changes, NewScalars};
+use crate::backend::changes::{Changes, KeptScalars, NewScalars};
 use crate::backend::control_block::ControlBlock;
 use crate::backend::faults_at_once;
 use crate::backend::{LaunchPlan, StreamHandle};
@@ -39,7 +39,7 @@ impl Named<'_> {
     pub(super) fn kept(&self) -> InFlight {
         InFlight {
             plan: Arc::clone(self.plan),
-            scalars: changes::kept(self.scalars),
+            scalars: KeptScalars::of(self.scalars),
             stream: self.stream,
         }
     }
@@ -132,8 +132,8 @@ pub(super) fn tracked(state: &Arc<DeviceState>, launch: &Named<'_>, params: &[u8
         reports: api.write_value(stream, slot.flag_address, ENDED),
         control_on_device: plan.control_on_device,
     };
-    let serial = state.flights().depart(slot, launch.kept());
     let launch = launch.kept();
+    let serial = state.flights().depart(&slot, launch.clone());
     // If this fails the slot is left out for good: the kernel may be writing its control block. A kernel that has faulted
     // already is what makes it fail as a rule.
     if let Err(failure) = api.record(slot.event, stream) {

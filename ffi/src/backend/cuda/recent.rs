@@ -5,15 +5,17 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::failure::LaunchName;
 use super::launch::Named;
-use super::state::{lock, InFlight};
-use crate::backend::changes;
+use super::state::lock;
+use crate::backend::changes::{self, ScalarsInPlace};
+use crate::backend::{LaunchPlan, StreamHandle};
 
 /// As many as a person wants to read.
 const KEPT: usize = 8;
 
 /// Number in order, and the launch.
-type Queued = (usize, InFlight);
+type Queued = (usize, Arc<LaunchPlan>, ScalarsInPlace, StreamHandle);
 
 #[derive(Default)]
 pub(super) struct Recent {
@@ -39,7 +41,12 @@ impl Recent {
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         if let Ok(mut place) = self.places[number % KEPT].try_lock() {
-            let before = place.replace((number, launch.kept()));
+            let before = place.replace((
+                number,
+                Arc::clone(launch.plan),
+                changes::in_place(launch.scalars),
+                launch.stream,
+            ));
             self.last_plan.store(plan, Ordering::Relaxed);
             last.iter()
                 .for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
@@ -51,8 +58,9 @@ impl Recent {
     /// Oldest first.
     pub(super) fn texts(&self) -> Vec<String> {
         let mut found: Vec<Queued> = self.places.iter().filter_map(|place| lock(place).clone()).collect();
-        found.sort_by_key(|(number, _)| *number);
-        found.iter().map(|(_, launch)| launch.text()).collect()
+        found.sort_by_key(|(number, ..)| *number);
+        let text = |(_, plan, scalars, stream): &Queued| LaunchName::of(plan, scalars, *stream).to_string();
+        found.iter().map(text).collect()
     }
 }
 
@@ -61,7 +69,6 @@ mod tests {
     use super::*;
     use crate::backend::changes::Given;
     use crate::backend::cuda::launch::tests::plan_with_a_scalar;
-    use crate::backend::StreamHandle;
 
     #[test]
     fn test_recent_keeps_the_last_launches_in_order() {

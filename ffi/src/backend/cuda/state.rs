@@ -36,11 +36,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn name(&self) -> LaunchName {
-        LaunchName {
-            label: self.plan.label.clone(),
-            arguments: self.plan.arguments_with(&self.scalars),
-            stream: self.stream,
-        }
+        LaunchName::of(&self.plan, &self.scalars, self.stream)
     }
     pub(super) fn text(&self) -> String {
         self.name().to_string()
@@ -204,6 +200,7 @@ impl DeviceState {
             in_flight: self
                 .flights()
                 .launches()
+                .into_iter()
                 .map(|(serial, launch)| (serial, launch.text()))
                 .collect(),
             queued: self.recent.texts(),
@@ -287,7 +284,8 @@ impl DeviceState {
             // SAFETY: as for the blocks.
             let fresh = unsafe { &*fresh };
             let offset = (index * size_of::<ControlBlock>()) as u64;
-            flights.give(Slot {
+            flights.add(|number| Slot {
+                number,
                 block,
                 address: address + offset,
                 on_device: on_device + offset,

@@ -67,7 +67,7 @@ impl CudaTicket {
             Ok(false) => {}
             Ok(true) => {
                 progress.ending = Some(self.slot.block.ending());
-                let landed = self.state.flights().land(self.serial);
+                let landed = self.state.flights().land(&self.slot, self.serial);
                 drop(landed); // the lock is free again
             }
             // The flight stays in the books: the device may still write to its control block.
@@ -137,7 +137,7 @@ impl Drop for CudaTicket {
     fn drop(&mut self) {
         // A fork of the process has no launches, and the locks may be held by threads that it has not.
         if self.state.check_process().is_ok() && lock(&self.progress).ending.is_none() {
-            self.state.flights().orphan(self.serial);
+            self.state.flights().orphan(&self.slot, self.serial);
         }
     }
 }

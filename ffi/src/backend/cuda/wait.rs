@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 /// A blocking launch of a short kernel ends within this time (design page "measurements").
 const SPIN: Duration = Duration::from_micros(50);
-const LOOKS_PER_CLOCK: u32 = 16;
+/// A processor's pause is as long as tens of looks, so not one is made before this.
+const SPIN_HARD: Duration = Duration::from_micros(20);
+/// The clock costs as much as tens of looks, too.
+const LOOKS_PER_CLOCK: u32 = 32;
 const FIRST_PAUSE: Duration = Duration::from_micros(10);
 const LONGEST_PAUSE: Duration = Duration::from_micros(100);
 
@@ -12,17 +15,21 @@ const LONGEST_PAUSE: Duration = Duration::from_micros(100);
 pub(super) fn spin_until(limit: Duration, is_true: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     let limit = limit.min(SPIN);
+    let mut is_early = true;
     loop {
-        // The clock costs more than the look.
         for _ in 0..LOOKS_PER_CLOCK {
             if is_true() {
                 return true;
             }
-            std::hint::spin_loop();
+            if !is_early {
+                std::hint::spin_loop();
+            }
         }
-        if start.elapsed() >= limit {
+        let spent = start.elapsed();
+        if spent >= limit {
             return false;
         }
+        is_early = spent < SPIN_HARD;
     }
 }
 

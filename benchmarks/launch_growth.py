@@ -39,7 +39,7 @@ def growth(place: Any, count: int, bound: Any, call: Callable[[], Any]) -> str:
     after = books(place)
     lines = [
         f"{count} launches, half of them `bound.launch(stream)`, half `kernel.launch` with three arrays, in "
-        f"{seconds:.0f} s, on a machine with {os.cpu_count()} cores.",
+        f"{seconds:.0f} s, on a machine with {os.cpu_count()} cores. Of this process, unless another is named.",
         "",
         "| | before | after | more |",
         "|---|---|---|---|",

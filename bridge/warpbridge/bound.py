@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import calls, waiting
+from . import _ffi, calls, waiting
 from .checked import COPY_LATENCY, Checked
 from .device import Device
 from .pending import Pending
 from .pickling import refuse
 from .trace import Trace
 
+if TYPE_CHECKING:
+    _Called = object
+else:
+    _Called = functools.partial
+    # Without arguments of its own it is the cheapest object that can be called: the interpreter hands calls on to the
+    # native function, while a `__call__` written in Python costs a tuple, a dictionary and a frame.
 
-class Bound:
+
+class Bound(_Called):
     """A checked launch: ``b()`` blocks, ``b.submit()`` returns a Pending, ``b.launch(stream)`` queues it.
 
     The arrays are those it was bound to; their contents may change between calls. Made by ``kernel.bind`` and
     ``entry.bind``.
+
+    ``b(timeout=None, stream=None)`` launches, waits, and returns what the kernel's call does: the output, a tuple of
+    several, or None for a kernel without outputs. `timeout` is in seconds, until the kernel is asked to stop; the
+    default stream is the current one of the arrays' library. Raises `LaunchTimeout` if the kernel did not end in time,
+    `KernelFault` or `LaunchError` if it failed.
     """
 
-    def __init__(self, checked: Checked) -> None:
-        self._checked = checked
+    _checked: Checked
+
+    def __new__(cls, checked: Checked) -> Bound:
+        """Make one of a checked call."""
+        repeat, new = _Repeat(checked), vars(_Called)["__new__"]
+        own = {"_checked": checked, "__signature__": _SIGNATURE}
         if calls.is_available():
-            calls.install(self, _Repeat(checked))  # the same two ways, without Python code in between
+            made: Bound = new(cls, _ffi.caller(True, repeat))
+            own["launch"] = _ffi.caller(False, repeat)
+        else:
+            made = new(cls, repeat.run)
+        vars(made).update(own)
+        return made
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *, timeout: float | None = None, stream: Any = None) -> Any:
+            """Launch and wait."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> Bound:
+        """Return itself: as an attribute of a class it is no method, which a partial is from Python 3.14 on."""
+        return self
 
     def __repr__(self) -> str:
         return f"<Bound {self._checked.name} on {self._checked.device}>"
@@ -41,33 +73,6 @@ class Bound:
     def device(self) -> Device:
         """Where it runs."""
         return self._checked.device
-
-    def __call__(self, *, timeout: float | None = None, stream: Any = None) -> Any:
-        """Launch and wait.
-
-        Parameters
-        ----------
-        timeout
-            Seconds until the kernel is asked to stop.
-        stream
-            Where to queue it; default: the current stream of the arrays' library.
-
-        Returns
-        -------
-        Any
-            The output, a tuple of several, or None for a kernel without outputs.
-
-        Raises
-        ------
-        LaunchTimeout
-            The kernel did not end in time.
-        KernelFault, LaunchError
-            It failed.
-        """
-        return self._run(timeout, stream)
-
-    def _run(self, timeout: float | None, stream: Any) -> Any:
-        return self._checked.run(timeout, stream)
 
     def submit(
         self,
@@ -155,10 +160,24 @@ class _Repeat:
         return self._checked.launch(stream), self._checked.recipe_of_repeat(values, ("stream",) * len(values), True)
 
     def _missed_run(self, values: tuple[Any, ...], positional: int, names: tuple[str, ...] | None) -> Any:
-        timeout, stream = values
-        return self._checked.run(timeout, stream), self._checked.recipe_of_repeat(values, ("timeout", "stream"), False)
+        names = names or ()
+        timeout, stream = _call(*values[:positional], **dict(zip(names, values[positional:], strict=True)))
+        return self._checked.run(timeout, stream), self._checked.recipe_of_repeat(values, names, False)
+
+    def run(self, *args: Any, **options: Any) -> Any:
+        """Launch and wait, without learning from it."""
+        return self._checked.run(*_call(*args, **options))
 
 
 def _launch(stream: Any = None) -> Any:
     """Read the arguments of `Bound.launch`."""
     return stream
+
+
+def _call(*, timeout: float | None = None, stream: Any = None) -> Any:
+    """Read the arguments of a call."""
+    return timeout, stream
+
+
+_call.__qualname__ = "Bound.__call__"  # for what the interpreter says of others
+_SIGNATURE = inspect.signature(_call)

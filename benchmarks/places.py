@@ -92,7 +92,8 @@ class Gpu:
     def books(self) -> dict[str, int]:
         """Return the memory in use, in bytes: CUDA says it of a GPU, not of a process."""
         free, total = self.library.cuda.runtime.memGetInfo()
-        return {"GPU memory in use, by every process": total - free, "of CuPy's pool": self.library.get_default_memory_pool().used_bytes()}
+        pool = self.library.get_default_memory_pool().used_bytes()
+        return {"GPU memory in use, by every process": total - free, "of that in CuPy's pool": pool}
 
     def words(self, count: int) -> tuple[np.ndarray, int, Any]:
         """Return 64-bit words that host and device both see, their address, and an array that says where to launch."""

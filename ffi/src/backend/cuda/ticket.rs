@@ -4,7 +4,7 @@
 //! control block may belong to another launch, so nothing here touches it any more. A deadline is not enforced here: the
 //! dispatcher calls `request_stop`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::context::Current;
@@ -102,9 +102,8 @@ impl Ticket for CudaTicket {
     }
 
     fn wait(&self, limit: Duration) -> bool {
-        // While the slot is another launch's, because somebody else saw this one's end, the flag says nothing wrong: it only
-        // ends the spinning.
-        if spin_until(limit, || self.slot.flag.is_set()) && self.is_done() {
+        // A flag that is set says so also where the slot is another launch's by now, because somebody else saw this one's end.
+        if spin_until(limit, || self.slot.flag.is_set()) {
             return true;
         }
         poll_until(limit, || self.is_done().then_some(())).is_some()
@@ -135,8 +134,9 @@ impl Ticket for CudaTicket {
 
 impl Drop for CudaTicket {
     fn drop(&mut self) {
-        // A fork of the process has no launches, and the locks may be held by threads that it has not.
-        if self.state.check_process().is_ok() && lock(&self.progress).ending.is_none() {
+        let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A fork of the process has no launches, and the lock of the flights may be held by a thread that it has not.
+        if progress.ending.is_none() && self.state.check_process().is_ok() {
             self.state.flights().orphan(&self.slot, self.serial);
         }
     }

@@ -81,7 +81,7 @@ def image_case(machine: Machine, images: int, size: int = 224, margin: int = 32)
             close(machine.take(y, i), (crop.astype(np.float64) / 255 - mean) / std, 2**-11)
 
     args = [x, offsets, mirror, y, images, h, w, size, size, band, *MEAN, *STD]
-    blocks = max(min(tiles, 4 * machine.multiprocessors), ceil_div(tiles, 2))
+    blocks = max(min(tiles, 4 * machine.multiprocessors), ceil_div(tiles, 4))
     return Case(
         f"image_prep to float16, {images} x {size}^2",
         images * size * size * 3 * 3,

@@ -2,7 +2,7 @@
 //
 // Twin: one warp copies the rows of a crop's band into two stages, a lane per row, with a note of where they go; eight warps look each
 // value up in a table of results (computed once per block, in float64, while the first rows are on their way) and store planes, four
-// pixels per thread. Blocks of 288 threads take two tiles that follow each other (the grid's size makes it two), and end. One role: every
+// pixels per thread. Blocks of 288 threads take four tiles that follow each other (the grid's size makes it four), and end. One role: every
 // thread reads its twelve bytes from global memory. Crops are a multiple of 4 and at most 4096 wide, and the batch is a multiple of 16 bytes.
 
 #include "pipeline.cuh"
@@ -41,18 +41,26 @@ struct Tile {
     }
 };
 
-DEVICE u16 result_of(float mean, float std, u32 value) {
-    const double result = (double(value) / 255.0 - double(mean)) / double(std);
-    u16 bits;
-    asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(result));
-    return bits;
-}
+// Quotients from a reciprocal, mended by the remainder: rounded once, as a division is, where all is finite.
+struct Divisor {
+    double number, reciprocal;
+    DEVICE explicit Divisor(double n) : number(n), reciprocal(1.0 / n) {}
+    DEVICE double divide(double dividend) const {
+        const double near = dividend * reciprocal, remainder = fma(-near, number, dividend);
+        return isfinite(remainder) ? fma(remainder, reciprocal, near) : dividend / number;
+    }
+};
 
 DEVICE void fill_table(u32 table, float3 mean, float3 std, u32 thread, u32 threads) {
-    for (u32 entry = thread; entry < CHANNELS * VALUES; entry += threads) {
-        const u32 channel = entry / VALUES;
+    const Divisor by_255(255.0);
+    for (u32 channel = 0; channel < CHANNELS; ++channel) {
         const float m = channel == 0 ? mean.x : channel == 1 ? mean.y : mean.z, s = channel == 0 ? std.x : channel == 1 ? std.y : std.z;
-        store_shared_word(table + entry * 4, result_of(m, s, entry % VALUES));
+        const Divisor by_std(s);
+        for (u32 value = thread; value < VALUES; value += threads) {
+            u16 bits;
+            asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(by_std.divide(by_255.divide(value) - m)));
+            store_shared_word(table + (channel * VALUES + value) * 4, bits);
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub mod image_resize;
 mod images;
 #[cfg(kernel = "layer_norm")]
 pub mod layer_norm;
+#[cfg(kernel = "layer_norm_long")]
+pub mod layer_norm_long;
 #[cfg(kernel = "layer_norm_quantised")]
 pub mod layer_norm_quantised;
 #[cfg(kernel = "layer_norm_residual")]
@@ -43,6 +45,8 @@ pub mod layer_norm_residual;
 pub mod layer_norm_residual_quantised;
 #[cfg(kernel = "rms_norm")]
 pub mod rms_norm;
+#[cfg(kernel = "rms_norm_long")]
+pub mod rms_norm_long;
 #[cfg(kernel = "rms_norm_quantised")]
 pub mod rms_norm_quantised;
 #[cfg(kernel = "rms_norm_residual")]
@@ -53,6 +57,8 @@ pub mod rms_norm_residual_quantised;
 pub mod scale;
 #[cfg(kernel = "softmax")]
 pub mod softmax;
+#[cfg(kernel = "softmax_long")]
+pub mod softmax_long;
 #[cfg(kernel = "spectral_multiply")]
 pub mod spectral_multiply;
 #[cfg(kernel = "stencil3d")]

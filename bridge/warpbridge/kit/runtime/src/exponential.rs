@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 use crate::lanes;
+use crate::long_rows::Mergeable;
 use crate::row::{Numbers, Summary};
 
 /// `e` to the power `x`, by the hardware's base-2 exponential: a relative error of about `(2 + |x|) * 2^-23`.
@@ -85,5 +86,21 @@ impl Summary for Partial {
     #[inline(always)]
     fn summand(self, max: f32) -> f32 {
         self.raise(max).sum
+    }
+}
+
+impl Mergeable for Partial {
+    #[inline(always)]
+    fn of(_: f32, max: f32, sum: f32) -> Self {
+        Self { max, sum }
+    }
+
+    #[inline(always)]
+    fn merge(self, other: Self) -> Self {
+        let max = f32::max(self.max, other.max);
+        Self {
+            max,
+            sum: self.raise(max).sum + other.raise(max).sum,
+        }
     }
 }

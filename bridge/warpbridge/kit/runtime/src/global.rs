@@ -147,3 +147,41 @@ pub unsafe fn fetch_add_u32(address: u64, value: u32) -> u32 {
     }
     before
 }
+
+/// As [`add_u32`], and releases what this thread has written before to those who acquire the sum.
+///
+/// # Safety
+/// As [`add_u32`], but that others may read the number by [`load_acquire_u32`].
+#[inline(always)]
+pub unsafe fn add_release_u32(address: u64, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("red.release.gpu.global.add.u32 [{}], {};", in(reg64) address, in(reg32) value, options(nostack)) };
+}
+
+/// Reads 4 bytes that others may be adding to, and acquires what they have released.
+///
+/// # Safety
+/// `address` is a multiple of 4 in an array argument.
+#[inline(always)]
+#[must_use]
+pub unsafe fn load_acquire_u32(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.acquire.gpu.global.b32 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// Reads 8 bytes that were written during the launch.
+///
+/// # Safety
+/// `address` is a multiple of 8 in an array argument, and what was written there has been acquired.
+#[inline(always)]
+#[must_use]
+pub unsafe fn load_written_v2(address: u64) -> [u32; 2] {
+    let (a, b): (u32, u32);
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("ld.global.v2.b32 {{{}, {}}}, [{}];", out(reg32) a, out(reg32) b, in(reg64) address, options(nostack))
+    };
+    [a, b]
+}

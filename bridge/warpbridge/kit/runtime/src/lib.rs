@@ -31,6 +31,7 @@ pub mod executor;
 pub mod exponential;
 pub mod global;
 pub mod lanes;
+pub mod long_rows;
 pub mod matrix;
 pub mod mbarrier;
 pub mod norms;

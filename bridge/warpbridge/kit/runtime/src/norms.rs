@@ -4,6 +4,7 @@
 use core::marker::PhantomData;
 
 use crate::element::Element;
+use crate::long_rows::Mergeable;
 use crate::row::{Numbers, Summary};
 use crate::row_kernel::{Found, RowKernel};
 use crate::{fma, lanes, rsqrt};
@@ -32,6 +33,18 @@ impl Summary for Squares {
     #[inline(always)]
     fn summand(self, _: f32) -> f32 {
         self.0
+    }
+}
+
+impl Mergeable for Squares {
+    #[inline(always)]
+    fn of(_: f32, _: f32, sum: f32) -> Self {
+        Self(sum)
+    }
+
+    #[inline(always)]
+    fn merge(self, other: Self) -> Self {
+        Self(self.0 + other.0)
     }
 }
 
@@ -107,6 +120,24 @@ impl Summary for Moments {
     fn summand(self, mean: f32) -> f32 {
         let distance = self.mean - mean;
         fma(distance * distance, self.count, self.squares)
+    }
+}
+
+impl Mergeable for Moments {
+    #[inline(always)]
+    fn of(count: f32, mean: f32, squares: f32) -> Self {
+        Self { count, mean, squares }
+    }
+
+    #[inline(always)]
+    fn merge(self, other: Self) -> Self {
+        let (count, distance) = (self.count + other.count, other.mean - self.mean);
+        let share = other.count / count;
+        Self {
+            count,
+            mean: fma(distance, share, self.mean),
+            squares: self.squares + fma(distance * distance, self.count * share, other.squares),
+        }
     }
 }
 

@@ -132,7 +132,9 @@ impl Batch {
     pub(crate) fn report(self, control: Control) {
         const REPORTS_LOG2: u32 = 10;
         const REPORTER: u32 = warp::LANES;
-        let others = u32::MAX.checked_shr((block::count() >> REPORTS_LOG2).leading_zeros()).unwrap_or(0);
+        let others = u32::MAX
+            .checked_shr((block::count() >> REPORTS_LOG2).leading_zeros())
+            .unwrap_or(0);
         if block::thread() == REPORTER && block::index() & others == 0 {
             control.set_share(self.next, self.tiles);
         }

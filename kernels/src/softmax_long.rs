@@ -1,0 +1,76 @@
+//! `softmax` for rows that fit no thread block: see the runtime's `long_rows.rs`.
+//! sync: bar.red.or.pred 1, bar.warp.sync 2, shfl.sync.bfly.b32 35, vote.sync.all.pred 7, vote.sync.any.pred 2
+
+use core::marker::PhantomData;
+
+use warpbridge_runtime::Control;
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::exponential::{Partial, base, exp};
+use warpbridge_runtime::long_rows::{Desk, run_long_rows};
+use warpbridge_runtime::row_kernel::{Found, RowKernel, Shape};
+use warpbridge_runtime::tile::Affine;
+
+#[derive(Clone, Copy)]
+struct Softmax<T>(PhantomData<T>);
+
+/// What is subtracted before the exponential, and what it is multiplied by.
+#[derive(Clone, Copy)]
+struct Scale {
+    base: f32,
+    factor: f32,
+}
+
+impl<T: Element> RowKernel for Softmax<T> {
+    type Element = T;
+    type Summary = Partial;
+    type Result = Scale;
+
+    #[inline(always)]
+    fn result(&self, _: u32, found: Found, _: bool) -> Scale {
+        Scale {
+            base: base(found.agreed),
+            factor: 1.0 / found.sum,
+        }
+    }
+
+    #[inline(always)]
+    fn map(scale: Scale, x: f32) -> f32 {
+        exp(x - scale.base) * scale.factor
+    }
+}
+
+/// One entry per type; what the arguments are, the manifest says.
+macro_rules! entry {
+    ($name:ident, $element:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            y: u64,
+            counts: u64,
+            notes: u64,
+            rows: u32,
+            columns: u32,
+            lead: u32,
+            control: Control,
+        ) {
+            let kernel = Softmax::<$element>(PhantomData);
+            let desk = Desk { counts, notes };
+            run_long_rows(
+                kernel,
+                x,
+                Affine::NONE,
+                y,
+                desk,
+                lead,
+                Shape { rows, columns },
+                control,
+            );
+        }
+    };
+}
+
+entry!(softmax_long_f32, f32);
+entry!(softmax_long_f16, f16);
+entry!(softmax_long_bf16, BFloat16);

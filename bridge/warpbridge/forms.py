@@ -1,7 +1,7 @@
 """Kernels of several forms by one name: each call runs the kernel that is made for its arguments.
 
-Only the way of a call to its form is here, the same for every call style; `norms.py` and `ranges.py` say which form it
-is. Each form checks its arguments itself, and its texts bear its own name.
+Only the way of a call to its form is here, the same for every call style; `norms.py`, `ranges.py` and
+`long_rows.py` say which form it is. Each form checks its arguments itself, and its texts bear its own name.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ in `kernels.pyi`.
 
 from __future__ import annotations
 
-from . import _ffi, norms, ranges
+from . import _ffi, long_rows, norms, ranges
 from .kernel import Kernel
 from .pickling import Bundled
 
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Kernel:
         if name not in known:
             raise AttributeError(f"warpbridge has no kernel {name!r}, expected one of: {', '.join(__dir__())}")
         module, origin = _ffi.bundled_load(name), Bundled(name, _ffi.version())
-        forms = {norms.SUFFIX: norms.Norm, ranges.SUFFIX: ranges.Ranged}
+        forms = {norms.SUFFIX: norms.Norm, ranges.SUFFIX: ranges.Ranged, long_rows.SUFFIX: long_rows.LongRows}
         form = next((made for suffix, made in forms.items() if name + suffix in known), None)
         kernel = Kernel(module, name, origin) if form is None else form(module, name, origin, __getattr__)
         return _loaded.setdefault(name, kernel)  # one object, also when two threads come at once

@@ -509,6 +509,54 @@ class _LayerNorm(Kernel):
         arch: str | None = ...,
     ) -> Bound: ...
 
+class _LayerNormLong(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self,
+        x: A,
+        weight: A | None = ...,
+        bias: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
 class _LayerNormQuantised(Kernel):
     def __call__(
         self,
@@ -733,6 +781,44 @@ class _RmsNorm(Kernel):
         arch: str | None = ...,
     ) -> Bound: ...
 
+class _RmsNormLong(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: A | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> A: ...
+    def bind(
+        self, x: A, weight: A | None = ..., eps: _Float = ..., *, out: A | None = ..., arch: str | None = ...
+    ) -> Bound: ...
+
 class _RmsNormQuantised(Kernel):
     def __call__(
         self,
@@ -935,6 +1021,23 @@ class _Softmax(Kernel):
     def launch(self, x: A, *, out: A | None = ..., stream: Any = ..., arch: str | None = ...) -> A: ...
     def bind(self, x: A, *, out: A | None = ..., arch: str | None = ...) -> Bound: ...
 
+class _SoftmaxLong(Kernel):
+    def __call__(
+        self, x: A, *, out: A | None = ..., timeout: float | None = ..., stream: Any = ..., arch: str | None = ...
+    ) -> A: ...
+    def submit(
+        self,
+        x: A,
+        *,
+        out: A | None = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(self, x: A, *, out: A | None = ..., stream: Any = ..., arch: str | None = ...) -> A: ...
+    def bind(self, x: A, *, out: A | None = ..., arch: str | None = ...) -> Bound: ...
+
 class _SpectralMultiply(Kernel):
     def __call__(
         self,
@@ -1035,14 +1138,17 @@ gather_rows: _GatherRows
 image_prep: _ImagePrep
 image_resize: _ImageResize
 layer_norm: _LayerNorm
+layer_norm_long: _LayerNormLong
 layer_norm_quantised: _LayerNormQuantised
 layer_norm_residual: _LayerNormResidual
 layer_norm_residual_quantised: _LayerNormResidualQuantised
 rms_norm: _RmsNorm
+rms_norm_long: _RmsNormLong
 rms_norm_quantised: _RmsNormQuantised
 rms_norm_residual: _RmsNormResidual
 rms_norm_residual_quantised: _RmsNormResidualQuantised
 scale: _Scale
 softmax: _Softmax
+softmax_long: _SoftmaxLong
 spectral_multiply: _SpectralMultiply
 stencil3d: _Stencil3d

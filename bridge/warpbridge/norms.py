@@ -1,7 +1,8 @@
 """Norms by one name: ``rms_norm(x, weight, residual=r, quantise="int8")`` runs the kernel made for these keywords.
 
 With a residual, and quantised, a norm is another kernel (``rms_norm_residual``, ``rms_norm_quantised``,
-``rms_norm_residual_quantised``), because other bytes go in and out. Only the choice is here; `forms.py` has the rest.
+``rms_norm_residual_quantised``), because other bytes go in and out. Only the choice is here; `forms.py` has the rest,
+and `long_rows.py` what becomes of long rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from . import _ffi
 from .errors import ArgumentError
 from .forms import Form, Forms
 from .kernel import Kernel, dtype_name
+from .long_rows import form_of_rows
 from .pickling import Origin
 
 SUFFIX = "_residual_quantised"
@@ -48,7 +50,7 @@ class Norm(Forms):
         chosen = {name: keywords[name] for name in _CHOICES if keywords.get(name) is not None}
         rest = {name: value for name, value in keywords.items() if name not in _CHOICES}
         if not chosen:
-            return None, args, rest
+            return form_of_rows(self.__name__, self._kernel, self._names, args, rest)
         suffix = "_residual" if "residual" in chosen else ""
         if "quantise" in chosen:
             self._refuse_dtype(rest)

@@ -52,10 +52,10 @@ pub mod warp;
 pub mod bulk;
 #[cfg(engine = "bulk")]
 pub use bulk as engine;
-#[cfg(engine = "bulk")]
-pub mod storer;
 #[cfg(engine = "cp_async")]
 pub mod cp_async;
+#[cfg(engine = "bulk")]
+pub mod storer;
 #[cfg(engine = "cp_async")]
 pub use cp_async as engine;
 

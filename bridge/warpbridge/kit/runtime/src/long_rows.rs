@@ -1,10 +1,10 @@
-//! The frame of a row kernel for rows that fit no thread block: each row is cut into chunks, which go by twice, once for what is found
-//! of the row and once for its map. The second time comes so soon behind the first that the L2 still has the row.
+//! The frame of a row kernel for rows that no thread block has room for: each row is cut into chunks, which go by twice, once for
+//! what is found of the row and once for its map. The second time comes so soon behind the first that the L2 still has it.
 //!
 //! Each thread block takes one chunk from a counter, in order: `lead` chunks to look at, then by turns one to look at and one
-//! to map. What was found of a chunk is noted in global memory; whoever maps waits, by an await, until all of its row's chunks have been
-//! noted, and brings the notes together itself. That wait is for lower numbers only, and whoever took those is running and
-//! waits for nobody before it has noted what it found: no thread block has to be resident beside any other.
+//! to map. What was found of a chunk is noted in global memory; whoever maps waits, by an await, until all of its row's chunks
+//! have been noted, and brings the notes together itself. That wait is for lower numbers only, and whoever took those is running
+//! and waits for nobody before it has noted what it found: no thread block has to be resident beside any other.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -22,9 +22,9 @@ use crate::{Batch, Control, Team, block, divide, global, lanes, run, shared, war
 
 const TILE: u32 = 8192;
 const STAGE: u32 = TILE + 128;
-const STAGES: u32 = 8;
+const STAGES: u32 = 4;
 const NOTE: u32 = TILE + 64; // place in the first stage, behind the tile
-const WARPS: u32 = 8;
+const WARPS: u32 = 4;
 
 type Stages = Ring<STAGES, STAGE>;
 type OneTeam = Team<WARPS>;

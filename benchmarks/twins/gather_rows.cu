@@ -1,6 +1,6 @@
 // y[i, :] = src[idx[i], :] by hand: the twin of kernels/src/gather_rows.rs (scale 1), and the same without roles.
 //
-// Twin: one warp looks rows up, a tile ahead, and copies them into four stages of 8 KiB, a lane per row; a lane of a second warp stores each
+// Twin: one warp looks rows up, four tiles ahead, and copies them into four stages of 8 KiB, a lane per row; a lane of a second warp stores each
 // stage by one bulk copy. Blocks of 96 threads, the last 32 of which ours has for rows that it scales, each with four tiles that follow each other.
 // One role: a power of two threads per row, up to a warp, four vectors under way each. Rows are multiples of 16 bytes at multiples of 16.
 
@@ -16,10 +16,8 @@ struct Job {
     u32 count, band, piece, pieces;
 
     // A number outside is row 0: the Rust kernel reports it besides.
-    DEVICE u64 number(u32 row) const {
-        const u64 found = __ldg(idx + row);
-        return found < rows ? found : 0;
-    }
+    DEVICE u64 row(u64 found) const { return found < rows ? found : 0; }
+    DEVICE u64 number(u32 row_of_y) const { return row(__ldg(idx + row_of_y)); }
 };
 
 struct Tile {
@@ -34,32 +32,36 @@ struct Tile {
     }
 };
 
-// The numbers for this lane's first two rows of a tile.
+// The numbers for this lane's first two rows of a tile, as they are in idx: nothing here looks at them, so nothing waits.
 struct Numbers {
     u64 at[2];
     DEVICE Numbers(const Job &job, u32 tile, u32 end) : at{0, 0} {
         if (tile >= end) return;
         const Tile t(job, tile);
         for (u32 k = 0; k < 2; ++k)
-            if (lane() + 32 * k < t.rows) at[k] = job.number(t.first + lane() + 32 * k);
+            if (lane() + 32 * k < t.rows) at[k] = __ldg(job.idx + t.first + lane() + 32 * k);
     }
 };
 
 DEVICE void gather_twin(const Job &job) {
     const u32 tiles = ceil_div(job.count, job.band) * job.pieces, each = ceil_div(tiles, gridDim.x);
     const u32 begin = least(blockIdx.x * each, tiles), end = least(begin + each, tiles);
-    Numbers next(job, begin, warp() == 0 ? end : begin);
+    const u32 looked_up = warp() == 0 ? end : begin;
+    Numbers first(job, begin, looked_up), second(job, begin + 1, looked_up), third(job, begin + 2, looked_up), fourth(job, begin + 3, looked_up);
     Ring<STAGES, STAGE> ring(32, 1);
     if (warp() == 0) {
         for (u32 tile = begin; tile < end; ++tile) {
-            const Numbers numbers = next;
-            next = Numbers(job, tile + 1, end);
+            const Numbers numbers = first;
+            first = second;
+            second = third;
+            third = fourth;
+            fourth = Numbers(job, tile + 4, end);
             const Tile t(job, tile);
             const u32 mine = t.rows > lane() ? (t.rows - lane() + 31) / 32 : 0;
             ring.wait_empty();
             arrive_expecting(ring.full(), mine * t.bytes);
             for (u32 row = lane(); row < t.rows; row += 32) {
-                const u64 number = row < 32 ? numbers.at[0] : row < 64 ? numbers.at[1] : job.number(t.first + row);
+                const u64 number = row < 32 ? job.row(numbers.at[0]) : row < 64 ? job.row(numbers.at[1]) : job.number(t.first + row);
                 bulk_copy(ring.address() + row * job.piece, job.src + number * job.row_bytes + t.offset, t.bytes, ring.full());
             }
             ring.advance();

@@ -11,26 +11,25 @@ mod tile;
 use warpbridge_runtime::Storer;
 use warpbridge_runtime::element::{BFloat16, Element};
 use warpbridge_runtime::tile::{Share, map};
-use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Windows, divide, global, run, shared, warp};
+use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Windows, divide, global, run, shared, warp};
 
-use self::tile::{Job, LookedUp};
+use self::tile::{Job, LookedUp, Numbers, Tiles};
 
 const STAGE: u32 = 8192 + 512; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 4;
 const COMPUTE_WARPS: u32 = 2;
+const AHEAD: usize = 4; // tiles whose numbers are read before: all of a block, as the manifest's grid has it
 const INDEX_OUTSIDE: u32 = 1; // fault codes
 const NOT_SCALABLE: u32 = 2;
 
-/// Keeps the ring full. The numbers are read one tile ahead, `next` before all: the copies of a tile cannot start before they are there.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: [i64; 2]) {
-    let mut ahead = job.tiles;
-    ahead.next();
-    for number in job.tiles {
-        let numbers = next;
-        next = job.first_numbers(ahead.next());
+/// Keeps the ring full. `next` are the numbers of the tiles to come, and `later` the tiles after those: the copies of a tile cannot
+/// start before its numbers are there.
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: [Numbers; AHEAD], mut later: Tiles) {
+    for place in job.tiles {
+        let [numbers, second, third, fourth] = next;
+        next = [second, third, fourth, job.look_up(later.next())];
         let stage = ring.reserve().await;
-        let tile = job.tile(number);
-        let tile = LookedUp { tile, numbers };
+        let tile = LookedUp::new(job.tile(place), numbers);
         tile.check();
         // SAFETY: rows of src, and a band of pieces fits a stage.
         unsafe { ring.fill(stage, &tile) };
@@ -41,9 +40,9 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: [i64; 2]) {
 #[cfg(engine = "bulk")]
 async fn store_whole(mut ring: Storer<STAGES, STAGE>, job: Job) {
     const LATER: u32 = 1; // stores that may still read while the loader gets the stage before theirs
-    for number in job.tiles {
+    for place in job.tiles {
         let stage = ring.filled().await;
-        let tile = job.tile(number).joined();
+        let tile = job.tile(place).joined();
         // SAFETY: the tile, which has landed, and its place in y; both have no gaps and are multiples of 16.
         unsafe { ring.store(stage, tile.place(), tile.bytes) };
         if ring.held() > LATER {
@@ -56,9 +55,9 @@ async fn store_whole(mut ring: Storer<STAGES, STAGE>, job: Job) {
 /// Stores each stage's rows; `store` takes from where, to where, how many bytes, and whose share.
 async fn store(mut ring: Reader<STAGES, STAGE>, job: Job, store: impl Fn(u32, u64, u32, Share) + Copy) {
     let share = Share::of_warps(1, COMPUTE_WARPS);
-    for number in job.tiles {
+    for place in job.tiles {
         let stage = ring.filled().await.address;
-        let tile = job.tile(number).joined();
+        let tile = job.tile(place).joined();
         let walk = share.over_rows(tile.bytes / 16);
         let part = Share {
             thread: walk.item,
@@ -108,14 +107,22 @@ fn copy(from: u32, to: u64, bytes: u32, share: Share) {
 /// `what` stores, see [`store`]; where the numbers stay `as_they_are`, bulk copies may.
 #[inline(always)]
 fn gather_rows(job: Job, as_they_are: bool, what: impl Fn(u32, u64, u32, Share) + Copy) {
-    let is_loader = warp::index() == 0;
-    let first = job.first_numbers(if is_loader { { job.tiles }.next() } else { None });
+    let (is_loader, mut later) = (warp::index() == 0, job.tiles);
+    // Before all else: the numbers are on their way while the ring is set up.
+    let mut next = || {
+        if is_loader {
+            job.look_up(later.next())
+        } else {
+            Numbers::NONE
+        }
+    };
+    let next = [next(), next(), next(), next()];
     let whole = cfg!(engine = "bulk") && as_they_are && job.is_flat();
-    let Some(ring) = Ring::start(if whole { 1 } else { COMPUTE_WARPS }, job.tiles, job.control) else {
+    let Some(ring) = Ring::start(if whole { 1 } else { COMPUTE_WARPS }, job.tiles.batch, job.control) else {
         return;
     };
     if is_loader {
-        run(load(ring.loader(), job, first), job.control);
+        run(load(ring.loader(), job, next, later), job.control);
     } else if !whole {
         run(store(ring.reader(), job, what), job.control);
     } else if warp::index() == 1 {
@@ -176,8 +183,7 @@ macro_rules! entry {
                 count,
                 band,
                 piece,
-                pieces,
-                tiles: Batch::of(divide(count + band - 1, band).0 * pieces),
+                tiles: Tiles::of(divide(count + band - 1, band).0, pieces),
                 control,
             };
             $what(job, scale);

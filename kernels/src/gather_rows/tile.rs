@@ -19,10 +19,9 @@ pub struct Job {
     pub count: u32,
     /// Rows of a tile.
     pub band: u32,
-    /// Bytes of a row in one tile, and how many such pieces a row has.
+    /// Bytes of a row in one tile.
     pub piece: u32,
-    pub pieces: u32,
-    pub tiles: Batch,
+    pub tiles: Tiles,
     pub control: Control,
 }
 
@@ -36,11 +35,57 @@ pub struct Tile {
     pub bytes: u32,
 }
 
+/// The tiles of a block, pieces of a band first.
+#[derive(Clone, Copy)]
+pub struct Tiles {
+    pub batch: Batch,
+    pieces: u32,
+    next: Place,
+}
+
+/// Which band of rows, and which piece of them.
+#[derive(Clone, Copy)]
+pub struct Place {
+    band: u32,
+    piece: u32,
+}
+
+impl Tiles {
+    /// This block's share of `bands` times `pieces`.
+    #[inline(always)]
+    pub fn of(bands: u32, pieces: u32) -> Self {
+        let batch = Batch::of(bands * pieces);
+        let (band, piece) = divide({ batch }.next().unwrap_or(0), pieces);
+        Self {
+            batch,
+            pieces,
+            next: Place { band, piece },
+        }
+    }
+}
+
+impl Iterator for Tiles {
+    type Item = Place;
+
+    /// By addition: a division per tile and role is what a loader has no time for.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Place> {
+        self.batch.next()?;
+        let here = self.next;
+        let is_last = here.piece + 1 == self.pieces;
+        self.next = Place {
+            band: here.band + u32::from(is_last),
+            piece: if is_last { 0 } else { here.piece + 1 },
+        };
+        Some(here)
+    }
+}
+
 impl Job {
     #[inline(always)]
-    pub fn tile(self, tile: u32) -> Tile {
-        let (band, piece) = divide(tile, self.pieces);
-        let (first, offset) = (band * self.band, u64::from(piece) * u64::from(self.piece));
+    pub fn tile(self, place: Place) -> Tile {
+        let first = place.band * self.band;
+        let offset = u64::from(place.piece) * u64::from(self.piece);
         Tile {
             job: self,
             first,
@@ -68,32 +113,55 @@ impl Job {
         number >= 0 && number < self.rows
     }
 
-    /// The numbers for this lane's first two rows of a tile; 0 where there is none.
+    /// Reads the numbers for this lane's first two rows of a tile, 0 where there is none. Nothing here looks at what was read, so
+    /// nothing waits for it.
     #[inline(always)]
-    pub fn first_numbers(&self, tile: Option<u32>) -> [i64; 2] {
-        let first = divide(tile.unwrap_or(0), self.pieces).0 * self.band;
-        let number = |place: u32| {
-            let row = first + place;
-            if tile.is_some() && place < self.band && row < self.count {
-                self.index(row)
+    pub fn look_up(&self, place: Option<Place>) -> Numbers {
+        let first = place.map_or(0, |place| place.band * self.band);
+        let number = |lane: u32| {
+            let row = first + lane;
+            if place.is_some() && lane < self.band && row < self.count {
+                self.read(row)
             } else {
-                0
+                [0; 2]
             }
         };
-        [number(warp::lane()), number(warp::lane() + warp::LANES)]
+        Numbers([number(warp::lane()), number(warp::lane() + warp::LANES)])
+    }
+
+    /// The two halves of the number for row `row` of y; of one of 4 bytes, it twice. A load of 8 bytes or 4 would be two under a
+    /// condition, and the move that brings their results together would wait for them.
+    #[inline(always)]
+    fn read(&self, row: u32) -> [u32; 2] {
+        let low = self.idx + u64::from(row) * u64::from(self.width);
+        let high = low + u64::from(self.width - 4);
+        // SAFETY: a number of idx, of 4 or 8 bytes.
+        unsafe { [global::load_u32(low), global::load_u32(high)] }
+    }
+
+    /// What a number of idx says.
+    #[inline(always)]
+    fn value(&self, [low, high]: [u32; 2]) -> i64 {
+        if self.width == 8 {
+            (u64::from(high) << 32 | u64::from(low)) as i64
+        } else {
+            i64::from(low as i32)
+        }
     }
 
     #[inline(always)]
     fn index(&self, row: u32) -> i64 {
-        let at = self.idx + u64::from(row) * u64::from(self.width);
-        if self.width == 8 {
-            // SAFETY: a number of idx.
-            unsafe { global::load_u64(at) as i64 }
-        } else {
-            // SAFETY: a number of idx.
-            i64::from(unsafe { global::load_u32(at) } as i32)
-        }
+        self.value(self.read(row))
     }
+}
+
+/// Numbers for two rows, as they are in idx.
+#[derive(Clone, Copy)]
+pub struct Numbers([[u32; 2]; 2]);
+
+impl Numbers {
+    /// None.
+    pub const NONE: Self = Self([[0; 2]; 2]);
 }
 
 impl Tile {
@@ -118,13 +186,20 @@ impl Tile {
     }
 }
 
-/// A tile as the loader has it: with the numbers for this lane's first two rows, which were read a tile ahead.
+/// A tile as the loader has it: with the numbers for this lane's first two rows, which were read before.
 pub struct LookedUp {
-    pub tile: Tile,
-    pub numbers: [i64; 2],
+    tile: Tile,
+    numbers: [i64; 2],
 }
 
 impl LookedUp {
+    /// A tile, and what `Job::look_up` found for it.
+    #[inline(always)]
+    pub fn new(tile: Tile, Numbers([first, second]): Numbers) -> Self {
+        let numbers = [tile.job.value(first), tile.job.value(second)];
+        Self { tile, numbers }
+    }
+
     /// The number for a row that is this lane's.
     #[inline(always)]
     fn number(&self, row: u32) -> i64 {

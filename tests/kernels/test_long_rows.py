@@ -72,6 +72,21 @@ def test_every_schedule(check: Check, schedule: str, seed: int, arch: str) -> No
         check(values((5, 20_001), np.float32), np.asarray, arch=arch)
 
 
+@pytest.mark.parametrize("threads", [1, 3, 16])
+@pytest.mark.parametrize("arch", VARIANTS)
+def test_any_number_of_multiprocessors(arch: str, threads: int) -> None:
+    with wb.cpu(threads=threads):
+        check_softmax(values((9, 50_001), np.float32), np.asarray, arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("check", CHECKS)
+def test_no_races_in_global_memory(check: Check, arch: str) -> None:
+    # As many chunks in a row as are looked at ahead: the first to be mapped comes right behind its row's last.
+    with wb.cpu(global_races=True, threads=4):
+        check(values((4, 73_000), np.float32), np.asarray, arch=arch)
+
+
 @pytest.mark.parametrize("arch", VARIANTS)
 def test_rows_may_be_mapped_in_place(arch: str) -> None:
     x = values((7, 20_001), np.float32)

@@ -67,9 +67,9 @@ def test_trace_keeps_the_error_and_the_waits_of_a_deadlock() -> None:
 
 
 def test_trace_records_the_thread_blocks_asked_for() -> None:
-    b = wb.kernels.scale.bind(np.ones(50_000, np.float32), 2.0)
+    b = wb.kernels.scale.bind(np.ones(4096, np.float32), 2.0)  # two tiles of 8 KiB
     with wb.cpu(threads=2):
-        assert [block.index[0] for block in b.trace(ctas=None).blocks] == [*range(7)]  # of four tiles of 8 KiB each
+        assert [block.index[0] for block in b.trace(ctas=None).blocks] == [0, 1]
         assert [block.index[0] for block in b.trace(ctas=[1]).blocks] == [1]
         assert b.trace(ctas=[9]).events == []
 

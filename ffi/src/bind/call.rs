@@ -234,9 +234,14 @@ impl Names for Call<'_> {
         if let Some((value, _)) = self.symbols.get(name) {
             return Ok(*value);
         }
-        if name == "sm_count" {
-            let device = self.device.as_ref().ok_or("sm_count is not known without an array")?;
-            return Ok(i64::from(device.0.backend.info().sm_count));
+        if name == "sm_count" || name == "is_gpu" {
+            let device = self.device.as_ref();
+            let device = device.ok_or_else(|| format!("{name} is not known without an array"))?;
+            let info = device.0.backend.info();
+            return Ok(match name {
+                "sm_count" => i64::from(info.sm_count),
+                _ => i64::from(info.kind != "cpu"),
+            });
         }
         let symbol = self
             .manifest

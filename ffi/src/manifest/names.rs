@@ -193,7 +193,7 @@ fn is_scalar(manifest: &Manifest, name: &str) -> bool {
 fn known(manifest: &Manifest) -> Vec<&str> {
     let mut names = bound_symbols(manifest);
     names.extend(manifest.symbols.iter().map(|(name, _)| name.as_str()));
-    names.push("sm_count");
+    names.extend(["is_gpu", "sm_count"]);
     names.sort_unstable();
     names.dedup();
     names

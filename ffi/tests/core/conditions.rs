@@ -98,6 +98,6 @@ fn condition_that_cannot_be_evaluated_is_refused() {
         .expect_err("no such symbol");
     assert_eq!(
         error.message,
-        "y.toml: variants[1].when uses the unknown symbol m in \"m > 10\", expected one of n, sm_count, twice"
+        "y.toml: variants[1].when uses the unknown symbol m in \"m > 10\", expected one of is_gpu, n, sm_count, twice"
     );
 }

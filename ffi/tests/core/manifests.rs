@@ -96,7 +96,7 @@ fn nan_is_a_default_of_floats_only() {
     assert!(matches!(default, Some(Limit::Number(number)) if number.is_nan()));
     assert_eq!(
         refused(&with("int32")).message,
-        "demo.toml: args[3].default uses the unknown symbol nan in \"nan\", expected one of k, m, n, sm_count, tiles, v"
+        "demo.toml: args[3].default uses the unknown symbol nan in \"nan\", expected one of is_gpu, k, m, n, sm_count, tiles, v"
     );
 }
 
@@ -146,7 +146,7 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "\"ceil_div(n, 4)\"",
         "\"ceil_div(q, 4)\"",
         "symbols.tiles",
-        "uses the unknown symbol q in \"ceil_div(q, 4)\", expected one of k, m, n, sm_count, tiles",
+        "uses the unknown symbol q in \"ceil_div(q, 4)\", expected one of is_gpu, k, m, n, sm_count, tiles",
     ),
     (
         "\"ceil_div(n, 4)\"",
@@ -215,13 +215,13 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "k is {k}",
         "k is {q}",
         "requires[0].message",
-        "uses the unknown symbol {q}, expected one of k, m, n, sm_count, tiles",
+        "uses the unknown symbol {q}, expected one of is_gpu, k, m, n, sm_count, tiles",
     ),
     (
         "row {detail0}",
         "row {detail2}",
         "faults[0].message",
-        "uses the unknown number {detail2}, expected {detail0}, {detail1} or one of k, m, n, sm_count, tiles",
+        "uses the unknown number {detail2}, expected {detail0}, {detail1} or one of is_gpu, k, m, n, sm_count, tiles",
     ),
     ("code = 1", "code = -1", "faults[0].code", "is -1, expected an integer of at least 0"),
 ];

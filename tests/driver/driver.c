@@ -29,7 +29,7 @@ static _Thread_local int depth, capture_mode;
 static uint32_t *watched; /* the control block of the watchful kernel that runs */
 static struct { uint32_t *at, value; } owed; /* what a stream writes when the watchful kernel has ended */
 static uint64_t noted[5]; /* parameters of the noting kernel that was launched last, and its stream */
-static int modules, streams, events, host_blocks, launches, writes, capturing;
+static _Atomic int modules, streams, events, host_blocks, launches, writes, capturing;
 
 static Context *top(void) { return depth ? stack[depth - 1] : NULL; }
 

@@ -104,3 +104,35 @@ waiting.join(60)
 print(type(failures[0]).__name__, failures[0].still_running, fine(new()))
 """
     assert on_driver(opened(program)) == "DeviceError DeviceError\n7\nLaunchTimeout False None\n"
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["flag", "event"])
+def test_threads_that_wait_and_forget_give_every_control_block_back(on_driver, writes: bool) -> None:
+    program = """
+failures = []
+
+def work():
+    try:
+        x, own = new(), wb.device("cuda:0").stream()
+        for turn in range(1000):
+            assert fine(x, stream=own) is None
+            pending = fine.submit(x, stream=own)
+            if turn % 2:
+                pending.result(60)
+    except BaseException as error:
+        failures.append(error)
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(120)
+blocks = count("events")  # one of each control block
+for _ in range(8):
+    last = [fine.submit(new()) for _ in range(256)]
+    print({p.result(60) for p in last}, end=" ")
+print(failures, count("launches"), count("events") - blocks <= 256)
+"""
+    environment = {} if writes else {"DRIVER_NO_WRITES": "1"}
+    launches = 8 * 1000 * 2 + 8 * 256
+    assert on_driver(opened(program), **environment) == 8 * "{None} " + f"[] {launches} True\n"

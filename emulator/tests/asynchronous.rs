@@ -231,3 +231,47 @@ fn try_wait_times_out_once_before_a_copy_that_comes_late() {
     assert!(seeded.contains(&1) && seeded.contains(&2), "{seeded:?}");
     assert!(seeded.iter().all(|n| *n <= 2), "{seeded:?}");
 }
+
+/// One thread of the cluster waits for a copy and then tells every block; all others poll for that, and count how often.
+const TOLD: &str = "
+    .shared .align 4 .b32 told; .reg .b32 rank, slot, there, looks;
+    mov.u32 slot, told; mov.u32 rank, %cluster_ctarank;
+    setp.ne.u32 p, t, 0; @!p st.shared.u32 [slot], 0;
+    barrier.cluster.arrive; barrier.cluster.wait;
+    setp.ne.or.u32 q, rank, 0, p; @q bra POLL;
+    mbarrier.init.shared::cta.b64 [bar], 1;
+    mbarrier.arrive.expect_tx.shared::cta.b64 state, [bar], 128;
+    cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [tile], [in], 128, [bar];
+LOOK:
+    mbarrier.try_wait.parity.shared::cta.b64 q, [bar], 0; @!q bra LOOK;
+    ld.shared.u32 v, [tile + 28]; mov.u32 rank, 0;
+TELL:
+    mapa.shared::cluster.u32 there, slot, rank;
+    st.relaxed.cluster.shared::cluster.u32 [there], v;
+    add.u32 rank, rank, 1; setp.lt.u32 q, rank, 8; @q bra TELL;
+POLL:
+    mov.u32 looks, 0;
+AGAIN:
+    add.u32 looks, looks, 1; ld.relaxed.cluster.shared::cta.u32 v, [slot]; setp.eq.u32 q, v, 0; @q bra AGAIN;
+    barrier.cluster.arrive; barrier.cluster.wait;
+    @p bra exit;
+    mov.u32 rank, %cluster_ctarank; mul.wide.u32 at, rank, 4; add.u64 at, at, out; st.global.u32 [at], v;
+exit:
+    ret;";
+
+#[test]
+fn copy_lands_however_many_warps_poll_for_what_comes_of_it() {
+    #[repr(align(128))]
+    struct Aligned([u32; 32]);
+    let module = parse(&entry(".param .u64 x, .param .u64 y", &format!("{PROLOGUE}{TOLD}")));
+    for (schedule, seed) in SCHEDULES {
+        let (x, mut y) = (Aligned([7; 32]), [0u32; 8]);
+        let mut args = Args::default();
+        args.input("x", &x.0);
+        args.array("y", &mut y);
+        let mut run = Run::new(&module, "k", 8, 512).schedule(schedule, seed);
+        run.cluster = [8, 1, 1];
+        run.go(&args).unwrap_or_else(|e| panic!("{schedule:?}: {e}"));
+        assert_eq!(y, [7; 8], "{schedule:?}");
+    }
+}

@@ -172,6 +172,8 @@ pub(crate) struct Cluster {
     /// Rounds so far, and those in a row in which every role was blocked or had polled in vain.
     pub rounds: u64,
     pub quiet_rounds: u32,
+    /// Rounds in a row in which nothing changed and every role was blocked, had polled in vain, or polled memory.
+    pub polling_rounds: u32,
     /// Counts changes that another role can see.
     pub epoch: u64,
     pub still: Still,
@@ -350,6 +352,7 @@ impl Cluster {
             bulk: Vec::new(),
             issued: 0,
             quiet_rounds: 0,
+            polling_rounds: 0,
             rounds: 0,
             epoch: 0,
             still: Still::default(),
@@ -370,6 +373,7 @@ impl Cluster {
         self.bulk.clear();
         self.watch = false;
         self.quiet_rounds = 0;
+        self.polling_rounds = 0;
         self.rounds = 0;
         self.still = Still::default();
         self.arrived = 0;

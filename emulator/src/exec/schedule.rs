@@ -60,7 +60,6 @@ pub(super) enum End {
 pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<Fault>> {
     let before = cluster.instructions;
     let seeded = env.launch.settings.schedule == Schedule::Seeded;
-    let mut polling = 0u32;
     livelock::forget(cluster);
     loop {
         let epoch = cluster.epoch;
@@ -88,12 +87,13 @@ pub(crate) fn slice(cluster: &mut Cluster, env: &Env<'_>) -> Result<Slice, Box<F
                 copies::complete_one(cluster, true);
             }
             let quiet = live_splits(cluster).all(|s| s.waiting != Waiting::No || s.idle || s.paused);
-            polling = if quiet && cluster.epoch == epoch {
-                polling + 1
+            // Of the cluster, not of this slice: many warps that poll use a slice up in fewer rounds.
+            cluster.polling_rounds = if quiet && cluster.epoch == epoch {
+                cluster.polling_rounds.saturating_add(1)
             } else {
                 0
             };
-            if polling >= POLLING_ROUNDS && !copies::complete_one(cluster, false) {
+            if cluster.polling_rounds >= POLLING_ROUNDS && !copies::complete_one(cluster, false) {
                 return Ok(Slice::Polling);
             }
         }

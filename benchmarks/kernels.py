@@ -1,6 +1,8 @@
 """Each bundled kernel beside what it replaces, as ratios to the device-to-device copy of the same rounds.
 
-Needs an NVIDIA GPU, CuPy and PyTorch:  python benchmarks/kernels.py [--only NAME ...] [--markdown FILE]
+Needs an NVIDIA GPU, CuPy and PyTorch:
+
+    python benchmarks/kernels.py [--only NAME ...] [--no-peers] [--markdown FILE]
 
 Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is
 timed, CUDA events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each
@@ -23,7 +25,7 @@ import kernels_rows
 import kernels_signal
 import kernels_stencil
 import torch
-from bandwidth import burst_s, copy_case, header
+from bandwidth import Case, burst_s, copy_case, header
 from kernels_table import Row
 
 ROUNDS = 7
@@ -39,29 +41,30 @@ ROWS: list[Callable[[], Row]] = [
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", help="rows whose names contain one of these")
-    parser.add_argument("--markdown", type=Path, help="also write the table there")
+    parser.add_argument("--no-peers", action="store_true", help="time ours and the copy only: a minute, not several")
+    parser.add_argument("--markdown", type=Path, help="also write the table there, row by row")
     options = parser.parse_args()
     lines = ["| case | ours | TB/s | ratio to copy | peers: time as a multiple of ours |", "|---|---|---|---|---|"]
+    copy = copy_case()
     for make in ROWS:
         row = make()
         if options.only and not any(name in row.name for name in options.only):
             continue
-        lines.append(measure(row))
+        if options.no_peers:
+            row.peers.clear()
+        lines.append(measure(row, copy))
         print(lines[-1], flush=True)
+        if options.markdown:
+            options.markdown.write_text(header(ROUNDS) + "\n".join(lines) + "\n")
         del row
         cp.get_default_memory_pool().free_all_blocks()
         torch.cuda.empty_cache()
-    text = header(ROUNDS) + "\n".join(lines) + "\n"
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text)
     return 0
 
 
-def measure(row: Row) -> str:
+def measure(row: Row, copy: Case) -> str:
     row.ours()
     row.check()
-    copy = copy_case()
     runners, missing = {"ours": row.ours, "copy": copy.run}, []
     for name, run in row.peers.items():
         try:

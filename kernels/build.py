@@ -225,7 +225,7 @@ def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> st
         f"{kernel}, {variant.arch}",
         rustc.name,
         source_hash(kernel),
-        declared(kernel).block,
+        declared(kernel).block_of(variant.arch),
     )
 
 

@@ -110,7 +110,11 @@ def test_build_without_a_source(made: Path, capsys: pytest.CaptureFixture[str]) 
     ("old", "new", "complaint"),
     [
         ("manifest = 1", "manifest = ", "Invalid value (at line 1, column 12); expected TOML"),
-        ("[160, 1, 1]", '"32 * 5"', "launch.block is '32 * 5', expected numbers: they become the PTX's launch bounds"),
+        (
+            *("[160, 1, 1]", '"32 * 5"'),
+            "launch.block is '32 * 5', expected numbers, which become the PTX's launch bounds, "
+            "or a line like '//! block: at most 512 threads' in src/lib.rs",
+        ),
         ("sm_80", "sm_75", "arch is 'sm_75', expected sm_80 or later (cp.async and mbarriers came with it)"),
         ('arch = "sm_80"', "", "a variant has ptx 'twice.ptx' and arch None, expected a file and sm_NN"),
         ("twice.sm_90.ptx", "twice.ptx", "twice.ptx is for sm_80 and sm_90, expected one architecture per file"),
@@ -125,6 +129,13 @@ def test_build_refuses_manifests_that_it_cannot_build(
         f"warpbridge build: {made}/twice.toml: {complaint}\n",
         f"warpbridge build: {made}/twice.toml {complaint}\n",
     )
+
+
+def test_a_block_that_launches_differ_in_has_a_most_in_the_source(made: Path) -> None:
+    change(made / "twice.toml", "[160, 1, 1]", '"32 * 5"')
+    change(made / "src" / "lib.rs", "//! sync:", "//! block: at most 512 threads\n//! block sm_80: at most 256 threads\n//! sync:")
+    declared = crate.read(made).declared
+    assert (declared.block_of("sm_90"), declared.block_of("sm_80")) == (512, 256)
 
 
 def test_build_without_a_suitable_rustc_says_what_to_install(

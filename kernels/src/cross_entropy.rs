@@ -1,6 +1,9 @@
 //! Cross entropy of the rows of a matrix: loss = log(sum(exp(x))) - x[target].
 //! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 3, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 3
+//! block: at most 1024 threads
+//! block sm_80: at most 640 threads
+//! stack cross_entropy_f32: 8
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 

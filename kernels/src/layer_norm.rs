@@ -1,7 +1,9 @@
 //! Layer normalisation of the rows of a matrix: y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias.
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
 //! its `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 4, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! block: at most 896 threads
+//! block sm_80: at most 640 threads
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 

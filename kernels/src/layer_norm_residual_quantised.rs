@@ -3,7 +3,12 @@
 //! rounded to 8 bits with a scale per row.
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
 //! its `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 5, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 3
+//! block: at most 768 threads
+//! block sm_80: at most 544 threads
+//! stack layer_norm_residual_quantised_f16_s8: 8
+//! stack layer_norm_residual_quantised_bf16_s8: 8
+//! stack layer_norm_residual_quantised_f32_s8: 8
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 

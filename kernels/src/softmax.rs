@@ -1,6 +1,8 @@
 //! Softmax over the rows of a matrix: y = exp(x - max(x)) / sum(exp(x - max(x))).
 //! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
-//! sync: bar.sync 1, bar.warp.sync 4, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! block: at most 1024 threads
+//! block sm_80: at most 640 threads
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 

@@ -119,6 +119,12 @@ def test_finish_bounds_launches_and_drops_what_is_left_of_panics() -> None:
     assert ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", (64, 1, 1)) == FINISHED
 
 
+def test_finish_bounds_launches_that_differ_by_the_most_threads() -> None:
+    finished = ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", 96)
+    assert finished == FINISHED.replace(".reqntid 64, 1, 1", ".maxntid 96, 1, 1")
+    assert gates.gate_entries(finished, "twice.sm_90.ptx", frozenset({"twice"}), 96) == []
+
+
 def test_committed_ptx_passes_the_gates_that_need_no_tool(scale: tuple[str, gates.Declared]) -> None:
     text, declared = scale
     assert gates.gate_entries(text, "scale.sm_90.ptx", declared.entries["scale.sm_90.ptx"], declared.block) == []

@@ -32,11 +32,17 @@ class Declared:
     entries: dict[str, frozenset[str]]
     """Entries by PTX file name."""
     block: tuple[int, ...]
-    """Threads per axis."""
+    """Threads per axis, unless launches differ."""
     syncs: dict[str, Counter[str]]
     """Synchronising operations by entry, or by architecture; the empty name stands for the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
+    most: dict[str, int] = field(default_factory=dict)
+    """The most threads that a launch gives a block, by architecture; the empty name stands for the others. Empty: ``block``."""
+
+    def block_of(self, arch: str) -> tuple[int, ...] | int:
+        """Return threads per axis, or the most that a launch gives a block, on one architecture."""
+        return self.most.get(arch, self.most.get("", self.block))
 
     def syncs_of(self, entry: str, file: str) -> Counter[str]:
         """Return the operations declared for one entry of a file such as ``scale.sm_90.ptx``."""
@@ -45,7 +51,7 @@ class Declared:
 
 
 def declared(manifest: Path, source: Path) -> Declared:
-    """Read what the manifest, and the lines ``//! sync:`` and ``//! stack ENTRY: BYTES`` of the source declare."""
+    """Read what the manifest declares, and the lines ``//! sync:``, ``//! stack ENTRY: BYTES`` and ``//! block:`` of the source."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:
@@ -59,7 +65,16 @@ def declared(manifest: Path, source: Path) -> Declared:
             f"{source.name} declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'"
         )
     names = {name: frozenset(found) for name, found in entries.items()}
-    return Declared(names, tuple(block) if isinstance(block, list) else (block,), syncs, stacks)
+    exact = tuple(block) if isinstance(block, list) else (block,)
+    return Declared(names, exact, syncs, stacks, read_most(text))
+
+
+def read_most(source: str) -> dict[str, int]:
+    """Parse lines like ``//! block: at most 1024 threads``: launches differ; so many leave 65536 / 1024 registers each.
+
+    A line ``//! block sm_80: ...`` is for that architecture.
+    """
+    return {arch: int(most) for arch, most in re.findall(r"^//! block ?(\w*): at most (\d+) threads$", source, re.M)}
 
 
 def read_syncs(source: str) -> dict[str, Counter[str]]:
@@ -74,8 +89,10 @@ def read_syncs(source: str) -> dict[str, Counter[str]]:
 def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...], ptxas: str) -> list[str]:
     """Run every gate that needs the PTX alone; ptxas only on text that nothing else speaks against."""
     file = name.split(" ", maxsplit=1)[0]
+    target = re.search(r"^\.target (\w+)", text, re.M)
+    block = kernel.block_of(target[1] if target else "")
     complaints = [
-        *gate_entries(text, name, kernel.entries.get(file, frozenset()), kernel.block),
+        *gate_entries(text, name, kernel.entries.get(file, frozenset()), block),
         *gate_syncs(text, name, kernel),
         *gate_calls(text, name),
     ]
@@ -84,7 +101,7 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
     ]
 
 
-def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[int, ...]) -> list[str]:
+def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[int, ...] | int) -> list[str]:
     """Check that the PTX has the manifest's entries, with the manifest's launch bounds."""
     found = set(ptxtext.entries(text))
     complaints = [f"{name}: entry {e} is not in the manifest" for e in sorted(found - expected)]

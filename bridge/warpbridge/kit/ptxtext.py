@@ -24,7 +24,7 @@ def finish(
     title: str,
     compiler: str,
     digest: str,
-    block: tuple[int, ...],
+    block: tuple[int, ...] | int,
     *,
     built_by: str = "kernels/build.py from kernels/src",
 ) -> str:
@@ -36,8 +36,8 @@ def finish(
         What rustc wrote.
     title, compiler, digest, built_by : str
         For the header: kernel and architecture, compiler, hash of the sources, what to run to build it again.
-    block : tuple of int
-        Threads per axis of every entry.
+    block : tuple of int, or int
+        Threads per axis of every entry; a number: the most that a launch gives it.
     """
     text = re.sub(r"\A(//.*\n)+", "", text).lstrip("\n")
     text = re.sub(r"^\.version .*$", f".version {PTX_VERSION}", text, count=1, flags=re.M)
@@ -61,8 +61,10 @@ def headers(text: str) -> dict[str, str]:
     return {match[1]: match[2] for match in _ENTRY.finditer(text)}
 
 
-def launch_bounds(block: tuple[int, ...]) -> str:
-    """Return the directives for a block of this size, one per line."""
+def launch_bounds(block: tuple[int, ...] | int) -> str:
+    """Return the directives for a block of this size, or of at most so many threads, one per line."""
+    if isinstance(block, int):
+        return f".maxntid {block}, 1, 1\n.minnctapersm 1\n"
     return f".reqntid {', '.join(map(str, block))}\n.minnctapersm 1\n"
 
 
@@ -77,7 +79,7 @@ def _drop_functions(text: str) -> str:
     return re.sub(r"^(\.visible |\.weak )?\.func .*?^\}\n", "", text, flags=re.M | re.S)
 
 
-def _bound_launches(text: str, block: tuple[int, ...]) -> str:
+def _bound_launches(text: str, block: tuple[int, ...] | int) -> str:
     """Put launch bounds on each entry: rustc writes none, and ptxas ignores setmaxnreg without them (C7508)."""
     bounds = launch_bounds(block)
     return re.sub(r"^(\.visible \.entry \w+\(.*?^\)\n)", lambda match: match[1] + bounds, text, flags=re.M | re.S)

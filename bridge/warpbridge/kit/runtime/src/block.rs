@@ -1,6 +1,6 @@
 //! The thread block: its place in the grid, and the barrier of all its threads.
 
-use core::arch::nvptx::{_block_idx_x, _grid_dim_x, _syncthreads, _thread_idx_x};
+use core::arch::nvptx::{_block_dim_x, _block_idx_x, _grid_dim_x, _syncthreads, _thread_idx_x};
 
 unsafe extern "unadjusted" {
     #[link_name = "llvm.nvvm.barrier.cta.red.or.aligned.all"]
@@ -26,6 +26,13 @@ pub fn count() -> u32 {
 pub fn thread() -> u32 {
     // SAFETY: reads a special register.
     unsafe { _thread_idx_x() as u32 }
+}
+
+/// Threads in the block.
+#[inline(always)]
+pub fn threads() -> u32 {
+    // SAFETY: reads a special register.
+    unsafe { _block_dim_x() as u32 }
 }
 
 /// Waits for all threads of the block. Only before roles part: later there is no place that all of them reach.

@@ -79,8 +79,8 @@ impl Summary for Partial {
     }
 
     #[inline(always)]
-    fn agree(max: f32) -> f32 {
-        lanes::max(max)
+    fn agree(max: f32, lanes: u32) -> f32 {
+        lanes::max_in(max, lanes)
     }
 
     #[inline(always)]

@@ -1,25 +1,44 @@
 //! A warp as a machine of 32 lanes: values that every lane has one of, brought together.
 //!
-//! Each function is called by the warp together, and but for [`sum_below_u32`] gives all lanes the same result.
+//! Each function is called by the warp together, and gives all lanes the same result, but for [`sum_below_u32`] and those whose
+//! names end in `_in`, which give each group of lanes its own.
 
 use crate::{maximum_of, warp};
 
 /// The sum over the lanes; pairwise, so in the same order whatever the values are.
 #[inline(always)]
 pub fn sum(value: f32) -> f32 {
-    reduce(value, |a, b| a + b)
+    sum_in(value, warp::LANES)
 }
 
 /// The largest of the lanes' values; NaNs count as missing.
 #[inline(always)]
 pub fn max(value: f32) -> f32 {
-    reduce(value, f32::max)
+    max_in(value, warp::LANES)
 }
 
 /// The largest of the lanes' values; NaN if one is.
 #[inline(always)]
 pub fn maximum(value: f32) -> f32 {
-    reduce(value, maximum_of)
+    maximum_in(value, warp::LANES)
+}
+
+/// As [`sum`], over each group of `lanes` neighbours: 8, 16 or 32, the same number in all lanes.
+#[inline(always)]
+pub fn sum_in(value: f32, lanes: u32) -> f32 {
+    reduce(value, lanes, |a, b| a + b)
+}
+
+/// As [`max`], over each group of `lanes` neighbours.
+#[inline(always)]
+pub fn max_in(value: f32, lanes: u32) -> f32 {
+    reduce(value, lanes, f32::max)
+}
+
+/// As [`maximum`], over each group of `lanes` neighbours.
+#[inline(always)]
+pub fn maximum_in(value: f32, lanes: u32) -> f32 {
+    reduce(value, lanes, maximum_of)
 }
 
 /// The sum over the lanes, of integers; wraps around.
@@ -45,9 +64,13 @@ pub fn sum_below_u32(value: u32) -> u32 {
 
 /// Both partners of a swap combine the same two values: `f` must be commutative for the lanes to agree.
 #[inline(always)]
-fn reduce(mut value: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    value = f(value, warp::swap_f32(value, 16));
-    value = f(value, warp::swap_f32(value, 8));
+fn reduce(mut value: f32, lanes: u32, f: impl Fn(f32, f32) -> f32) -> f32 {
+    if lanes > 16 {
+        value = f(value, warp::swap_f32(value, 16));
+    }
+    if lanes > 8 {
+        value = f(value, warp::swap_f32(value, 8));
+    }
     value = f(value, warp::swap_f32(value, 4));
     value = f(value, warp::swap_f32(value, 2));
     f(value, warp::swap_f32(value, 1))

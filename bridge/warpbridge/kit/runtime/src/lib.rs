@@ -22,6 +22,7 @@
 )]
 // The features are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
 #![allow(internal_features)]
+#![allow(unused, dead_code)]
 #![deny(clippy::undocumented_unsafe_blocks, missing_docs, unsafe_op_in_unsafe_fn)]
 
 pub mod block;
@@ -46,6 +47,7 @@ pub mod source;
 pub mod team;
 pub mod tile;
 pub mod tiles;
+pub mod turns;
 pub mod warp;
 
 #[cfg(engine = "bulk")]
@@ -82,6 +84,16 @@ macro_rules! kernel_crate {
             unsafe { core::arch::asm!("trap;", options(noreturn)) }
         }
     };
+}
+
+/// The same number, of which the compiler knows nothing: what is computed from it is computed where it is needed, instead of
+/// being kept in a register from before a role's loops.
+#[inline(always)]
+pub fn anew(number: u32) -> u32 {
+    let same: u32;
+    // SAFETY: arithmetic. Not `pure`, or it could be moved out of loops.
+    unsafe { core::arch::asm!("mov.b32 {}, {};", out(reg32) same, in(reg32) number, options(nomem, nostack)) };
+    same
 }
 
 /// `a * b + c`, rounded once.

@@ -66,7 +66,8 @@ impl<T: Element> RowKernel for RmsNorm<T> {
 
 /// (x - mean(x)) / sqrt(var(x) + eps).
 ///
-/// Mean and variance are found in one go: each thread keeps those of what it has seen, and merges in some numbers at a time
+/// Mean and variance are found in one go: each thread adds up how far its numbers, and the squares of that, are from the mean of
+/// the first few it sees, which is near enough to the mean to lose no digits; all threads' findings are merged at the end
 /// (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979).
 #[derive(Clone, Copy)]
 pub struct LayerNorm<T> {
@@ -76,18 +77,31 @@ pub struct LayerNorm<T> {
     pub element: PhantomData<T>,
 }
 
-/// Number, mean, and sum of squared distances from the mean.
+/// Of the numbers seen.
 #[derive(Clone, Copy)]
 pub struct Moments {
     count: f32,
-    mean: f32,
+    /// The mean of the first few.
+    base: f32,
+    /// Of their distances from it.
+    sum: f32,
+    /// Of the squares of these.
     squares: f32,
+}
+
+impl Moments {
+    /// How far the mean is from `base`.
+    #[inline(always)]
+    fn shift(self) -> f32 {
+        if self.count == 0.0 { 0.0 } else { self.sum / self.count }
+    }
 }
 
 impl Summary for Moments {
     const EMPTY: Self = Self {
         count: 0.0,
-        mean: 0.0,
+        base: 0.0,
+        sum: 0.0,
         squares: 0.0,
     };
     const AGREES: bool = true;
@@ -95,31 +109,40 @@ impl Summary for Moments {
     #[inline(always)]
     fn add(self, numbers: &impl Numbers) -> Self {
         let more = count_of(numbers);
-        let mean = numbers.fold(0.0, |sum, x| sum + x) * (1.0 / more);
-        let squares = numbers.fold(self.squares, |sum, x| fma(x - mean, x - mean, sum));
-        let (count, distance) = (self.count + more, mean - self.mean);
-        let share = more / count;
+        let base = if self.count == 0.0 {
+            numbers.fold(0.0, |sum, x| sum + x) * (1.0 / more)
+        } else {
+            self.base
+        };
+        let (sum, squares) = numbers.fold((self.sum, self.squares), |(sum, squares), x| {
+            let distance = x - base;
+            (sum + distance, fma(distance, distance, squares))
+        });
         Self {
-            count,
-            mean: fma(distance, share, self.mean),
-            squares: fma(distance * distance, self.count * share, squares),
+            count: self.count + more,
+            base,
+            sum,
+            squares,
         }
     }
 
     #[inline(always)]
     fn opinion(self, per_column: f32) -> f32 {
-        self.count * per_column * self.mean
+        self.count * per_column * (self.base + self.shift())
     }
 
     #[inline(always)]
-    fn agree(mean: f32) -> f32 {
-        lanes::sum(mean)
+    fn agree(mean: f32, lanes: u32) -> f32 {
+        lanes::sum_in(mean, lanes)
     }
 
     #[inline(always)]
     fn summand(self, mean: f32) -> f32 {
-        let distance = self.mean - mean;
-        fma(distance * distance, self.count, self.squares)
+        let shift = self.shift();
+        let distance = self.base + shift - mean;
+        // What rounding may leave below zero is none.
+        let squares = fma(-self.sum, shift, self.squares).max(0.0);
+        fma(distance * distance, self.count, squares)
     }
 }
 

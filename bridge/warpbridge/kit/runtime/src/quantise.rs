@@ -90,13 +90,13 @@ impl Quantised for Int8 {
     /// NaN becomes 0.
     #[inline(always)]
     fn pack(first: f32, second: f32) -> u32 {
-        int8_bits(first) | int8_bits(second) << 8
+        let packed: u32;
+        // SAFETY: arithmetic. Rounds and saturates to 32 bits, then saturates both to 8; the first of the two is the low byte.
+        unsafe {
+            core::arch::asm!(
+                "{{ .reg .b32 a, b; cvt.rni.s32.f32 a, {}; cvt.rni.s32.f32 b, {}; cvt.pack.sat.s8.s32.b32 {}, b, a, 0; }}",
+                in(reg32) first, in(reg32) second, out(reg32) packed, options(pure, nomem, nostack));
+        }
+        packed
     }
-}
-
-#[inline(always)]
-fn int8_bits(value: f32) -> u32 {
-    // The cast saturates, and takes NaN to 0; what it is given is an integer already.
-    let whole = core::f32::math::round_ties_even(value) as i32;
-    whole.max(-128).min(127) as u32 & 0xff
 }

@@ -10,20 +10,20 @@
 //!
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
-
 use crate::control::{Look, Report};
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
-use crate::row::Row;
 use crate::rows::{Rows, Windows};
 use crate::{Batch, Control, block, engine, shared, warp};
+
+/// A ring with `ANY_STAGES` has as many stages as it was started with.
+pub const ANY_STAGES: u32 = 0;
 
 /// `STAGES` stages of `BYTES` each (a multiple of 128) at the start of dynamic shared memory, the barriers behind them.
 #[derive(Clone, Copy)]
 pub struct Ring<const STAGES: u32, const BYTES: u32> {
     base: u32,
+    /// How many stages; not looked at where `STAGES` says it.
+    stages: u32,
     report: Report,
 }
 
@@ -37,7 +37,13 @@ pub struct Stage {
 
 impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     /// Shared memory that the ring takes up; what a kernel adds comes behind it.
-    pub const SHARED_BYTES: u32 = STAGES * (BYTES + 2 * BARRIER_BYTES);
+    pub const SHARED_BYTES: u32 = Self::shared_bytes(STAGES);
+
+    /// The same of a ring of so many stages.
+    #[inline(always)]
+    pub const fn shared_bytes(stages: u32) -> u32 {
+        stages * (BYTES + 2 * BARRIER_BYTES)
+    }
 
     /// Sets up the barriers for `reader_warps` releases per stage, and tells the host how many `fills` will come. Every thread
     /// of the block calls it, before roles part.
@@ -47,6 +53,7 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         report.begin(fills);
         let ring = Self {
             base: shared::base(),
+            stages: STAGES,
             report,
         };
         // As `set_up`, but here: called, it changes the PTX of every kernel that stays (order of branches), for nothing.
@@ -65,6 +72,12 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     /// The host is told how far the launch is by the batches, not by the tiles that readers release.
     #[inline(always)]
     pub fn start(reader_warps: u32, batch: Batch, control: Control) -> Option<Self> {
+        Self::start_sized(STAGES, reader_warps, batch, control)
+    }
+
+    /// As [`Ring::start`], with so many stages where `STAGES` is [`ANY_STAGES`], and `releases` arrivals to free each.
+    #[inline(always)]
+    pub fn start_sized(stages: u32, releases: u32, batch: Batch, control: Control) -> Option<Self> {
         // One thread looks, and before all else: the answer is under way while the barriers are set up.
         let look = if block::thread() == 0 {
             control.look()
@@ -73,9 +86,10 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         };
         let ring = Self {
             base: shared::base(),
+            stages,
             report: Report::NONE,
         };
-        ring.set_up(reader_warps);
+        ring.set_up(releases);
         if block::sync_any(look.stops()) {
             look.mark_stopped(control);
             return None;
@@ -85,11 +99,11 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     }
 
     #[inline(always)]
-    fn set_up(self, reader_warps: u32) {
+    fn set_up(self, releases: u32) {
         if block::thread() == 0 {
-            for stage in 0..STAGES {
+            for stage in 0..self.stages() {
                 self.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
-                self.empty(stage).init(reader_warps);
+                self.empty(stage).init(releases);
             }
             engine::publish_barriers();
         }
@@ -114,14 +128,28 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         }
     }
 
+    /// See [`anew`](crate::anew).
     #[inline(always)]
-    fn full(self, stage: u32) -> Barrier {
-        Barrier(self.base + STAGES * BYTES + stage * BARRIER_BYTES)
+    pub(crate) fn anew(self) -> Self {
+        Self {
+            stages: crate::anew(self.stages),
+            ..self
+        }
     }
 
     #[inline(always)]
-    fn empty(self, stage: u32) -> Barrier {
-        Barrier(self.base + STAGES * (BYTES + BARRIER_BYTES) + stage * BARRIER_BYTES)
+    pub(crate) fn stages(self) -> u32 {
+        if STAGES == ANY_STAGES { self.stages } else { STAGES }
+    }
+
+    #[inline(always)]
+    pub(crate) fn full(self, stage: u32) -> Barrier {
+        Barrier(self.base + self.stages() * BYTES + stage * BARRIER_BYTES)
+    }
+
+    #[inline(always)]
+    pub(crate) fn empty(self, stage: u32) -> Barrier {
+        Barrier(self.base + self.stages() * (BYTES + BARRIER_BYTES) + stage * BARRIER_BYTES)
     }
 
     #[inline(always)]
@@ -130,7 +158,7 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     }
 
     #[inline(always)]
-    fn stage(self, stage: u32) -> Stage {
+    pub(crate) fn stage(self, stage: u32) -> Stage {
         Stage {
             address: self.base + stage * BYTES,
             full: self.full(stage),
@@ -209,7 +237,7 @@ impl<const STAGES: u32, const BYTES: u32> Loader<STAGES, BYTES> {
         // SAFETY: the caller's promise.
         let bytes = unsafe { copy(rows, stage.address + offset, stage.full) };
         engine::commit(stage.full, before + bytes);
-        self.place.advance(STAGES);
+        self.place.advance(self.ring.stages());
     }
 }
 
@@ -228,7 +256,7 @@ impl<const STAGES: u32, const BYTES: u32> Drop for Loader<STAGES, BYTES> {
     /// of a block that has left is undefined.
     #[inline(always)]
     fn drop(&mut self) {
-        for stage in 0..STAGES {
+        for stage in 0..self.ring.stages() {
             // Stages before the current place were last filled in this round, the others in the round before.
             let round = if stage < self.place.stage { 0 } else { 1 };
             self.ring.full(stage).wait_uncancelled(self.place.parity ^ round);
@@ -250,50 +278,6 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
         self.ring.wait_full(self.place)
     }
 
-    /// Waits until the stage `by` behind the next one is full, `by` being less than `STAGES`. For readers that want more than
-    /// one stage at a time, or leave some to others.
-    #[inline(always)]
-    pub fn ahead(&self, by: u32) -> Turn {
-        let Place { stage, parity } = self.place.ahead(by, STAGES);
-        Turn {
-            empty: self.ring.empty(stage),
-            parity,
-            stage: self.ring.stage(stage),
-        }
-    }
-
-    /// Leaves the next `by` stages, at most `STAGES`, to other readers.
-    #[inline(always)]
-    pub fn skip(&mut self, by: u32) {
-        self.place = self.place.ahead(by, STAGES);
-        self.done += by;
-    }
-
-    /// A row whose piece number `origin` is in the next stage; it starts `skip` bytes into its stages.
-    #[inline(always)]
-    pub fn row<const TILE: u32>(&self, origin: u32, skip: u32) -> Row<STAGES, BYTES, TILE> {
-        Row {
-            base: self.ring.base,
-            first: self.place.stage,
-            origin,
-            skip,
-        }
-    }
-
-    /// Gives the next `count` stages back, at most 32, and counts them as progress. The warp calls it together.
-    #[inline(always)]
-    pub fn release_many(&mut self, count: u32) {
-        warp::sync();
-        self.done += count;
-        if warp::lane() < count {
-            self.ring.empty(self.place.ahead(warp::lane(), STAGES).stage).arrive();
-        }
-        if warp::index() == 1 && warp::lane() == 0 {
-            self.ring.report.set_progress(self.done);
-        }
-        self.place = self.place.ahead(count, STAGES);
-    }
-
     /// Gives the stage back, and counts it as progress. The warp calls it together.
     #[inline(always)]
     pub fn release(&mut self) {
@@ -306,32 +290,6 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
                 self.ring.report.set_progress(self.done);
             }
         }
-        self.place.advance(STAGES);
-    }
-}
-
-/// A wait for a stage that others may have used in the round before: see [`Reader::ahead`].
-///
-/// A barrier's parity tells two rounds apart and no more. Whoever skipped a round would take the copies of the round before last for
-/// those of this one while the last round's are still in flight; so the last round must have been given back first.
-pub struct Turn {
-    empty: Barrier,
-    parity: u32,
-    stage: Stage,
-}
-
-impl Future for Turn {
-    type Output = Stage;
-
-    /// Both are asked, in this order, and stay true until this reader gives the stage back.
-    #[inline(always)]
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Stage> {
-        let is_given_back = self.empty.is_complete(self.parity ^ 1);
-        let is_full = self.stage.full.is_complete(self.parity);
-        if warp::all(is_given_back & is_full) {
-            Poll::Ready(self.stage)
-        } else {
-            Poll::Pending
-        }
+        self.place.advance(self.ring.stages());
     }
 }

@@ -1,7 +1,7 @@
 //! A row in the ring: its elements by offset, over as many stages as it takes up; folded by a team. What becomes of the
 //! elements afterwards is in `output.rs`.
 //!
-//! Loads come four vectors at a time where there are enough, so that their latencies overlap.
+//! What hides the latencies of loads is that many warps are at it.
 
 use core::marker::PhantomData;
 
@@ -36,44 +36,29 @@ pub trait Elements<T: Element>: Copy {
     unsafe fn load(&self, offset: u32) -> f32;
 }
 
-/// Where a row is: its piece number `origin`, of `TILE` bytes each, is in stage `first`, later ones are in the stages behind it.
+/// A piece of a row, in one stage.
 #[derive(Clone, Copy)]
-pub struct Row<const STAGES: u32, const BYTES: u32, const TILE: u32> {
-    /// Address of the ring.
-    pub base: u32,
-    /// Number of the stage.
-    pub first: u32,
-    /// Number of the piece.
-    pub origin: u32,
-    /// Where in its stage the row starts.
-    pub skip: u32,
+pub struct Piece {
+    /// Where the row's first byte would be, if all of the row were as far from it as the piece is. May wrap around.
+    pub address: u32,
 }
 
-impl<const STAGES: u32, const BYTES: u32, const TILE: u32> Row<STAGES, BYTES, TILE> {
-    #[inline(always)]
-    fn address(&self, offset: u32) -> u32 {
-        let stage = self.first + offset / TILE - self.origin;
-        let stage = if stage >= STAGES { stage - STAGES } else { stage };
-        self.base + stage * BYTES + self.skip + offset % TILE
-    }
-}
-
-impl<T: Element, const STAGES: u32, const BYTES: u32, const TILE: u32> Elements<T> for Row<STAGES, BYTES, TILE> {
+impl<T: Element> Elements<T> for Piece {
     #[inline(always)]
     fn skip(&self) -> u32 {
-        self.skip
+        self.address
     }
 
     #[inline(always)]
     unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
         // SAFETY: the caller's promise.
-        unsafe { shared::load_v4(self.address(offset)) }
+        unsafe { shared::load_v4(self.address.wrapping_add(offset)) }
     }
 
     #[inline(always)]
     unsafe fn load(&self, offset: u32) -> f32 {
         // SAFETY: the caller's promise.
-        unsafe { T::load_shared(self.address(offset)) }
+        unsafe { T::load_shared(self.address.wrapping_add(offset)) }
     }
 }
 
@@ -147,15 +132,14 @@ impl<T: Element> Numbers for Packed<T> {
     }
 }
 
-struct Four<T>(Packed<T>, Packed<T>, Packed<T>, Packed<T>);
+struct Two<T>(Packed<T>, Packed<T>);
 
-impl<T: Element> Numbers for Four<T> {
-    const COUNT: u32 = 4 * VECTOR / T::BYTES;
+impl<T: Element> Numbers for Two<T> {
+    const COUNT: u32 = 2 * VECTOR / T::BYTES;
 
     #[inline(always)]
     fn fold<A>(&self, start: A, f: impl Fn(A, f32) -> A) -> A {
-        self.3
-            .fold(self.2.fold(self.1.fold(self.0.fold(start, &f), &f), &f), &f)
+        self.1.fold(self.0.fold(start, &f), &f)
     }
 }
 
@@ -178,9 +162,9 @@ pub trait Summary: Copy {
         0.0
     }
 
-    /// The contributions together, out of the lanes' or the warps'; the same in all lanes.
+    /// The contributions together, out of the lanes' or the warps'; the same in each group of `lanes` lanes.
     #[inline(always)]
-    fn agree(opinion: f32) -> f32 {
+    fn agree(opinion: f32, _lanes: u32) -> f32 {
         opinion
     }
 
@@ -202,15 +186,10 @@ pub unsafe fn summarise<T: Element, S: Summary>(row: impl Elements<T>, span: Spa
     // SAFETY: callers stay below `end`, so inside the span.
     let load = |offset: u32| Packed::<T>(unsafe { row.load_v4(offset) }, PhantomData);
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    while row.has_room() && offset + 3 * step < end {
-        let four = Four(
-            load(offset),
-            load(offset + step),
-            load(offset + 2 * step),
-            load(offset + 3 * step),
-        );
-        summary = summary.add(&four);
-        offset += 4 * step;
+    // As many numbers either way; more would not fit the 64 registers that six thread blocks per multiprocessor leave.
+    while T::BYTES == 4 && row.has_room() && offset + step < end {
+        summary = summary.add(&Two(load(offset), load(offset + step)));
+        offset += 2 * step;
     }
     while offset < end {
         summary = summary.add(&load(offset));

@@ -1,28 +1,30 @@
 //! The frame of a row kernel: one warp loads; the others form teams, and each team has a row at a time, summarises it,
 //! brings its warps' summaries together, and maps it.
 //!
-//! A row that fits the ring stays there in between. A longer one goes by once for the summary and once more for the map, and
-//! then all warps are one team. An output that wants to know the range of a row's results has it go by, or over, once more.
+//! A row is cut into pieces, a stage of the ring each, and a piece is one warp's. Where a stage has several rows, that warp has
+//! up to four of them at a time. A row that fits the ring stays there until it is mapped. A longer one goes by once for the
+//! summary and once more for the map. An output that wants to know the range of a row's results has it go by, or over, once more.
+//!
+//! The manifest decides on the geometry: warps, stages (by the shared memory), and by the grid how many rows a thread block has
+//! before it ends. Few rows per block, so that blocks soon end and those at work are close together in memory, and several
+//! blocks per multiprocessor are fastest (docs/notes/kernels-speed.md).
+
+use core::future::Future;
 
 use crate::element::Element;
 use crate::matrix::Matrix;
 use crate::output::{Output, map_row, range_row};
-use crate::ring::{Reader, Ring};
-use crate::row::{Elements, Summary, summarise};
+use crate::ring::{ANY_STAGES, Ring};
+use crate::row::{Elements, Span, Summary, summarise};
 use crate::source::{Source, load};
 use crate::tile::{Affine, Share};
-use crate::{Control, Stripe, Team, block, divide, lanes, run, shared, warp};
+use crate::turns::Turns;
+use crate::{Batch, Control, Stripe, Team, anew, block, divide, lanes, run, shared, warp};
 
 /// Bytes of a stage: 8 KiB of rows, and room for rows that are not 16-byte aligned.
 pub const STAGE: u32 = 8192 + 128;
-/// Stages: all that a Hopper has room for, or an sm_86.
-#[cfg(engine = "bulk")]
-pub const STAGES: u32 = 24;
-/// Stages: all that a Hopper has room for, or an sm_86.
-#[cfg(engine = "cp_async")]
-pub const STAGES: u32 = 11;
-/// Warps that read; with the loader they make 512 threads, which leaves each 128 registers.
-const WARPS: u32 = 15;
+/// The most warps that read.
+const WARPS: u32 = 16;
 
 /// What is special about a kernel. Its values are the arguments that all rows share.
 pub trait RowKernel: Copy {
@@ -71,27 +73,32 @@ pub fn run_rows<K, S, O, const TILE: u32>(
     control: Control,
 ) where
     K: RowKernel,
-    S: Source<TILE, Row: Elements<K::Element>>,
+    S: Source<TILE, Piece: Elements<K::Element>>,
     O: Output<K::Element>,
 {
     let row_bytes = shape.columns * K::Element::BYTES;
-    let stages = row_bytes.div_ceil(TILE);
-    let team = Team::<WARPS>::init(
-        shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES,
-        divide(STAGES, stages).0,
-    );
+    let pieces = row_bytes.div_ceil(TILE);
+    let stage_bytes = Ring::<ANY_STAGES, STAGE>::shared_bytes(1);
+    let stages = divide(shared::bytes() - Team::<WARPS>::SHARED_BYTES, stage_bytes).0;
+    let teams = divide(stages, pieces).0;
+    let is_long = pieces > stages;
+    // A warp's next piece must not be further off than the ring has stages (`turns.rs`): from pass to pass, up to two teams' sizes less one.
+    let most = if is_long { (stages + 1) / 2 } else { pieces };
+    let team = Team::<WARPS>::init(shared::base() + stages * stage_bytes, teams, most);
     let most = divide(shape.rows, block::count() * team.teams).0;
     let x = Matrix::<TILE>::new(source.address(), shape.rows, row_bytes, most);
-    let units = Stripe::of(x.units());
-    let is_long = stages > STAGES;
+    let units = Batch::of(x.units());
     let passes = if is_long && O::MAPS {
         2 + u32::from(O::RANGES && output.wants_range())
     } else {
         1
     };
-    let ring = Ring::<STAGES, STAGE>::init(team.size, units.remaining() * stages * passes, control);
+    // A stage is one warp's, and all its lanes let go.
+    let Some(ring) = Ring::<ANY_STAGES, STAGE>::start_sized(stages, warp::LANES, units, control) else {
+        return;
+    };
     if warp::index() == 0 {
-        run(load(source, ring.loader(), x, passes, units, control), control);
+        run(load(source, ring.loader(), x, passes, units), control);
     } else if !team.is_idle() {
         let work = Work {
             kernel,
@@ -99,10 +106,22 @@ pub fn run_rows<K, S, O, const TILE: u32>(
             affine,
             output,
             x,
-            share: team.share(),
+            lanes: lanes_per_row(x.group),
             per_column: 1.0 / shape.columns as f32,
         };
-        run(teamwork(work, ring.reader(), team, units, is_long), control);
+        let own = units.part(team.number, team.teams);
+        run(teamwork(work, Turns::new(ring), team, own), control);
+    }
+}
+
+/// Lanes that have a row together, of which `group` share a stage. Eight lanes read 128 bytes that follow each other: fewer, and
+/// the rows' places would collide in the banks of shared memory.
+#[inline(always)]
+fn lanes_per_row(group: u32) -> u32 {
+    match group {
+        0 | 1 => warp::LANES,
+        2 | 3 => 16,
+        _ => 8,
     }
 }
 
@@ -114,118 +133,166 @@ struct Work<K, S, O, const TILE: u32> {
     affine: Affine,
     output: O,
     x: Matrix<TILE>,
-    share: Share,
+    /// That have a row together.
+    lanes: u32,
     per_column: f32,
 }
 
-/// Goes over the pieces of a row, `count` stages from number `number` on at a time: so many that each thread has several
-/// vectors. `ring.row` knows the row while `$origin` is the number of the piece in the next stage. `$leaves` says whether a
-/// piece that is done is given back.
+impl<K, S, O, const TILE: u32> Work<K, S, O, TILE> {
+    /// `number` by the lanes that have a row together, which are a power of two.
+    #[inline(always)]
+    fn over_lanes(&self, number: u32) -> u32 {
+        number >> anew(self.lanes).trailing_zeros()
+    }
+
+    #[inline(always)]
+    fn share(&self) -> Share {
+        let lanes = anew(self.lanes);
+        Share {
+            thread: warp::lane() & (lanes - 1),
+            threads: lanes,
+        }
+    }
+
+    /// What a row has in piece `number`; nothing if it is not there.
+    #[inline(always)]
+    fn span(&self, number: u32, is_there: bool) -> Span {
+        if is_there {
+            self.x.span(number, 1)
+        } else {
+            Span { begin: 0, end: 0 }
+        }
+    }
+}
+
+/// Goes over this warp's pieces of a row, `$number` being that of the piece in `$stage`. `$leaves` says whether a piece that is
+/// done is given back, `$goes_on` whether the row's pieces, or the next row's, come by behind it: if not, the ring stays where it was.
 macro_rules! over_row {
-    ($ring:ident, $stages:expr, $batch:expr, $leaves:expr, |$origin:ident, $number:ident, $count:ident| $body:expr) => {{
-        let mut $number = 0;
-        while $number < $stages {
-            let $count = ($stages - $number).min($batch);
-            for ahead in 0..$count {
-                $ring.ahead(if $leaves { ahead } else { $number + ahead }).await;
-            }
-            let $origin = if $leaves { $number } else { 0 };
+    ($ring:ident, $work:ident, $team:ident, $leaves:expr, $goes_on:expr, |$stage:ident, $number:ident| $body:expr) => {{
+        let (mut $number, mut place) = ($team.rank, $ring.next());
+        let end = $work.x.stages + $team.rank;
+        while $number < $work.x.stages {
+            let $stage = $ring.turn(place).await;
             $body;
             if $leaves {
-                $ring.release_many($count);
+                $ring.give_back(place);
             }
-            $number += $count;
+            let step = $team.size.min(end - $number);
+            place = $ring.behind(place, step);
+            $number += step;
+        }
+        if $goes_on {
+            $ring.go_to($ring.behind(place, end - $number));
         }
     }};
 }
 
-/// A team's role.
-async fn teamwork<K, S, O, const TILE: u32>(
+/// A team's role. Not an `async fn`: those keep their arguments twice, as given and as variables, and registers are short.
+#[inline(always)]
+fn teamwork<K, S, O, const TILE: u32>(
     work: Work<K, S, O, TILE>,
-    mut ring: Reader<STAGES, STAGE>,
+    mut ring: Turns<STAGE>,
     mut team: Team<WARPS>,
     units: Stripe,
-    is_long: bool,
-) where
+) -> impl Future<Output = ()>
+where
     K: RowKernel,
-    S: Source<TILE, Row: Elements<K::Element>>,
+    S: Source<TILE, Piece: Elements<K::Element>>,
     O: Output<K::Element>,
 {
-    let Work { x, share, affine, .. } = work;
-    let batch = team.size.div_ceil(4);
-    ring.skip(team.number * x.stages);
-    for unit in units.part(team.number, team.teams) {
-        let rows = x.rows_of(unit);
-        let mut row = 0;
-        while row < rows {
-            let is_last = row + 1 == rows;
-            let mut summary = K::Summary::EMPTY;
-            over_row!(
-                ring,
-                x.stages,
-                batch,
-                is_long || (!O::MAPS && is_last),
-                |origin, number, count| {
-                    let place = work.source.row(&ring, x, unit, row, origin);
-                    // SAFETY: the row's elements, which have landed.
-                    summary = unsafe { summarise::<K::Element, _>(place, x.span(number, count), share, summary) };
-                }
-            );
-            let mut agreed = 0.0;
-            if K::Summary::AGREES {
-                agreed = K::Summary::agree(summary.opinion(work.per_column));
-                if team.size > 1 {
-                    let warps = team.exchange(agreed).await;
-                    agreed = K::Summary::agree(warps.by_lane(K::Summary::NEUTRAL));
-                }
-            }
-            let mut sum = lanes::sum(summary.summand(agreed));
-            if team.size > 1 {
-                sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
-            }
-            let per_column = work.per_column;
-            let found = Found {
-                agreed,
-                sum,
-                per_column,
-            };
-            let (number, first) = (x.number(unit, row), share.thread == 0);
-            let result = work.kernel.result(number, found, first);
-            if O::MAPS {
-                let to = x.offset(unit) + u64::from(row) * u64::from(x.row_bytes);
-                let mut output = work.output.at(to);
-                let mut ranges = O::RANGES && output.wants_range();
-                if !ranges {
-                    output = output.ranged(number, 0.0, first);
-                }
-                // One loop for both: LLVM keeps the states of a loop that no kernel without ranges ever comes to.
-                loop {
-                    let mut range = 0.0;
-                    let leaves = if ranges { is_long } else { is_last };
-                    over_row!(ring, x.stages, batch, leaves, |origin, number, count| {
-                        let place = work.source.row(&ring, x, unit, row, origin);
-                        let (span, f) = (x.span(number, count), move |x| K::map(result, x));
-                        if ranges {
-                            // SAFETY: as above.
-                            range = unsafe { range_row(place, affine, span, share, f, range) };
-                        } else {
-                            // SAFETY: as above, and the same elements of the outputs.
-                            unsafe { map_row(place, output, affine, span, share, f) };
-                        }
-                    });
-                    if !ranges {
-                        break;
+    async move {
+        ring.skip(team.number * work.x.stages + team.rank);
+        for unit in units {
+            let rows = work.x.rows_of(unit);
+            let mut first = 0;
+            while first < rows {
+                // Lanes beyond the last row have none, but stay with the others.
+                let row = first + work.over_lanes(warp::lane());
+                first += work.over_lanes(warp::LANES);
+                let is_last = first >= rows;
+                let mut summary = K::Summary::EMPTY;
+                let leaves = ring.is_short_of(work.x.stages) || (!O::MAPS && is_last);
+                over_row!(
+                    ring,
+                    work,
+                    team,
+                    leaves,
+                    ring.is_short_of(work.x.stages),
+                    |stage, number| {
+                        let piece = work.source.piece(stage.wrapping_sub(number * TILE), work.x, unit, row);
+                        // SAFETY: the row's elements, which have landed.
+                        summary = unsafe {
+                            summarise::<K::Element, _>(piece, work.span(number, row < rows), work.share(), summary)
+                        };
                     }
-                    range = lanes::maximum(range);
+                );
+                let mut agreed = 0.0;
+                if K::Summary::AGREES {
+                    agreed = K::Summary::agree(summary.opinion(work.per_column), work.lanes);
                     if team.size > 1 {
-                        range = lanes::maximum(team.exchange(range).await.by_lane(0.0));
+                        let warps = team.exchange(agreed).await;
+                        agreed = K::Summary::agree(warps.by_lane(K::Summary::NEUTRAL), warp::LANES);
                     }
-                    output = output.ranged(number, range, first);
-                    ranges = false;
+                }
+                let mut sum = lanes::sum_in(summary.summand(agreed), work.lanes);
+                if team.size > 1 {
+                    sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
+                }
+                let found = Found {
+                    agreed,
+                    sum,
+                    per_column: work.per_column,
+                };
+                let speaks = work.share().thread == 0 && team.rank == 0 && row < rows;
+                let result = work.kernel.result(work.x.number(unit, row), found, speaks);
+                if O::MAPS {
+                    let to = work.x.offset(unit) + u64::from(row) * u64::from(work.x.row_bytes);
+                    let mut output = work.output.at(to);
+                    let mut ranges = O::RANGES && output.wants_range();
+                    if !ranges {
+                        output = output.ranged(work.x.number(unit, row), 0.0, speaks);
+                    }
+                    // One loop for both: LLVM keeps the states of a loop that no kernel without ranges ever comes to.
+                    loop {
+                        let mut range = 0.0;
+                        let leaves = if ranges {
+                            ring.is_short_of(work.x.stages)
+                        } else {
+                            is_last
+                        };
+                        over_row!(
+                            ring,
+                            work,
+                            team,
+                            leaves,
+                            ring.is_short_of(work.x.stages),
+                            |stage, number| {
+                                let piece = work.source.piece(stage.wrapping_sub(number * TILE), work.x, unit, row);
+                                let (span, f) = (work.span(number, row < rows), move |x| K::map(result, x));
+                                if ranges {
+                                    // SAFETY: as above.
+                                    range = unsafe { range_row(piece, work.affine, span, work.share(), f, range) };
+                                } else {
+                                    // SAFETY: as above, and the same elements of the outputs.
+                                    unsafe { map_row(piece, output, work.affine, span, work.share(), f) };
+                                }
+                            }
+                        );
+                        if !ranges {
+                            break;
+                        }
+                        range = lanes::maximum_in(range, work.lanes);
+                        if team.size > 1 {
+                            range = lanes::maximum(team.exchange(range).await.by_lane(0.0));
+                        }
+                        output = output.ranged(work.x.number(unit, row), range, speaks);
+                        ranges = false;
+                    }
                 }
             }
-            row += 1;
+            if !ring.is_short_of(work.x.stages) {
+                ring.skip(team.teams * work.x.stages);
+            }
         }
-        ring.skip((team.teams - 1) * x.stages);
     }
 }

@@ -12,6 +12,15 @@ pub fn base() -> u32 {
     address
 }
 
+/// How many bytes the launch gave each block.
+#[inline(always)]
+pub fn bytes() -> u32 {
+    let bytes: u32;
+    // SAFETY: reads a special register.
+    unsafe { asm!("mov.u32 {}, %dynamic_smem_size;", out(reg32) bytes, options(pure, nomem, nostack)) };
+    bytes
+}
+
 /// Reads 16 bytes.
 ///
 /// # Safety

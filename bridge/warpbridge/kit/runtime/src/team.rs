@@ -4,8 +4,7 @@
 //! reach for long rows. The warps of a team bring values together through slots in shared memory and an mbarrier.
 
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
-use crate::tile::Share;
-use crate::{block, shared, warp};
+use crate::{anew, block, divide, shared, warp};
 
 const SLOT_BYTES: u32 = 4;
 
@@ -18,31 +17,35 @@ pub struct Team<const WARPS: u32> {
     pub teams: u32,
     /// Its warps.
     pub size: u32,
+    /// This warp's number in it.
+    pub rank: u32,
     base: u32,
     /// Of the exchange that comes next. The two sets of slots take turns: nobody writes a set again before everybody has read it.
     parity: u32,
 }
 
 impl<const WARPS: u32> Team<WARPS> {
-    /// Shared memory for `WARPS` warps, however they are parted.
+    /// Shared memory for up to `WARPS` warps, however they are parted.
     pub const SHARED_BYTES: u32 = WARPS * (BARRIER_BYTES + 2 * SLOT_BYTES);
 
-    /// Parts `WARPS` warps into `teams` teams, at most one per warp; warps that are left over are idle. Every thread calls it,
-    /// before the ring is set up (which publishes the barriers).
+    /// Parts the block's readers into `teams` teams, at most one per warp, of `most` warps at most; warps that are left over are
+    /// idle. Every thread calls it, before the ring is set up (which publishes the barriers).
     #[inline(always)]
-    pub fn init(base: u32, teams: u32) -> Self {
-        let teams = teams.max(1).min(WARPS);
-        let size = WARPS.checked_div(teams).unwrap_or(1);
+    pub fn init(base: u32, teams: u32, most: u32) -> Self {
+        let warps = (block::threads() / warp::LANES - 1).min(WARPS);
+        let teams = teams.max(1).min(warps);
+        let size = divide(warps, teams).0.min(most).max(1);
         if block::thread() == 0 {
             for team in 0..teams {
-                Barrier(base + team * BARRIER_BYTES).init(size);
+                Barrier(base + team * BARRIER_BYTES).init(size * warp::LANES);
             }
         }
-        let number = Self::warp().checked_div(size).unwrap_or(0);
+        let (number, rank) = divide(Self::warp(), size);
         Self {
             number,
             teams,
             size,
+            rank,
             base,
             parity: 0,
         }
@@ -54,34 +57,23 @@ impl<const WARPS: u32> Team<WARPS> {
         self.number >= self.teams
     }
 
-    /// This thread's share of what the team does.
-    #[inline(always)]
-    pub fn share(&self) -> Share {
-        let warp = Self::warp() - self.number * self.size;
-        Share {
-            thread: warp * warp::LANES + warp::lane(),
-            threads: self.size * warp::LANES,
-        }
-    }
-
     /// Gives the team this warp's value, which is the same in all its lanes; when awaited, the values of all its warps.
     #[inline(always)]
     pub fn exchange(&mut self, value: f32) -> Wait<Slots> {
-        let parity = self.parity;
+        let (parity, base) = (self.parity, anew(self.base));
         self.parity ^= 1;
-        let set = self.base + WARPS * (BARRIER_BYTES + parity * SLOT_BYTES);
-        let barrier = Barrier(self.base + self.number * BARRIER_BYTES);
-        // The arrival speaks for all lanes: they must have read the slots of the exchange before, which somebody writes after it.
-        // What they have read has since gone through shuffles, but those order no memory.
-        warp::sync();
+        let set = base + WARPS * (BARRIER_BYTES + parity * SLOT_BYTES);
+        let barrier = Barrier(base + self.number * BARRIER_BYTES);
         if warp::lane() == 0 {
             // SAFETY: this warp's slot, which nobody reads before the arrival.
             unsafe { shared::store_u32(set + Self::warp() * SLOT_BYTES, value.to_bits()) };
-            barrier.arrive();
         }
+        // All lanes, each for itself: they have read the slots of the exchange before, which somebody writes after it.
+        barrier.arrive();
+        let size = anew(self.size);
         let slots = Slots {
-            address: set + self.number * self.size * SLOT_BYTES,
-            count: self.size,
+            address: set + self.number * size * SLOT_BYTES,
+            count: size,
         };
         barrier.wait(parity, slots)
     }

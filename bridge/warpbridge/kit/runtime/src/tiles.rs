@@ -126,6 +126,16 @@ impl Batch {
         }
     }
 
+    /// The share of part `number` of `parts` that take turns.
+    #[inline(always)]
+    pub fn part(self, number: u32, parts: u32) -> Stripe {
+        Stripe {
+            next: self.next.saturating_add(number),
+            step: parts,
+            end: self.end,
+        }
+    }
+
     /// Tells the host how far the launch is, if this block is one of the thousand or so that do: the blocks before it have begun.
     /// All threads of a block call it; a reader's writes, because a loader has better things to do than to wait for an address.
     #[inline(always)]

@@ -1,5 +1,5 @@
 //! `rms_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 7, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 7, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 

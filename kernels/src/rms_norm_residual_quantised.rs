@@ -5,6 +5,8 @@
 //! its `row_kernel.rs`.
 //! block: at most 896 threads
 //! stack rms_norm_residual_quantised_bf16_s8: 8
+//! stack rms_norm_residual_quantised_f32_s8: 8
+//! stack rms_norm_residual_quantised_f32_e4m3: 8
 //! stack rms_norm_residual_quantised_bf16_e4m3: 8
 //! block sm_80: at most 640 threads
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 6, vote.sync.any.pred 2

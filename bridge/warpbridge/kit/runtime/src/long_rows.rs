@@ -124,7 +124,7 @@ pub fn run_long_rows<K: RowKernel>(
         lead: lead.max(per_row).min(chunks),
     };
     let base = shared::base() + Stages::SHARED_BYTES;
-    let team = OneTeam::init(base, 1);
+    let team = OneTeam::init(base, 1, WARPS);
     let known = Barrier(base + OneTeam::SHARED_BYTES);
     if block::thread() == 0 {
         known.init(1);
@@ -217,9 +217,9 @@ where
         let summary = unsafe { summarise::<K::Element, _>(place, span, share, K::Summary::EMPTY) };
         let mut agreed = 0.0;
         if K::Summary::AGREES {
-            agreed = K::Summary::agree(summary.opinion(1.0 / of_span));
+            agreed = K::Summary::agree(summary.opinion(1.0 / of_span), warp::LANES);
             let warps = team.exchange(agreed).await;
-            agreed = K::Summary::agree(warps.by_lane(K::Summary::NEUTRAL));
+            agreed = K::Summary::agree(warps.by_lane(K::Summary::NEUTRAL), warp::LANES);
         }
         let sum = lanes::sum(summary.summand(agreed));
         let sum = lanes::sum(team.exchange(sum).await.by_lane(0.0));
@@ -250,7 +250,7 @@ where
     let per_column = 1.0 / job.columns as f32;
     let mut agreed = 0.0;
     if K::Summary::AGREES {
-        agreed = K::Summary::agree(summary.opinion(per_column));
+        agreed = K::Summary::agree(summary.opinion(per_column), warp::LANES);
     }
     let sum = lanes::sum(summary.summand(agreed));
     let found = Found {

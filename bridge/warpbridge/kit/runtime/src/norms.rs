@@ -149,16 +149,23 @@ impl Summary for Moments {
 impl Mergeable for Moments {
     #[inline(always)]
     fn of(count: f32, mean: f32, squares: f32) -> Self {
-        Self { count, mean, squares }
+        Self {
+            count,
+            base: mean,
+            sum: 0.0,
+            squares,
+        }
     }
 
+    /// Of what `of` has made, whose sums are 0.
     #[inline(always)]
     fn merge(self, other: Self) -> Self {
-        let (count, distance) = (self.count + other.count, other.mean - self.mean);
+        let (count, distance) = (self.count + other.count, other.base - self.base);
         let share = other.count / count;
         Self {
             count,
-            mean: fma(distance, share, self.mean),
+            base: fma(distance, share, self.base),
+            sum: 0.0,
             squares: self.squares + fma(distance * distance, self.count * share, other.squares),
         }
     }

@@ -280,6 +280,12 @@ pub unsafe fn map_row<T: Element>(
         output.put_v4(offset, packed, others, |x, w, b| Affine::apply(f(x), w, b));
     };
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
+    while row.at_once() == 4 && offset + step < end {
+        let (a, b) = (load(offset), load(offset + step));
+        put(offset, a);
+        put(offset + step, b);
+        offset += 2 * step;
+    }
     while offset < end {
         put(offset, load(offset));
         offset += step;

@@ -10,8 +10,13 @@
 //!
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
 use crate::control::{Look, Report};
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use crate::row::Row;
 use crate::rows::{Rows, Windows};
 use crate::{Batch, Control, block, engine, shared, warp};
 
@@ -278,6 +283,29 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
         self.ring.wait_full(self.place)
     }
 
+    /// Waits until the stage `by` behind the next one is full, `by` being less than `STAGES`. For readers that want more than
+    /// one stage at a time, or leave some to others.
+    #[inline(always)]
+    pub fn ahead(&self, by: u32) -> Turn {
+        let Place { stage, parity } = self.place.ahead(by, self.ring.stages());
+        Turn {
+            empty: self.ring.empty(stage),
+            parity,
+            stage: self.ring.stage(stage),
+        }
+    }
+
+    /// A row whose piece number `origin` is in the next stage; it starts `skip` bytes into its stages.
+    #[inline(always)]
+    pub fn row<const TILE: u32>(&self, origin: u32, skip: u32) -> Row<STAGES, BYTES, TILE> {
+        Row {
+            base: self.ring.base,
+            first: self.place.stage,
+            origin,
+            skip,
+        }
+    }
+
     /// Gives the stage back, and counts it as progress. The warp calls it together.
     #[inline(always)]
     pub fn release(&mut self) {
@@ -291,5 +319,31 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
             }
         }
         self.place.advance(self.ring.stages());
+    }
+}
+
+/// A wait for a stage that others may have used in the round before: see [`Reader::ahead`].
+///
+/// A barrier's parity tells two rounds apart and no more. Whoever skipped a round would take the copies of the round before last for
+/// those of this one while the last round's are still in flight; so the last round must have been given back first.
+pub struct Turn {
+    empty: Barrier,
+    parity: u32,
+    stage: Stage,
+}
+
+impl Future for Turn {
+    type Output = Stage;
+
+    /// Both are asked, in this order, and stay true until this reader gives the stage back.
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Stage> {
+        let is_given_back = self.empty.is_complete(self.parity ^ 1);
+        let is_full = self.stage.full.is_complete(self.parity);
+        if warp::all(is_given_back & is_full) {
+            Poll::Ready(self.stage)
+        } else {
+            Poll::Pending
+        }
     }
 }

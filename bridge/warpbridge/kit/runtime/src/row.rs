@@ -17,10 +17,10 @@ pub trait Elements<T: Element>: Copy {
     /// 0 modulo [`VECTOR`] if vectors may be read.
     fn skip(&self) -> u32;
 
-    /// Whether there are registers for several vectors at a time.
+    /// How many vectors there are registers for at a time: four, two or one.
     #[inline(always)]
-    fn has_room(&self) -> bool {
-        true
+    fn at_once(&self) -> u32 {
+        4
     }
 
     /// A vector of elements.
@@ -36,6 +36,47 @@ pub trait Elements<T: Element>: Copy {
     unsafe fn load(&self, offset: u32) -> f32;
 }
 
+/// Where a row is: its piece number `origin`, of `TILE` bytes each, is in stage `first`, later ones are in the stages behind it.
+#[derive(Clone, Copy)]
+pub struct Row<const STAGES: u32, const BYTES: u32, const TILE: u32> {
+    /// Address of the ring.
+    pub base: u32,
+    /// Number of the stage.
+    pub first: u32,
+    /// Number of the piece.
+    pub origin: u32,
+    /// Where in its stage the row starts.
+    pub skip: u32,
+}
+
+impl<const STAGES: u32, const BYTES: u32, const TILE: u32> Row<STAGES, BYTES, TILE> {
+    #[inline(always)]
+    fn address(&self, offset: u32) -> u32 {
+        let stage = self.first + offset / TILE - self.origin;
+        let stage = if stage >= STAGES { stage - STAGES } else { stage };
+        self.base + stage * BYTES + self.skip + offset % TILE
+    }
+}
+
+impl<T: Element, const STAGES: u32, const BYTES: u32, const TILE: u32> Elements<T> for Row<STAGES, BYTES, TILE> {
+    #[inline(always)]
+    fn skip(&self) -> u32 {
+        self.skip
+    }
+
+    #[inline(always)]
+    unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { shared::load_v4(self.address(offset)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { T::load_shared(self.address(offset)) }
+    }
+}
+
 /// A piece of a row, in one stage.
 #[derive(Clone, Copy)]
 pub struct Piece {
@@ -44,6 +85,12 @@ pub struct Piece {
 }
 
 impl<T: Element> Elements<T> for Piece {
+    /// As many numbers either way; more would not fit the 64 registers that leave room for ten small blocks per multiprocessor.
+    #[inline(always)]
+    fn at_once(&self) -> u32 {
+        if T::BYTES == 4 { 2 } else { 1 }
+    }
+
     #[inline(always)]
     fn skip(&self) -> u32 {
         self.address
@@ -74,8 +121,8 @@ impl<T: Element, R: Elements<T>> Elements<T> for Sum<R> {
 
     /// Not on an sm_86, beside the copy engine's loop.
     #[inline(always)]
-    fn has_room(&self) -> bool {
-        cfg!(engine = "bulk")
+    fn at_once(&self) -> u32 {
+        if cfg!(engine = "bulk") { self.0.at_once() } else { 1 }
     }
 
     #[inline(always)]
@@ -132,10 +179,10 @@ impl<T: Element> Numbers for Packed<T> {
     }
 }
 
-struct Two<T>(Packed<T>, Packed<T>);
+struct Two<N>(N, N);
 
-impl<T: Element> Numbers for Two<T> {
-    const COUNT: u32 = 2 * VECTOR / T::BYTES;
+impl<N: Numbers> Numbers for Two<N> {
+    const COUNT: u32 = 2 * N::COUNT;
 
     #[inline(always)]
     fn fold<A>(&self, start: A, f: impl Fn(A, f32) -> A) -> A {
@@ -186,8 +233,15 @@ pub unsafe fn summarise<T: Element, S: Summary>(row: impl Elements<T>, span: Spa
     // SAFETY: callers stay below `end`, so inside the span.
     let load = |offset: u32| Packed::<T>(unsafe { row.load_v4(offset) }, PhantomData);
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    // As many numbers either way; more would not fit the 64 registers that six thread blocks per multiprocessor leave.
-    while T::BYTES == 4 && row.has_room() && offset + step < end {
+    while row.at_once() == 4 && offset + 3 * step < end {
+        let four = Two(
+            Two(load(offset), load(offset + step)),
+            Two(load(offset + 2 * step), load(offset + 3 * step)),
+        );
+        summary = summary.add(&four);
+        offset += 4 * step;
+    }
+    while row.at_once() == 2 && offset + step < end {
         summary = summary.add(&Two(load(offset), load(offset + step)));
         offset += 2 * step;
     }

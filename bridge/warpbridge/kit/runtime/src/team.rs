@@ -4,6 +4,7 @@
 //! reach for long rows. The warps of a team bring values together through slots in shared memory and an mbarrier.
 
 use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use crate::tile::Share;
 use crate::{anew, block, divide, shared, warp};
 
 const SLOT_BYTES: u32 = 4;
@@ -55,6 +56,15 @@ impl<const WARPS: u32> Team<WARPS> {
     #[inline(always)]
     pub fn is_idle(&self) -> bool {
         self.number >= self.teams
+    }
+
+    /// This thread's share of what the team does.
+    #[inline(always)]
+    pub fn share(&self) -> Share {
+        Share {
+            thread: self.rank * warp::LANES + warp::lane(),
+            threads: self.size * warp::LANES,
+        }
     }
 
     /// Gives the team this warp's value, which is the same in all its lanes; when awaited, the values of all its warps.

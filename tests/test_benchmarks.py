@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -105,3 +109,13 @@ def test_rate_plot_draws_a_line_for_each_column_and_keeps_names_apart(tmp_path: 
     assert names == [("31.5", "copy 3.96"), ("46.5", "scale 3.90")]
     assert re.findall(r">([\d.]+ [KMG]iB)<", svg) == ["256 KiB", "16 MiB", "1 GiB"]
     assert "Bytes read and written per second on NVIDIA H200, by bytes of the first input</text>" in svg
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_sanitize_has_every_kernel_and_arguments_that_it_takes(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    sanitize = importlib.import_module("sanitize")
+    cases = sanitize.cases(np)
+    assert sorted(cases) == sanitize.names()
+    for launch in cases.values():
+        launch(arch)

@@ -18,16 +18,15 @@ use self::tile::{Job, LookedUp, Numbers, Tiles};
 const STAGE: u32 = 8192 + 512; // the manifest's `band` and `piece` make a tile fit
 const STAGES: u32 = 4;
 const COMPUTE_WARPS: u32 = 2;
-const AHEAD: usize = 4; // tiles whose numbers are read before: all of a block, as the manifest's grid has it
 const INDEX_OUTSIDE: u32 = 1; // fault codes
 const NOT_SCALABLE: u32 = 2;
 
-/// Keeps the ring full. `next` are the numbers of the tiles to come, and `later` the tiles after those: the copies of a tile cannot
-/// start before its numbers are there.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: [Numbers; AHEAD], mut later: Tiles) {
+/// Keeps the ring full. The numbers are read one tile ahead: `next` are those of the first, `later` the tiles behind it. The copies of a
+/// tile cannot start before its numbers are there.
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, mut next: Numbers, mut later: Tiles) {
     for place in job.tiles {
-        let [numbers, second, third, fourth] = next;
-        next = [second, third, fourth, job.look_up(later.next())];
+        let numbers = next;
+        next = job.look_up(later.next());
         let stage = ring.reserve().await;
         let tile = LookedUp::new(job.tile(place), numbers);
         tile.check();
@@ -108,15 +107,12 @@ fn copy(from: u32, to: u64, bytes: u32, share: Share) {
 #[inline(always)]
 fn gather_rows(job: Job, as_they_are: bool, what: impl Fn(u32, u64, u32, Share) + Copy) {
     let (is_loader, mut later) = (warp::index() == 0, job.tiles);
-    // Before all else: the numbers are on their way while the ring is set up.
-    let mut next = || {
-        if is_loader {
-            job.look_up(later.next())
-        } else {
-            Numbers::NONE
-        }
+    // Before all else: the first numbers are on their way while the ring is set up.
+    let next = if is_loader {
+        job.look_up(later.next())
+    } else {
+        Numbers::NONE
     };
-    let next = [next(), next(), next(), next()];
     let whole = cfg!(engine = "bulk") && as_they_are && job.is_flat();
     let Some(ring) = Ring::start(if whole { 1 } else { COMPUTE_WARPS }, job.tiles.batch, job.control) else {
         return;

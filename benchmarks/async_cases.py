@@ -100,7 +100,11 @@ def softmax_case(machine: Machine, total_bytes: int, columns: int, dtype: str) -
     size, kind = np.dtype(dtype).itemsize, SHORT[dtype]
     rows = max(2, total_bytes // size // columns)
     x, y = machine.normal([rows, columns], dtype), machine.empty([rows, columns], dtype)
-    shared, digits = 24 * (8192 + 128 + 16) + 15 * 16, {4: 2e-5, 2: 1e-3}[size]
+    pieces = ceil_div(columns * size, 8192)
+    readers, stages = (max(2, pieces),) * 2 if pieces < 14 else (8, 27)
+    most = max(1, stages // pieces * (1 if pieces < 14 else 8))
+    blocks = ceil_div(rows, max(1, min(most, rows // (4 * machine.multiprocessors)), rows // 65536))
+    shared, digits = stages * (8192 + 128 + 16) + 16 * 16, {4: 2e-5, 2: 1e-3}[size]
 
     def check() -> None:
         for part in ends(rows, 16):
@@ -119,8 +123,8 @@ def softmax_case(machine: Machine, total_bytes: int, columns: int, dtype: str) -
         check,
         machine.ours("softmax", f"softmax_{kind}", shared, x, out=y),
         machine.by_hand(
-            *("twin", "softmax", f"softmax_{kind}_twin", min(rows, machine.multiprocessors), 512),
-            *([x, y, rows, columns], shared),
+            *("twin", "softmax", f"softmax_{kind}_twin", blocks, 32 * (readers + 1)),
+            *([x, y, rows, columns, stages], shared),
         ),
         machine.by_hand("one role", "softmax", f"softmax_{kind}_{way}", rows, block, [x, y, columns]),
         tolerance=digits,

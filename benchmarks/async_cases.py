@@ -40,7 +40,7 @@ def scale_case(machine: Machine, count: int, dtype: str) -> Case:
     x, y = machine.normal([count], dtype), machine.empty([count], dtype)
     a, b = 1.5, -0.25
     tiles, shared = ceil_div(count * size, 8192), 4 * (8192 + 128 + 16)
-    blocks = max(min(tiles, 6 * machine.multiprocessors), ceil_div(tiles, 2))
+    blocks = min(tiles, 131_072)
 
     def check() -> None:
         for part in ends(count, 1 << 20):
@@ -67,9 +67,9 @@ def image_case(machine: Machine, images: int, size: int = 224, margin: int = 32)
     offsets = machine.integers(0, margin + 1, [images, 2], "int32")
     mirror = machine.integers(0, 2, [images], "uint8")
     y = machine.empty([images, 3, size, size], "float16")
-    fitting = max(1, 16384 // ((3 * size + 30) // 16 * 16))
+    fitting = max(1, 8192 // ((3 * size + 30) // 16 * 16))
     band = max(1, min(fitting, ceil_div(images * size, 4 * machine.multiprocessors)))
-    tiles, shared = images * ceil_div(size, band), 2 * (16384 + 128 + 16) + 16 + 3 * 256 * 4
+    tiles, shared = images * ceil_div(size, band), 2 * (8192 + 128 + 16) + 16 + 3 * 256 * 4
 
     def check() -> None:
         for i in (0, images // 2, images - 1):
@@ -81,14 +81,14 @@ def image_case(machine: Machine, images: int, size: int = 224, margin: int = 32)
             close(machine.take(y, i), (crop.astype(np.float64) / 255 - mean) / std, 2**-11)
 
     args = [x, offsets, mirror, y, images, h, w, size, size, band, *MEAN, *STD]
-    blocks = max(min(tiles, 4 * machine.multiprocessors), ceil_div(tiles, 4))
+    blocks = max(min(tiles, 12 * machine.multiprocessors), ceil_div(tiles, 3))
     return Case(
         f"image_prep to float16, {images} x {size}^2",
         images * size * size * 3 * 3,
         y,
         check,
         machine.ours("image_prep", "image_prep_f16", shared, x, MEAN, STD, offsets, mirror, oh=size, ow=size, out=y),
-        machine.by_hand("twin", "image_prep", "image_prep_f16_twin", blocks, 288, args, shared),
+        machine.by_hand("twin", "image_prep", "image_prep_f16_twin", blocks, 160, args, shared),
         machine.by_hand(
             *("one role", "image_prep", "image_prep_f16_plain", min(tiles, 8 * machine.multiprocessors), 256, args),
             shared_bytes=3 * 256 * 4,

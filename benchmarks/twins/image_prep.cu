@@ -1,13 +1,13 @@
 // uint8 images to normalised planes by hand: the twin of kernels/src/image_prep.rs, and the same without roles.
 //
-// Twin: one warp copies the rows of a crop's band into two stages, a lane per row, with a note of where they go; eight warps look each
+// Twin: one warp copies the rows of a crop's band into two stages, a lane per row, with a note of where they go; four warps look each
 // value up in a table of results (computed once per block, in float64, while the first rows are on their way) and store planes, four
-// pixels per thread. Blocks of 288 threads take four tiles that follow each other (the grid's size makes it four), and end. One role: every
-// thread reads its twelve bytes from global memory. Crops are a multiple of 4 and at most 4096 wide, and the batch is a multiple of 16 bytes.
+// pixels per thread. Blocks of 160 threads take three tiles that follow each other (the grid's size makes it three), and end. One role: every
+// thread reads its twelve bytes from global memory. Crops are a multiple of 4 and at most 2048 wide, and the batch is a multiple of 16 bytes.
 
 #include "pipeline.cuh"
 
-constexpr u32 ROWS_BYTES = 16384, STAGE = ROWS_BYTES + 128, STAGES = 2, COMPUTE_WARPS = 8, CHANNELS = 3, VALUES = 256;
+constexpr u32 ROWS_BYTES = 8192, STAGE = ROWS_BYTES + 128, STAGES = 2, COMPUTE_WARPS = 4, CHANNELS = 3, VALUES = 256;
 
 struct Job {
     const u8 *x;
@@ -179,5 +179,5 @@ DEVICE void prep_plain(const Job &job, float3 mean, float3 std) {
     Job{x, offsets, mirror, y, n, height, width, out_height, out_width, band}, make_float3(mean0, mean1, mean2),                  \
         make_float3(std0, std1, std2)
 
-extern "C" __global__ void __launch_bounds__(288) image_prep_f16_twin(PARAMETERS) { prep_twin(ARGUMENTS); }
+extern "C" __global__ void __launch_bounds__(160) image_prep_f16_twin(PARAMETERS) { prep_twin(ARGUMENTS); }
 extern "C" __global__ void __launch_bounds__(256) image_prep_f16_plain(PARAMETERS) { prep_plain(ARGUMENTS); }

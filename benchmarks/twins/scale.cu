@@ -1,7 +1,7 @@
 // y = a*x + b by hand: the twin of kernels/src/scale.rs, and the same without roles.
 //
-// Twin: one warp copies tiles of 8 KiB into four stages, four warps compute and store; blocks of 160 threads take two tiles that follow
-// each other (the grid's size makes it two), and end.
+// Twin: one warp copies tiles of 8 KiB into four stages, four warps compute and store; blocks of 160 threads take a tile each, or more that follow
+// each other where there are many (the grid's size says how many), and end.
 // One role: every thread loads one vector, computes, stores; as many blocks as it takes. x and y are at multiples of 16.
 
 #include "pipeline.cuh"

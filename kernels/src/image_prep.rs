@@ -1,6 +1,6 @@
 //! uint8 images to normalised planes in one pass: crop, mirror, `(x/255 - mean)/std`, (n, h, w, 3) to (n, 3, oh, ow).
 //!
-//! One warp loads, eight compute. A tile is a band of rows of one crop, at most `COLUMNS` wide; the loader works out where
+//! One warp loads, four compute. A tile is a band of rows of one crop, at most `COLUMNS` wide; the loader works out where
 //! it comes from and goes to, and leaves that as a note in the stage. There are only 256 input values per channel, so
 //! their results stand in a table in shared memory, computed once per block in float64 and rounded once: exact also where
 //! `x/255 - mean` cancels, where float32 arithmetic is not.
@@ -15,11 +15,11 @@ use warpbridge_runtime::mbarrier::Meeting;
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Rows, Stage, divide, global, run, shared, warp};
 
-const ROWS_BYTES: u32 = 16384; // the manifest's `band` and `pitch` make a tile fit
+const ROWS_BYTES: u32 = 8192; // the manifest's `band` and `pitch` make a tile fit
 const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
 const STAGES: u32 = 2;
-const COMPUTE_WARPS: u32 = 8;
-const COLUMNS: u32 = 4096; // pixels of a row in one tile
+const COMPUTE_WARPS: u32 = 4;
+const COLUMNS: u32 = 2048; // pixels of a row in one tile
 const VALUES: u32 = 256;
 const OFFSET_OUTSIDE: u32 = 1; // fault code
 

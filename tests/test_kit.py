@@ -133,7 +133,8 @@ def test_build_refuses_manifests_that_it_cannot_build(
 
 def test_a_block_that_launches_differ_in_has_a_most_in_the_source(made: Path) -> None:
     change(made / "twice.toml", "[160, 1, 1]", '"32 * 5"')
-    change(made / "src" / "lib.rs", "//! sync:", "//! block: at most 512 threads\n//! block sm_80: at most 256 threads\n//! sync:")
+    blocks = "//! block: at most 512 threads\n//! block sm_80: at most 256 threads\n"
+    change(made / "src" / "lib.rs", "//! sync:", f"{blocks}//! sync:")
     declared = crate.read(made).declared
     assert (declared.block_of("sm_90"), declared.block_of("sm_80")) == (512, 256)
 

@@ -1,4 +1,4 @@
-"""Kernels whose blocks take a few tiles and end: what they say to the control block, and what a cancel leaves undone."""
+"""Kernels whose blocks take a few tiles and end: what they say to the control block, what a cancel leaves undone."""
 
 from __future__ import annotations
 

@@ -176,7 +176,8 @@ def _compile(crate: Crate, file: str, variant: Variant, rustc: Rustc, core: Path
 
 def _source_hash(crate: Crate, variant: Variant) -> str:
     """SHA-256 of all that decides a PTX file: the crate's sources, the runtime's, the flags, the block."""
-    settings = (compiler.CODEGEN_FLAGS, compiler.KERNEL_FLAGS, variant, ptxtext.PTX_VERSION, crate.declared.block_of(variant.arch))
+    block = crate.declared.block_of(variant.arch)
+    settings = (compiler.CODEGEN_FLAGS, compiler.KERNEL_FLAGS, variant, ptxtext.PTX_VERSION, block)
     digest = hashlib.sha256(repr(settings).encode())
     for root in (crate.folder, compiler.RUNTIME):
         for source in sorted((root / "src").rglob("*.rs")):

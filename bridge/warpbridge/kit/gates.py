@@ -38,7 +38,7 @@ class Declared:
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
     most: dict[str, int] = field(default_factory=dict)
-    """The most threads that a launch gives a block, by architecture; the empty name stands for the others. Empty: ``block``."""
+    """The most threads that a launch gives a block, by architecture ("" for the others); ``block`` where there are none."""
 
     def block_of(self, arch: str) -> tuple[int, ...] | int:
         """Return threads per axis, or the most that a launch gives a block, on one architecture."""
@@ -51,7 +51,7 @@ class Declared:
 
 
 def declared(manifest: Path, source: Path) -> Declared:
-    """Read what the manifest declares, and the lines ``//! sync:``, ``//! stack ENTRY: BYTES`` and ``//! block:`` of the source."""
+    """Read what the manifest and the lines ``//! sync:``, ``//! stack ENTRY: BYTES``, ``//! block:`` declare."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:

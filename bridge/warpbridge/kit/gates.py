@@ -38,7 +38,7 @@ class Declared:
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
     most: dict[str, int] = field(default_factory=dict)
-    """The most threads that a launch gives a block, by architecture ("" for the others); ``block`` where there are none."""
+    """The most threads that a launch gives a block, by architecture ("" for the others); none: ``block``."""
 
     def block_of(self, arch: str) -> tuple[int, ...] | int:
         """Return threads per axis, or the most that a launch gives a block, on one architecture."""

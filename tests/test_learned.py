@@ -211,6 +211,19 @@ def test_fault_of_a_learned_call_is_raised_each_time() -> None:
             stream.synchronize()
 
 
+def test_number_whose_value_decides_is_checked_in_each_call() -> None:
+    """`gather_rows` scales rows of some types only, which its manifest asks by `is_value`."""
+    rows, idx = np.arange(40, dtype=np.int8).reshape(10, 4), np.array([1, 2, 3])
+    for call in (wb.kernels.gather_rows, wb.kernels.gather_rows.launch):
+        for _ in range(5):
+            call(rows, idx, 1.0)
+        with pytest.raises(wb.ArgumentError) as caught:
+            call(rows, idx, 2.0)
+        assert str(caught.value) == (
+            "gather_rows: scale is not 1, expected 1 unless src is float32, float16 or bfloat16; scale the rows afterwards"
+        )
+
+
 def test_learned_calls_keep_no_array_alive(scale: Kernel, x: np.ndarray) -> None:
     y = np.empty_like(x)
     for _ in range(3):

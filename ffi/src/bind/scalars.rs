@@ -169,7 +169,7 @@ impl Call<'_> {
             .dtype(&scalar.dtype)
             .unwrap_or(self.manifest.allowed(&scalar.dtype)[0]);
         let class = dtype.class();
-        if class == Class::Bool || (class != Class::Float && self.manifest.mentions(&arg.name)) {
+        if class == Class::Bool || self.manifest.mentions(&arg.name) {
             return Ok(None);
         }
         let limit = |limit: &Option<Limit>| limit.as_ref().map(|limit| self.limit(arg, limit, class)).transpose();

@@ -92,7 +92,9 @@ impl Manifest {
             _ => false,
         };
         self.args.iter().any(is_shape)
-            || expressions(self).iter().any(|(_, expr)| expr.symbols().contains(&name))
+            || expressions(self)
+                .iter()
+                .any(|(_, expr)| expr.symbols().contains(&name) || expr.scalars().contains(&name))
             || self
                 .faults
                 .iter()

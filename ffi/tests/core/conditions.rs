@@ -15,7 +15,20 @@ const PTX: &str = "
 .visible .entry plain(.param .u64 y) { ret; }
 .visible .entry long(.param .u64 y) { ret; }
 .visible .entry longer(.param .u64 y) { ret; }
+.visible .entry scaled(.param .u64 y, .param .f32 a) { ret; }
 ";
+
+/// A number that a repeated call may replace, unless something asks for its value.
+const SCALED: &str = r#"
+manifest = 1
+name = "scaled"
+variants = [{ ptx = "y.ptx", arch = "sm_80", entry = "scaled" }]
+launch = { block = 32, grid = 4 }
+args = [
+  { name = "y", kind = "array", intent = "inout", dtype = "uint32", shape = ["n..."] },
+  { name = "a", kind = "scalar", dtype = "float32" },
+]
+"#;
 
 const PLAIN: &str = r#"{ ptx = "y.ptx", arch = "sm_80", entry = "plain" }"#;
 const LONG: &str = r#"{ ptx = "y.ptx", arch = "sm_80", entry = "long", when = "n > 10", launch = { block = 64 } }"#;
@@ -100,4 +113,19 @@ fn condition_that_cannot_be_evaluated_is_refused() {
         error.message,
         "y.toml: variants[1].when uses the unknown symbol m in \"m > 10\", expected one of is_gpu, n, sm_count, twice"
     );
+}
+
+#[test]
+fn number_whose_value_decides_is_not_replaced_in_a_repeated_call() {
+    let replaceable = |more: &str| {
+        let manifest = format!("{SCALED}{more}");
+        let module = Module::load(PTX, "y.ptx", Some((&manifest, "y.toml")), None)?;
+        let shape = [4];
+        let values = [Value::Tensor(at(0x1000, DType::Uint32, &shape)), Value::Float(1.0)];
+        let bound = bind(&module.kernel("scaled")?, &values, None)?;
+        Ok::<_, Error>(bound.plan.expect("something to launch").scalars.len())
+    };
+    assert_eq!(replaceable("").expect("nothing asks for a"), 1);
+    let requires = "requires = [{ expression = \"is_value(a, 1) or n > 9\", message = \"a is not 1\" }]";
+    assert_eq!(replaceable(requires).expect("a is 1"), 0);
 }

@@ -29,6 +29,7 @@ class Case:
     twin: Runner
     plain: Runner
     tolerance: float = 0.0
+    absolute: float = 1e-7
     runners: list[Runner] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,7 +169,8 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
     scales, x = machine.normal([rows, groups], "float16"), machine.normal([batch, k], "float16")
     y = machine.empty([batch, rows], "float16")
     x_bytes = 2 * batch * k
-    shared = 4 * (20480 + 16) + 16 + 8192 + x_bytes
+    is_long = x_bytes > 65_536
+    shared = (4 if is_long else 8) * (17408 + 16) + 32 + 16384 + x_bytes
 
     def check() -> None:
         vectors = machine.take(x, slice(None)).astype(np.float64)
@@ -181,7 +183,8 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
             assert float((off / size).max()) < 1e-5, "products off by more than float32 sums allow"
 
     args = [w, scales, x, y, rows, k, groups, batch]
-    entry = "dequant_matvec_w4_f16"
+    plain = "dequant_matvec_w4_f16"
+    entry = f"{plain}_long" if is_long else plain
     return Case(
         f"dequant_matvec int4, {rows} x {k}, batch {batch}",
         rows * k // 2 + 2 * (rows * groups + batch * k + batch * rows),
@@ -189,14 +192,15 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
         check,
         machine.ours("dequant_matvec", entry, shared, w, scales, x, out=y),
         machine.by_hand(
-            *("twin", "dequant_matvec", f"{entry}_twin", min(rows // 16, machine.multiprocessors), 288, args),
+            *("twin", "dequant_matvec", f"{entry}_twin", min(rows // 16, machine.multiprocessors), 640, args),
             shared_bytes=shared,
         ),
         machine.by_hand(
-            *("one role", "dequant_matvec", f"{entry}_plain", min(rows // 16, 4 * machine.multiprocessors), 256, args),
+            *("one role", "dequant_matvec", f"{plain}_plain", min(rows // 16, 4 * machine.multiprocessors), 256, args),
             shared_bytes=8192 + x_bytes,
         ),
         tolerance=2**-8,
+        absolute=1e-2,  # where products cancel, what is left of float32 sums in another order
     )
 
 

@@ -76,12 +76,12 @@ class Machine:
         """Fill an output with what is no result."""
         out.view(np.uint8)[...] = POISON
 
-    def differs(self, a: Array, b: Array, tolerance: float) -> float:
-        """Give the share of elements that differ: in their bits, or by more than `tolerance` relative to `b`."""
+    def differs(self, a: Array, b: Array, tolerance: float, absolute: float) -> float:
+        """Give the share of elements that differ: in their bits, or by more than `tolerance` times `b` and `absolute`."""
         if tolerance == 0.0:
             bits = f"u{a.dtype.itemsize}"
             return float((a.view(bits) != b.view(bits)).mean())
-        return float((~(abs(a - b) <= tolerance * abs(b) + 1e-7)).mean())
+        return float((~(abs(a - b) <= tolerance * abs(b) + absolute)).mean())
 
     def run(self, runner: Runner) -> None:
         """Launch and wait."""
@@ -121,14 +121,14 @@ class Gpu(Machine):
 
         out.view(torch.uint8).fill_(POISON)
 
-    def differs(self, a: Array, b: Array, tolerance: float) -> float:
-        """Give the share of elements that differ: in their bits, or by more than `tolerance` relative to `b`."""
+    def differs(self, a: Array, b: Array, tolerance: float, absolute: float) -> float:
+        """Give the share of elements that differ: in their bits, or by more than `tolerance` times `b` and `absolute`."""
         import torch
 
         if tolerance == 0.0:
             bits = {2: torch.int16, 4: torch.int32}[a.element_size()]
             return float((a.view(bits) != b.view(bits)).float().mean())
-        return float((~((a - b).abs() <= tolerance * b.abs() + 1e-7)).float().mean())
+        return float((~((a - b).abs() <= tolerance * b.abs() + absolute)).float().mean())
 
 
 def burst_s(run: Callable[[], None], launches: int) -> float:

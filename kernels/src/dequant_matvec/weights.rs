@@ -6,33 +6,48 @@
 use core::arch::asm;
 
 use warpbridge_runtime::element::{BFloat16, Element};
-use warpbridge_runtime::shared;
+use warpbridge_runtime::{shared, warp};
 
-use super::STEP;
-
-/// Bytes of a row in a stage.
-pub const CHUNK: u32 = 1024;
-
-/// How integers are stored.
+/// How integers are stored. A unit has 64 bytes of a row, 16 per lane of four.
 pub trait Weights {
-    /// Bytes of a step of a row.
-    const STEP_BYTES: u32;
-    /// Bytes from row to row in a stage: so that the eight rows that a warp reads at once are in different banks.
-    const PITCH: u32;
-    /// Steps of a row in a stage.
-    const CHUNK_STEPS: u32 = CHUNK / Self::STEP_BYTES;
+    /// Integers in a byte.
+    const PER_BYTE: u32;
+    /// Eights that a lane has of a unit, and steps of a unit.
+    const EIGHTS: u32 = 2 * Self::PER_BYTE;
     /// What a zero's bits are changed in, to be the zero of the unsigned integer that is read.
     const ZERO_FLIP: u32;
     /// The largest such zero.
     const ZERO_MOST: u32;
+    /// The largest zero there may be in memory.
+    const LARGEST: u32 = if Self::ZERO_FLIP == 0 { Self::ZERO_MOST } else { 255 };
     /// Such a zero where none is given.
     const ZERO: u32;
 
-    /// This lane's quarter of a step, eight integers.
+    /// Whether the numbers of a unit are in one group, of 2 to the power of `group_shift` steps.
+    #[inline(always)]
+    fn is_near(group_shift: u32) -> bool {
+        group_shift >= Self::PER_BYTE // 1 or 2, the logarithm of EIGHTS
+    }
+
+    /// What `load` gives for each eight of a unit; zeros for those that there are not.
+    #[inline(always)]
+    fn each_eight(load: impl Fn(u32) -> [u32; 4]) -> [[u32; 4]; 4] {
+        if Self::EIGHTS == 4 {
+            [load(0), load(1), load(2), load(3)]
+        } else {
+            [load(0), load(1), [0; 4], [0; 4]]
+        }
+    }
+
+    /// This lane's 16 bytes of the unit that is `unit` bytes behind `row`: neighbours if `is_near`, otherwise a quarter of each
+    /// step. Those behind `bytes`, the row's end, are replaced by the last there are.
     ///
     /// # Safety
-    /// As [`shared::load_v2`], for the step's address.
-    unsafe fn load(step: u32, quarter: u32) -> [u32; 2];
+    /// As [`shared::load_v4`], for the row's address.
+    unsafe fn load(row: u32, unit: u32, bytes: u32, is_near: bool) -> [u32; 4];
+
+    /// An eight of what `load` gave.
+    fn eight(loaded: [u32; 4], number: usize) -> [u32; 2];
 
     /// The numbers less their zero, in pairs; `offsets` are those of `T` for the zero.
     fn widen<T: Multiplier>(integers: [u32; 2], offsets: [u32; 2]) -> [u32; 4];
@@ -44,6 +59,17 @@ pub trait Weights {
     fn arrange(numbers: [u32; 4]) -> [u32; 4];
 }
 
+/// This lane's 16 bytes where a lane's are neighbours.
+///
+/// # Safety
+/// As [`Weights::load`].
+#[inline(always)]
+unsafe fn load_near(row: u32, unit: u32, bytes: u32) -> [u32; 4] {
+    let at = (unit + warp::lane() % 4 * 16).min(bytes - 16);
+    // SAFETY: the caller's promise.
+    unsafe { shared::load_v4(row + at) }
+}
+
 /// Two integers per byte, the one with the smaller k in the low half.
 pub struct Nibbles;
 
@@ -51,16 +77,28 @@ pub struct Nibbles;
 pub struct Bytes;
 
 impl Weights for Nibbles {
-    const STEP_BYTES: u32 = STEP / 2;
-    const PITCH: u32 = CHUNK + 16;
+    const PER_BYTE: u32 = 2;
     const ZERO_FLIP: u32 = 0;
     const ZERO_MOST: u32 = 15;
     const ZERO: u32 = 8;
 
     #[inline(always)]
-    unsafe fn load(step: u32, quarter: u32) -> [u32; 2] {
-        // SAFETY: the caller's promise.
-        [unsafe { shared::load_u32(step + quarter * 4) }, 0]
+    unsafe fn load(row: u32, unit: u32, bytes: u32, is_near: bool) -> [u32; 4] {
+        if is_near {
+            // SAFETY: the caller's promise.
+            return unsafe { load_near(row, unit, bytes) };
+        }
+        let word = |step: u32| {
+            let at = (unit + step * 16).min(bytes - 16) + warp::lane() % 4 * 4;
+            // SAFETY: the caller's promise.
+            unsafe { shared::load_u32(row + at) }
+        };
+        [word(0), word(1), word(2), word(3)]
+    }
+
+    #[inline(always)]
+    fn eight(loaded: [u32; 4], number: usize) -> [u32; 2] {
+        [loaded[number], 0]
     }
 
     #[inline(always)]
@@ -88,16 +126,29 @@ impl Weights for Nibbles {
 }
 
 impl Weights for Bytes {
-    const STEP_BYTES: u32 = STEP;
-    const PITCH: u32 = CHUNK + 32;
+    const PER_BYTE: u32 = 1;
     const ZERO_FLIP: u32 = 0x80;
     const ZERO_MOST: u32 = 255;
     const ZERO: u32 = 128;
 
     #[inline(always)]
-    unsafe fn load(step: u32, quarter: u32) -> [u32; 2] {
-        // SAFETY: the caller's promise.
-        unsafe { shared::load_v2(step + quarter * 8) }
+    unsafe fn load(row: u32, unit: u32, bytes: u32, is_near: bool) -> [u32; 4] {
+        if is_near {
+            // SAFETY: the caller's promise.
+            return unsafe { load_near(row, unit, bytes) };
+        }
+        let words = |step: u32| {
+            let at = (unit + step * 32).min(bytes - 32) + warp::lane() % 4 * 8;
+            // SAFETY: the caller's promise.
+            unsafe { shared::load_v2(row + at) }
+        };
+        let ([a, b], [c, d]) = (words(0), words(1));
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn eight(loaded: [u32; 4], number: usize) -> [u32; 2] {
+        [loaded[2 * number], loaded[2 * number + 1]]
     }
 
     #[inline(always)]
@@ -119,6 +170,9 @@ impl Weights for Bytes {
 
 /// A type of x that tensor cores multiply.
 pub trait Multiplier: Element {
+    /// Scales, given as they are in memory.
+    fn widen_both(bits: (u32, u32)) -> [f32; 2];
+
     /// See [`Weights::offsets`], for 4 bits.
     fn nibble_offsets(zero: u32) -> [u32; 2];
 
@@ -157,6 +211,11 @@ const HIGH_NIBBLES: u32 = 0x00f0_00f0;
 const TWICE: u32 = 0x0001_0001;
 
 impl Multiplier for f16 {
+    #[inline(always)]
+    fn widen_both((low, high): (u32, u32)) -> [f32; 2] {
+        [f16::from_bits(low as u16) as f32, f16::from_bits(high as u16) as f32]
+    }
+
     /// 1024 + zero; -(64 + zero), for integers that come multiplied by 16.
     #[inline(always)]
     fn nibble_offsets(zero: u32) -> [u32; 2] {
@@ -167,8 +226,8 @@ impl Multiplier for f16 {
     fn widen_nibbles(word: u32, [low, high]: [u32; 2]) -> [u32; 4] {
         const MAGIC: u32 = 0x6400 * TWICE; // 1024
         const SIXTEENTH: u32 = 0x2c00 * TWICE;
-        let near = |word: u32| subtract_f16(word & LOW_NIBBLES | MAGIC, low);
-        let far = |word: u32| fma_f16(word & HIGH_NIBBLES | MAGIC, SIXTEENTH, high);
+        let near = |word: u32| subtract_f16(mask_or(word, LOW_NIBBLES, MAGIC), low);
+        let far = |word: u32| fma_f16(mask_or(word, HIGH_NIBBLES, MAGIC), SIXTEENTH, high);
         [near(word), far(word), near(word >> 8), far(word >> 8)]
     }
 
@@ -192,6 +251,11 @@ impl Multiplier for f16 {
 }
 
 impl Multiplier for BFloat16 {
+    #[inline(always)]
+    fn widen_both((low, high): (u32, u32)) -> [f32; 2] {
+        [f32::from_bits(low << 16), f32::from_bits(high << 16)]
+    }
+
     /// -(128 + zero).
     #[inline(always)]
     fn nibble_offsets(zero: u32) -> [u32; 2] {
@@ -201,7 +265,7 @@ impl Multiplier for BFloat16 {
     #[inline(always)]
     fn widen_nibbles(word: u32, [offset, _]: [u32; 2]) -> [u32; 4] {
         const MAGIC: u32 = 0x4300 * TWICE; // 128
-        let one = |word: u32| add_bf16(word & LOW_NIBBLES | MAGIC, offset);
+        let one = |word: u32| add_bf16(mask_or(word, LOW_NIBBLES, MAGIC), offset);
         [one(word), one(word >> 4), one(word >> 8), one(word >> 12)]
     }
 
@@ -236,6 +300,18 @@ fn permute(a: u32, b: u32, selector: u32) -> u32 {
     // SAFETY: arithmetic.
     unsafe {
         asm!("prmt.b32 {}, {}, {}, {};", out(reg32) result, in(reg32) a, in(reg32) b, in(reg32) selector,
+             options(pure, nomem, nostack));
+    }
+    result
+}
+
+/// `a & b | c`, in one instruction, for which ptxas keeps one of two constants in a register.
+#[inline(always)]
+fn mask_or(a: u32, b: u32, c: u32) -> u32 {
+    let result: u32;
+    // SAFETY: arithmetic.
+    unsafe {
+        asm!("lop3.b32 {}, {}, {}, {}, 0xea;", out(reg32) result, in(reg32) a, in(reg32) b, in(reg32) c,
              options(pure, nomem, nostack));
     }
     result

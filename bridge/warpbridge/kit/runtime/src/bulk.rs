@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use crate::mbarrier::Barrier;
-use crate::rows::Windows;
+use crate::rows::{EvenRows, Windows};
 use crate::warp;
 
 /// Arrivals per fill and loader lane: the plain one; copies count as bytes.
@@ -61,6 +61,24 @@ pub unsafe fn copy(rows: &impl Windows, stage: u32, full: Barrier) -> u32 {
         row += warp::LANES;
     }
     bytes
+}
+
+/// As [`copy`], `ROWS` even rows, `pitch` bytes apart in the stage.
+///
+/// # Safety
+/// The stage is reserved, and the rows lie in their array.
+#[inline(always)]
+#[must_use]
+pub unsafe fn copy_even<const ROWS: u32>(rows: &EvenRows, stage: u32, pitch: u32, full: Barrier) -> u32 {
+    const { assert!(ROWS <= warp::LANES) };
+    let row = warp::lane();
+    if row >= ROWS {
+        return 0;
+    }
+    let from = rows.first + u64::from(row.min(rows.count - 1)) * rows.stride;
+    // SAFETY: the caller's promise.
+    unsafe { start(stage + row * pitch, from, rows.bytes, full) };
+    rows.bytes
 }
 
 #[inline(always)]

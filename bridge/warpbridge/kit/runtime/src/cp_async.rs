@@ -5,7 +5,7 @@
 use core::arch::asm;
 
 use crate::mbarrier::Barrier;
-use crate::rows::Windows;
+use crate::rows::{EvenRows, Windows};
 use crate::warp;
 
 /// Arrivals per fill and loader lane: one by the copies when they have landed, one for the plain stores.
@@ -51,6 +51,26 @@ pub unsafe fn copy(rows: &impl Windows, stage: u32, _: Barrier) -> u32 {
             unsafe { start(to + offset, interior.address + u64::from(offset)) };
             offset += warp::LANES * 16;
         }
+    }
+    0
+}
+
+/// As [`copy`], `ROWS` even rows, `pitch` bytes apart in the stage.
+///
+/// # Safety
+/// The stage is reserved, and the rows lie in their array.
+#[inline(always)]
+pub unsafe fn copy_even<const ROWS: u32>(rows: &EvenRows, stage: u32, pitch: u32, _: Barrier) -> u32 {
+    let mut offset = warp::lane() * 16;
+    while offset < rows.bytes {
+        let (mut to, mut from) = (stage + offset, rows.first + u64::from(offset));
+        for row in 0..ROWS {
+            // SAFETY: the caller's promise.
+            unsafe { start(to, from) };
+            to += pitch;
+            from += if row + 1 < rows.count { rows.stride } else { 0 };
+        }
+        offset += warp::LANES * 16;
     }
     0
 }

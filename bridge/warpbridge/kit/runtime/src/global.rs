@@ -39,6 +39,30 @@ pub unsafe fn load_u16(address: u64) -> u16 {
     value
 }
 
+/// As [`load_u8`], into a word: nothing that comes behind has to widen it, and so to wait for it.
+///
+/// # Safety
+/// As [`load_u8`].
+#[inline(always)]
+pub unsafe fn load_u8_wide(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.u8 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// As [`load_u16`], into a word: nothing that comes behind has to widen it, and so to wait for it.
+///
+/// # Safety
+/// As [`load_u16`].
+#[inline(always)]
+pub unsafe fn load_u16_wide(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.global.nc.u16 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
+    value
+}
+
 /// Reads 8 bytes that nobody writes during the launch.
 ///
 /// # Safety

@@ -64,8 +64,8 @@ pub use cp_async as engine;
 pub use control::Control;
 pub use executor::run;
 pub use matrix::Matrix;
-pub use ring::{Loader, Reader, Ring, Stage};
-pub use rows::{Array, Interior, Rows, Windows};
+pub use ring::{Loader, LoaderInTurn, Reader, Ring, Stage};
+pub use rows::{Array, EvenRows, Interior, Rows, Windows};
 #[cfg(engine = "bulk")]
 pub use storer::Storer;
 pub use team::Team;

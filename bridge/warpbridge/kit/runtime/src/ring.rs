@@ -10,6 +10,8 @@
 //!
 //! A reader's reads are ordered before the next round's copies by the `empty` barrier; that needs no proxy fence.
 
+mod in_turn;
+
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -19,6 +21,8 @@ use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use crate::row::Row;
 use crate::rows::{Rows, Windows};
 use crate::{Batch, Control, block, engine, shared, warp};
+
+pub use in_turn::LoaderInTurn;
 
 /// A ring with `ANY_STAGES` has as many stages as it was started with.
 pub const ANY_STAGES: u32 = 0;
@@ -293,6 +297,13 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
             parity,
             stage: self.ring.stage(stage),
         }
+    }
+
+    /// Leaves the next `by` stages, at most as many as there are, to other readers.
+    #[inline(always)]
+    pub fn skip(&mut self, by: u32) {
+        self.place = self.place.ahead(by, self.ring.stages());
+        self.done += by;
     }
 
     /// A row whose piece number `origin` is in the next stage; it starts `skip` bytes into its stages.

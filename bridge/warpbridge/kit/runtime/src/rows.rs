@@ -64,6 +64,20 @@ pub struct Rows {
     pub pitch: u32,
 }
 
+/// Rows of whole units of 16 bytes at multiples of 16: their windows are the rows, and nothing is cut. Beyond the last row there is,
+/// that one again, so that a stage is always full.
+#[derive(Clone, Copy)]
+pub struct EvenRows {
+    /// Address of the first row's first byte.
+    pub first: u64,
+    /// Bytes from one row to the next.
+    pub stride: u64,
+    /// How many rows, at least one.
+    pub count: u32,
+    /// Bytes per row.
+    pub bytes: u32,
+}
+
 /// The part of a row's window that asynchronous copies bring.
 pub struct Interior {
     /// Where it starts; a multiple of 16.

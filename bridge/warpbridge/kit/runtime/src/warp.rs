@@ -20,6 +20,8 @@ unsafe extern "unadjusted" {
     fn shfl_bfly_sync_f32(mask: u32, value: f32, distance: u32, clamp: u32) -> f32;
     #[link_name = "llvm.nvvm.shfl.sync.bfly.i32"]
     fn shfl_bfly_sync_u32(mask: u32, value: u32, distance: u32, clamp: u32) -> u32;
+    #[link_name = "llvm.nvvm.shfl.sync.idx.i32"]
+    fn shfl_idx_sync_u32(mask: u32, value: u32, lane: u32, clamp: u32) -> u32;
     #[link_name = "llvm.nvvm.shfl.sync.up.i32"]
     fn shfl_up_sync_u32(mask: u32, value: u32, distance: u32, clamp: u32) -> u32;
 }
@@ -81,4 +83,12 @@ pub fn below_u32(value: u32, distance: u32) -> u32 {
     // SAFETY: as in `sync`.
     let found = unsafe { shfl_up_sync_u32(ALL_LANES, value, distance, 0) };
     if lane() < distance { 0 } else { found }
+}
+
+/// The value of lane number `lane`, below 32.
+#[inline(always)]
+pub fn from_u32(value: u32, lane: u32) -> u32 {
+    const NO_CLAMP: u32 = 31;
+    // SAFETY: as in `sync`.
+    unsafe { shfl_idx_sync_u32(ALL_LANES, value, lane, NO_CLAMP) }
 }

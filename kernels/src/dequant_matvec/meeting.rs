@@ -1,0 +1,98 @@
+//! Where compute warps meet: all of them once, when x has been brought; those of a team at the end of each block of rows, where they
+//! leave their sums for each other. Two sets of places take turns: nobody writes a set again before everybody has read it.
+
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::mbarrier::{BARRIER_BYTES, Barrier, Wait};
+use warpbridge_runtime::{block, shared, warp};
+
+use super::{COLUMNS, COMPUTE_WARPS, Job, ROWS, TEAM_WARPS, TEAMS};
+
+const PARTIAL_BYTES: u32 = ROWS * COLUMNS * 4; // of one warp
+const SET_BYTES: u32 = TEAM_WARPS * PARTIAL_BYTES;
+
+/// A barrier for each team and one for all, then two sets for each team.
+#[derive(Clone, Copy)]
+pub struct Meeting {
+    base: u32,
+    team: u32,
+    parity: u32,
+}
+
+impl Meeting {
+    const BARRIERS_BYTES: u32 = (TEAMS + 1).next_multiple_of(2) * BARRIER_BYTES;
+    /// Shared memory for it.
+    pub const SHARED_BYTES: u32 = Self::BARRIERS_BYTES + TEAMS * 2 * SET_BYTES;
+
+    /// Every thread calls it before the ring is set up, which publishes the barriers.
+    #[inline(always)]
+    pub fn init(base: u32) -> Self {
+        if block::thread() == 0 {
+            for team in 0..TEAMS {
+                Barrier(base + team * BARRIER_BYTES).init(TEAM_WARPS);
+            }
+            Barrier(base + TEAMS * BARRIER_BYTES).init(COMPUTE_WARPS);
+        }
+        Self {
+            base,
+            team: warp::index() / TEAM_WARPS,
+            parity: 0,
+        }
+    }
+
+    /// Arrives; when awaited, all compute warps have. For once.
+    #[inline(always)]
+    pub fn of_all(&self) -> Wait<()> {
+        arrive(self.base + TEAMS * BARRIER_BYTES).wait(0, ())
+    }
+
+    /// Where warp `part` of the team leaves its sums for the next meeting.
+    #[inline(always)]
+    pub fn place(&self, part: u32) -> u32 {
+        self.set() + part * PARTIAL_BYTES
+    }
+
+    /// Arrives; when awaited, all warps of the team have, and the sums of all are in the set that it gives.
+    #[inline(always)]
+    pub fn of_team(&mut self) -> Wait<u32> {
+        let (set, parity) = (self.set(), self.parity);
+        self.parity ^= 1;
+        arrive(self.base + self.team * BARRIER_BYTES).wait(parity, set)
+    }
+
+    #[inline(always)]
+    fn set(&self) -> u32 {
+        self.base + Self::BARRIERS_BYTES + (self.team * 2 + self.parity) * SET_BYTES
+    }
+}
+
+/// The warp calls it together.
+#[inline(always)]
+fn arrive(at: u32) -> Barrier {
+    warp::sync();
+    if warp::lane() == 0 {
+        Barrier(at).arrive();
+    }
+    Barrier(at)
+}
+
+/// Adds the warps' sums up, always in the same order, and stores them: each of the team's first threads one of a row and a column.
+#[inline(always)]
+pub fn finish<T: Element>(job: &Job, set: u32, block: u32, part: u32) {
+    let thread = part * warp::LANES + warp::lane();
+    let (row, column) = (thread % ROWS, thread / ROWS);
+    let number = block * ROWS + row;
+    if column >= job.x.batch || number >= job.rows {
+        return;
+    }
+    let at = set + (row * COLUMNS + column) * 4;
+    let mut sum = 0.0;
+    for part in 0..TEAM_WARPS {
+        // SAFETY: a sum that a warp has left.
+        sum += f32::from_bits(unsafe { shared::load_u32(at + part * PARTIAL_BYTES) });
+    }
+    let element = u64::from(column) * u64::from(job.rows) + u64::from(number);
+    // SAFETY: an element of y.
+    unsafe { T::store_global(job.y + element * u64::from(T::BYTES), sum) };
+}
+
+const _: () = assert!(TEAM_WARPS * warp::LANES >= ROWS * COLUMNS);

@@ -143,7 +143,7 @@ def gather_case(machine: Machine, total_bytes: int, row_bytes: int) -> Case:
     tiles, shared = ceil_div(count, band) * pieces, 4 * (8192 + 512 + 16)
 
     def check() -> None:
-        assert machine.differs(y, src[idx], 0.0) == 0.0, "a row is not the one asked for"
+        assert machine.differs(y, src[idx], 0.0, 0.0) == 0.0, "a row is not the one asked for"
 
     shift = min(5, (row_bytes // 16 - 1).bit_length())
     head = [src, idx, y, 2 * count, count, row_bytes]

@@ -77,7 +77,7 @@ class Machine:
         out.view(np.uint8)[...] = POISON
 
     def differs(self, a: Array, b: Array, tolerance: float, absolute: float) -> float:
-        """Give the share of elements that differ: in their bits, or by more than `tolerance` times `b` and `absolute`."""
+        """Give the share of elements that differ: in bits, or by more than `tolerance` times `b` and `absolute`."""
         if tolerance == 0.0:
             bits = f"u{a.dtype.itemsize}"
             return float((a.view(bits) != b.view(bits)).mean())
@@ -122,7 +122,7 @@ class Gpu(Machine):
         out.view(torch.uint8).fill_(POISON)
 
     def differs(self, a: Array, b: Array, tolerance: float, absolute: float) -> float:
-        """Give the share of elements that differ: in their bits, or by more than `tolerance` times `b` and `absolute`."""
+        """Give the share of elements that differ: in bits, or by more than `tolerance` times `b` and `absolute`."""
         import torch
 
         if tolerance == 0.0:

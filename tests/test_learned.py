@@ -220,7 +220,8 @@ def test_number_whose_value_decides_is_checked_in_each_call() -> None:
         with pytest.raises(wb.ArgumentError) as caught:
             call(rows, idx, 2.0)
         assert str(caught.value) == (
-            "gather_rows: scale is not 1, expected 1 unless src is float32, float16 or bfloat16; scale the rows afterwards"
+            "gather_rows: scale is not 1, expected 1 unless src is float32, float16 or bfloat16; "
+            "scale the rows afterwards"
         )
 
 

@@ -73,8 +73,9 @@ print("done")
 def test_pending_of_the_parent_ends_in_the_child_with_the_reason(run_python, data: Path) -> None:
     program = """
 parent, shut = os.getpid(), np.zeros(2, np.int32)
+say = lambda text: sys.stdout.write(text + "\\n")  # in one piece: a callback runs on another thread
 gate = wb.load(GATE).kernels["gate"]  # runs until it is cancelled
-pending = gate.submit(shut, np.zeros(4, np.int32), on_done=lambda p: print("called in", os.getpid() - parent))
+pending = gate.submit(shut, np.zeros(4, np.int32), on_done=lambda p: say(f"called in {os.getpid() - parent}"))
 
 def work():
     try:
@@ -87,7 +88,7 @@ pending.cancel()
 try:
     pending.result(timeout=60)
 except wb.WarpbridgeError:
-    print("parent's ended")
+    say("parent's ended")
 """
     program = program.replace("GATE", repr(str(data / "gate.ptx")))
     assert sorted(run(run_python, program).splitlines()) == [

@@ -83,7 +83,7 @@ pub fn run_rows<K, S, O, const TILE: u32>(
     let teams = divide(stages, pieces).0;
     let is_long = pieces > stages;
     // A warp's next piece must not be further off than the ring has stages (`turns.rs`): from pass to pass, up to two teams' sizes less one.
-    let most = if is_long { (stages + 1) / 2 } else { pieces };
+    let most = if is_long { divide(stages + 1, 2).0 } else { pieces };
     let team = Team::<WARPS>::init(shared::base() + stages * stage_bytes, teams, most);
     let most = divide(shape.rows, block::count() * team.teams).0;
     let x = Matrix::<TILE>::new(source.address(), shape.rows, row_bytes, most);
@@ -188,6 +188,7 @@ macro_rules! over_row {
 }
 
 /// A team's role. Not an `async fn`: those keep their arguments twice, as given and as variables, and registers are short.
+#[allow(clippy::manual_async_fn)]
 #[inline(always)]
 fn teamwork<K, S, O, const TILE: u32>(
     work: Work<K, S, O, TILE>,

@@ -97,7 +97,8 @@ impl Source<HALF> for Two {
     }
 }
 
-/// The loader's role of a row kernel: all stages of each unit, `passes` times over.
+/// The loader's role of a row kernel: all stages of each unit, `passes` times over. Not an `async fn`, as the readers' is not.
+#[allow(clippy::manual_async_fn)]
 #[inline(always)]
 pub fn load<S: Source<TILE>, const TILE: u32>(
     source: S,

@@ -16,8 +16,9 @@ from .kernel import Kernel
 SUFFIX = "_long"
 """A bundled kernel is such a kernel if there is one whose name has this behind its own."""
 
-MOST_BYTES = 192 * 1024
-"""Of a row that a thread block of a Hopper has room for."""
+MOST_BYTES = {"softmax": 192 * 1024, "rms_norm": 104 * 1024, "layer_norm": 104 * 1024}
+"""Of a row that stays in one thread block: what a Hopper's has room for. The norms leave it earlier, because a ring of that
+size takes the L1's room from their weights (docs/notes/kernels-speed.md)."""
 
 
 class LongRows(Forms):
@@ -40,7 +41,7 @@ def form_of_rows(
         The call's.
     """
     rows = args[0] if args else keywords.get(names[0])
-    return kernel(name + SUFFIX) if row_bytes(rows) > MOST_BYTES else None, args, keywords
+    return kernel(name + SUFFIX) if row_bytes(rows) > MOST_BYTES[name] else None, args, keywords
 
 
 def row_bytes(array: Any) -> int:

@@ -1,4 +1,8 @@
 //! `layer_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
+//! block: at most 1024 threads
+//! block sm_80: at most 896 threads
+//! stack layer_norm_long_f16: 8
+//! stack layer_norm_long_bf16: 8
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 35, vote.sync.all.pred 7, vote.sync.any.pred 2
 
 use core::marker::PhantomData;

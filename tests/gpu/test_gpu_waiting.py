@@ -45,13 +45,13 @@ def test_kernel_that_does_not_stop_keeps_its_arrays_and_the_error_says_so(librar
     gone = weakref.ref(y)
     start = time.monotonic()
     with pytest.raises(wb.LaunchTimeout) as caught:
-        stubborn(1, 1, [y, 3_000_000_000], timeout=0.2)
+        stubborn(1, 1, [y, 6_000_000_000], timeout=0.2)
     assert 0.7 <= time.monotonic() - start < 2.5  # the deadline, and half a second to stop
     text = re.sub(r"after \d+\.\d{3} s", "after T s", str(caught.value))
     assert re.sub(r"stream \w+:", "stream S:", text) == (
         "stubborn on cuda:0, stream S: not finished after T s, expected at most 0.200 s; the kernel did not stop when "
         "asked: it stays on the device, and its arrays stay in use, until it ends; its arguments were "
-        "y uint32 (1,), nanoseconds = 3000000000"
+        "y uint32 (1,), nanoseconds = 6000000000"
     )
     assert caught.value.still_running is True
     del y, caught

@@ -17,8 +17,8 @@ SUFFIX = "_long"
 """A bundled kernel is such a kernel if there is one whose name has this behind its own."""
 
 MOST_BYTES = {"softmax": 192 * 1024, "rms_norm": 104 * 1024, "layer_norm": 104 * 1024}
-"""Of a row that stays in one thread block: what a Hopper's has room for. The norms leave it earlier, because a ring of that
-size takes the L1's room from their weights (docs/notes/kernels-speed.md)."""
+"""Of a row that stays in one thread block: what a Hopper's has room for. The norms leave it earlier, because a ring of
+that size takes the L1's room from their weights (docs/notes/kernels-speed.md)."""
 
 
 class LongRows(Forms):

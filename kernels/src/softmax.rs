@@ -7,41 +7,12 @@
 use core::marker::PhantomData;
 
 use warpbridge_runtime::Control;
-use warpbridge_runtime::element::{BFloat16, Element};
-use warpbridge_runtime::exponential::{Partial, base, exp};
+use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::output::Plain;
-use warpbridge_runtime::row_kernel::{Found, RowKernel, Shape, run_rows};
+use warpbridge_runtime::row_kernel::{Shape, run_rows};
+use warpbridge_runtime::softmax::Softmax;
 use warpbridge_runtime::source::One;
 use warpbridge_runtime::tile::Affine;
-
-#[derive(Clone, Copy)]
-struct Softmax<T>(PhantomData<T>);
-
-/// What is subtracted before the exponential, and what it is multiplied by.
-#[derive(Clone, Copy)]
-struct Scale {
-    base: f32,
-    factor: f32,
-}
-
-impl<T: Element> RowKernel for Softmax<T> {
-    type Element = T;
-    type Summary = Partial;
-    type Result = Scale;
-
-    #[inline(always)]
-    fn result(&self, _: u32, found: Found, _: bool) -> Scale {
-        Scale {
-            base: base(found.agreed),
-            factor: 1.0 / found.sum,
-        }
-    }
-
-    #[inline(always)]
-    fn map(scale: Scale, x: f32) -> f32 {
-        exp(x - scale.base) * scale.factor
-    }
-}
 
 /// One entry per type; what the arguments are, the manifest says.
 macro_rules! entry {

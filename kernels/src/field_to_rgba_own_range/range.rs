@@ -13,7 +13,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use warpbridge_runtime::mbarrier::Barrier;
-use warpbridge_runtime::{shared, warp};
+use warpbridge_runtime::{global, shared, warp};
 
 use super::numbers::{Number, Seen};
 
@@ -109,10 +109,7 @@ impl Work {
         let mut number = 0;
         if warp::lane() == 0 {
             // SAFETY: the first word; the atomic is all that thread blocks need to agree on who does what.
-            unsafe {
-                asm!("atom.relaxed.gpu.global.add.u32 {}, [{}], 1;", out(reg32) number, in(reg64) self.0,
-                     options(nostack));
-            }
+            number = unsafe { global::fetch_add_u32(self.0, 1) };
         }
         Taken(number)
     }

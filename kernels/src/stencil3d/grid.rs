@@ -4,10 +4,11 @@
 //! (`finish` releases them, at the scope of the GPU); who has seen the signs that it waits for reads what they stand for
 //! (`Ready` acquires). Bulk copies read by another proxy, hence the fences of that proxy on both sides.
 
-use core::arch::asm;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+
+use warpbridge_runtime::global;
 
 use super::job::{Job, Span, Tile, divide};
 use super::{COMPUTE_WARPS, warp};
@@ -43,10 +44,7 @@ impl Work {
         let mut number = 0;
         if warp::lane() == 0 {
             // SAFETY: the first word; the atomic is all that thread blocks need to agree on who does what.
-            unsafe {
-                asm!("atom.relaxed.gpu.global.add.u32 {}, [{}], 1;", out(reg32) number, in(reg64) self.0,
-                     options(nostack));
-            }
+            number = unsafe { global::fetch_add_u32(self.0, 1) };
         }
         Taken(number)
     }
@@ -73,7 +71,7 @@ impl Work {
         warp::sync();
         if warp::lane() == 0 {
             // SAFETY: the tile's word.
-            unsafe { asm!("red.release.gpu.global.add.u32 [{}], 1;", in(reg64) self.sign(tile), options(nostack)) };
+            unsafe { global::add_release_u32(self.sign(tile), 1) };
         }
     }
 
@@ -115,20 +113,13 @@ impl Future for Ready {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if warp::all(load_acquire(self.word) >= self.wanted) {
+        // SAFETY: one of the words.
+        if warp::all(unsafe { global::load_acquire_u32(self.word) } >= self.wanted) {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     }
-}
-
-#[inline(always)]
-fn load_acquire(address: u64) -> u32 {
-    let value: u32;
-    // SAFETY: a tile's word.
-    unsafe { asm!("ld.acquire.gpu.global.b32 {}, [{}];", out(reg32) value, in(reg64) address, options(nostack)) };
-    value
 }
 
 /// After [`Ready`], before copies: what one lane has acquired holds for all, and for the proxy that copies.
@@ -144,7 +135,7 @@ fn fence_proxy() {
     #[cfg(engine = "bulk")]
     // SAFETY: orders memory, touches none.
     unsafe {
-        asm!("fence.proxy.async.global;", options(nostack))
+        core::arch::asm!("fence.proxy.async.global;", options(nostack))
     };
 }
 

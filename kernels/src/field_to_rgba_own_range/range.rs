@@ -21,14 +21,14 @@ use super::numbers::{Number, Seen};
 #[derive(Clone, Copy)]
 pub struct Work(pub u64);
 
-/// Address in shared memory of four words of 8 bytes: warps that have arrived, the block's two keys, and a barrier. When all blocks
-/// have brought in theirs, the keys are those of the field.
+/// Address in shared memory of six words of 8 bytes: warps that have arrived, the block's two keys, a barrier, and the field's two
+/// keys. These have places of their own: that the block's are done with is known by way of global memory only.
 #[derive(Clone, Copy)]
 pub struct Corner(pub u32);
 
 impl Corner {
     /// Bytes that it takes up.
-    pub const BYTES: u32 = 32;
+    pub const BYTES: u32 = 48;
 
     /// Zeros, and the barrier. One thread calls it, then [`warpbridge_runtime::Ring::init`] publishes the barrier.
     #[inline(always)]
@@ -52,10 +52,10 @@ impl Corner {
     pub fn tell(self, work: Work) {
         let (most, least) = (load_acquire(work.0 + 16), load_acquire(work.0 + 24));
         if warp::lane() == 0 {
-            // SAFETY: the two keys, which the block's last warp has read before the field's count was complete.
-            unsafe { store_shared(self.0 + 8, most) };
+            // SAFETY: the field's two keys, which nobody reads before the arrival.
+            unsafe { store_shared(self.0 + 32, most) };
             // SAFETY: as above.
-            unsafe { store_shared(self.0 + 16, least) };
+            unsafe { store_shared(self.0 + 40, least) };
             self.known().arrive();
         }
     }
@@ -64,7 +64,7 @@ impl Corner {
     #[inline(always)]
     pub fn range(self) -> (f64, f64) {
         // SAFETY: the two keys.
-        let (most, least) = unsafe { (load_shared(self.0 + 8), load_shared(self.0 + 16)) };
+        let (most, least) = unsafe { (load_shared(self.0 + 32), load_shared(self.0 + 40)) };
         if most == 0 {
             (0.0, 0.0)
         } else {

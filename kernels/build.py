@@ -23,6 +23,7 @@ import re
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,7 +226,7 @@ def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> st
         f"{kernel}, {variant.arch}",
         rustc.name,
         source_hash(kernel),
-        declared(kernel).block_of(variant.arch),
+        partial(declared(kernel).block_of, variant.arch),
     )
 
 

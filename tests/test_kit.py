@@ -133,10 +133,18 @@ def test_build_refuses_manifests_that_it_cannot_build(
 
 def test_a_block_that_launches_differ_in_has_a_most_in_the_source(made: Path) -> None:
     change(made / "twice.toml", "[160, 1, 1]", '"32 * 5"')
-    blocks = "//! block: at most 512 threads\n//! block sm_80: at most 256 threads\n"
+    blocks = "//! block twi*: at most 512 threads\n//! block sm_80 twice: at most 256 threads\n"
     change(made / "src" / "lib.rs", "//! sync:", f"{blocks}//! sync:")
     declared = crate.read(made).declared
-    assert (declared.block_of("sm_90"), declared.block_of("sm_80")) == (512, 256)
+    assert (declared.block_of("sm_90", "twice"), declared.block_of("sm_80", "twice")) == (512, 256)
+
+
+def test_a_line_about_an_entry_that_there_is_not_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(made / "src" / "lib.rs", "//! sync:", "//! block twin: at most 96 threads\n//! sync:")
+    assert refused(made, capsys) == (
+        "warpbridge build: lib.rs: the block of twin is at most 96 threads, but no entry fits that name, expected a "
+        "name or pattern for one of twice\n"
+    )
 
 
 def test_build_without_a_suitable_rustc_says_what_to_install(

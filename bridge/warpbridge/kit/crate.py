@@ -13,6 +13,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,6 @@ def read(folder: Path) -> Crate:
     source = folder / "src" / "lib.rs"
     if not source.is_file():
         raise BuildError(f"{source} is missing, expected the kernel's source")
-    block = manifest.get("launch", {}).get("block")
-    numbers = all(isinstance(threads, int) for threads in (block if isinstance(block, list) else [block]))
-    if not numbers and "" not in gates.read_most(source.read_text(encoding="utf-8")):
-        raise BuildError(
-            f"{path}: launch.block is {block!r}, expected numbers, which become the PTX's launch bounds, "
-            "or a line like '//! block: at most 512 threads' in src/lib.rs"
-        )
     return Crate(folder, name, gates.declared(path, source), _files(path, manifest))
 
 
@@ -168,7 +162,7 @@ def _compile(crate: Crate, file: str, variant: Variant, rustc: Rustc, core: Path
         f"{Path(file).name}, {variant.arch}",
         rustc.name,
         _source_hash(crate, variant),
-        crate.declared.block_of(variant.arch),
+        partial(crate.declared.block_of, variant.arch),
         built_by="warpbridge build from src",
     )
     return finished, warnings
@@ -176,8 +170,7 @@ def _compile(crate: Crate, file: str, variant: Variant, rustc: Rustc, core: Path
 
 def _source_hash(crate: Crate, variant: Variant) -> str:
     """SHA-256 of all that decides a PTX file: the crate's sources, the runtime's, the flags, the block."""
-    block = crate.declared.block_of(variant.arch)
-    settings = (compiler.CODEGEN_FLAGS, compiler.KERNEL_FLAGS, variant, ptxtext.PTX_VERSION, block)
+    settings = (compiler.CODEGEN_FLAGS, compiler.KERNEL_FLAGS, variant, ptxtext.PTX_VERSION, crate.declared.block)
     digest = hashlib.sha256(repr(settings).encode())
     for root in (crate.folder, compiler.RUNTIME):
         for source in sorted((root / "src").rglob("*.rs")):

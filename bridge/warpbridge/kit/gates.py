@@ -16,13 +16,38 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from . import ptxtext
+
+MOST_THREADS = 1024
+"""Of a thread block, on every architecture."""
 
 
 class BuildError(Exception):
     """A tool or a declaration is missing; the text says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Most:
+    """The most threads that a launch gives a block, as one line of the source says it."""
+
+    threads: int
+    arch: str = ""
+    """Of this architecture; empty: of any."""
+    entry: str = ""
+    """Of the entries that this name or pattern (``*``, ``?``) fits; empty: of any."""
+
+    def fits(self, arch: str, entry: str) -> bool:
+        """Say whether the line is about this entry on this architecture."""
+        return self.arch in ("", arch) and (not self.entry or fnmatchcase(entry, self.entry))
+
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Return by what one line goes before another: an entry's name, then a pattern, then an architecture."""
+        return bool(re.fullmatch(r"\w+", self.entry)), bool(self.entry), bool(self.arch)
 
 
 @dataclass(frozen=True)
@@ -32,17 +57,20 @@ class Declared:
     entries: dict[str, frozenset[str]]
     """Entries by PTX file name."""
     block: tuple[int, ...]
-    """Threads per axis, unless launches differ."""
+    """Threads per axis, unless launches or variants differ."""
     syncs: dict[str, Counter[str]]
     """Synchronising operations by entry, or by architecture; the empty name stands for the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
-    most: dict[str, int] = field(default_factory=dict)
-    """The most threads that a launch gives a block, by architecture ("" for the others); none: ``block``."""
+    most: tuple[Most, ...] = ()
+    """Where launches differ: the most threads, by architecture and entry."""
+    blocks: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """Threads per axis of variants that have their own, by architecture and entry."""
 
-    def block_of(self, arch: str) -> tuple[int, ...] | int:
-        """Return threads per axis, or the most that a launch gives a block, on one architecture."""
-        return self.most.get(arch, self.most.get("", self.block))
+    def block_of(self, arch: str, entry: str) -> ptxtext.Block:
+        """Return threads per axis, or the most that a launch gives a block, of one entry on one architecture."""
+        fitting = [line for line in self.most if line.fits(arch, entry)]
+        return max(fitting, key=Most.rank).threads if fitting else self.blocks.get((arch, entry), self.block)
 
     def syncs_of(self, entry: str, file: str) -> Counter[str]:
         """Return the operations declared for one entry of a file such as ``scale.sm_90.ptx``."""
@@ -56,7 +84,7 @@ def declared(manifest: Path, source: Path) -> Declared:
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:
         entries.setdefault(Path(variant["ptx"]).name, set()).add(variant["entry"])
-    block = table["launch"]["block"]
+    block = table.get("launch", {}).get("block")
     text = source.read_text(encoding="utf-8")
     syncs = read_syncs(text)
     stacks = {entry: int(most) for entry, most in re.findall(r"^//! stack (\w+): (\d+)$", text, re.M)}
@@ -65,16 +93,56 @@ def declared(manifest: Path, source: Path) -> Declared:
             f"{source.name} declares no synchronising operations: expected a line '//! sync: bar.sync 1, ...'"
         )
     names = {name: frozenset(found) for name, found in entries.items()}
-    exact = tuple(block) if isinstance(block, list) else (block,)
-    return Declared(names, exact, syncs, stacks, read_most(text))
+    own = {
+        (variant.get("arch", ""), variant["entry"]): _axes(variant["launch"]["block"])
+        for variant in table["variants"]
+        if "block" in variant.get("launch", {})
+    }
+    found = Declared(names, _axes(block), syncs, stacks, read_most(text, source.name), own)
+    _check_lines(found, source.name)
+    for variant in table["variants"]:
+        found_block = found.block_of(variant.get("arch", ""), variant["entry"])
+        if not all(isinstance(axis, int) for axis in _axes(found_block)):
+            given = variant.get("launch", {}).get("block", block)
+            raise BuildError(
+                f"{manifest}: launch.block is {given!r}, expected numbers, which become the PTX's launch bounds, "
+                f"or a line like '//! block: at most 512 threads' in {source.parent.name}/{source.name}"
+            )
+    return found
 
 
-def read_most(source: str) -> dict[str, int]:
+def _axes(block: Any) -> tuple[Any, ...]:
+    return tuple(block) if isinstance(block, list | tuple) else (block,)
+
+
+def _check_lines(found: Declared, source: str) -> None:
+    """Refuse lines about entries that there are not: a misspelt one would count for nothing."""
+    entries = sorted(frozenset[str]().union(*found.entries.values()))
+    for line in found.most:
+        if not any(line.fits(line.arch, entry) for entry in entries):
+            raise BuildError(
+                f"{source}: the block of {line.entry} is at most {line.threads} threads, but no entry fits that name, "
+                f"expected a name or pattern for one of {', '.join(entries)}"
+            )
+
+
+def read_most(source: str, name: str = "the source") -> tuple[Most, ...]:
     """Parse lines like ``//! block: at most 1024 threads``: launches differ; so many leave 65536 / 1024 registers each.
 
-    A line ``//! block sm_80: ...`` is for that architecture.
+    A line ``//! block sm_80: ...`` is for that architecture, ``//! block ENTRY: ...`` for that entry or those that the
+    pattern fits, ``//! block sm_80 ENTRY: ...`` for both.
     """
-    return {arch: int(most) for arch, most in re.findall(r"^//! block ?(\w*): at most (\d+) threads$", source, re.M)}
+    lines = []
+    for found in re.findall(r"^//! block\b(.*)$", source, re.M):
+        match = re.fullmatch(r"(?: (sm_\d+[af]?))?(?: ([\w*?]+))?: at most (\d+) threads", found)
+        threads = int(match[3]) if match else 0
+        if not match or not 0 < threads <= MOST_THREADS:
+            raise BuildError(
+                f"{name} has the line '//! block{found}', expected '//! block [sm_NN] [ENTRY]: at most N threads' with "
+                f"N from 1 to {MOST_THREADS}"
+            )
+        lines.append(Most(threads, match[1] or "", match[2] or ""))
+    return tuple(lines)
 
 
 def read_syncs(source: str) -> dict[str, Counter[str]]:
@@ -90,9 +158,9 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
     """Run every gate that needs the PTX alone; ptxas only on text that nothing else speaks against."""
     file = name.split(" ", maxsplit=1)[0]
     target = re.search(r"^\.target (\w+)", text, re.M)
-    block = kernel.block_of(target[1] if target else "")
+    block_of = partial(kernel.block_of, target[1] if target else "")
     complaints = [
-        *gate_entries(text, name, kernel.entries.get(file, frozenset()), block),
+        *gate_entries(text, name, kernel.entries.get(file, frozenset()), block_of),
         *gate_syncs(text, name, kernel),
         *gate_calls(text, name),
     ]
@@ -101,13 +169,13 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
     ]
 
 
-def gate_entries(text: str, name: str, expected: frozenset[str], block: tuple[int, ...] | int) -> list[str]:
-    """Check that the PTX has the manifest's entries, with the manifest's launch bounds."""
+def gate_entries(text: str, name: str, expected: frozenset[str], block_of: ptxtext.BlockOf) -> list[str]:
+    """Check that the PTX has the manifest's entries, each with the launch bounds that were declared for it."""
     found = set(ptxtext.entries(text))
     complaints = [f"{name}: entry {e} is not in the manifest" for e in sorted(found - expected)]
     complaints += [f"{name}: entry {e} of the manifest is not in the PTX" for e in sorted(expected - found)]
-    bounds = ptxtext.launch_bounds(block)
     for entry, header in ptxtext.headers(text).items():
+        bounds = ptxtext.launch_bounds(block_of(entry))
         if bounds not in header:
             complaints.append(f"{name}: entry {entry} lacks launch bounds, expected {bounds.strip()!r} (ptxas C7508)")
     return complaints

@@ -52,7 +52,11 @@ def test_numpy_subclass_is_claimed_by_its_base() -> None:
 @pytest.mark.parametrize(
     ("array", "text"),
     [
-        (np.zeros(3, ">f4"), "a numpy array has dtype >f4, expected native byte order; copy it first"),
+        (
+            np.zeros(3, ">f4"),
+            "a numpy array has dtype >f4, expected native byte order; "
+            "convert it first: x.astype(x.dtype.newbyteorder('='))",
+        ),
         (np.zeros(3, "U2"), f"a numpy array has dtype str64, expected one of {', '.join(DTYPES)}"),
         (
             np.zeros(4, np.dtype([("a", "u1"), ("b", "<f4")]))["b"],

@@ -136,7 +136,8 @@ def test_no_array(obj: object, found: str) -> None:
 def test_array_without_a_counterpart() -> None:
     error = refused(wb.kernels.scale, np.zeros(3, ">f4"), 2.0)
     assert str(error) == (
-        "scale: argument 1 (x): a numpy array has dtype >f4, expected native byte order; copy it first"
+        "scale: argument 1 (x): a numpy array has dtype >f4, expected native byte order; "
+        "convert it first: x.astype(x.dtype.newbyteorder('='))"
     )
     assert (error.kernel, error.argument) == ("scale", "x")
 
@@ -147,6 +148,9 @@ def test_array_without_a_counterpart() -> None:
         ("2", "is a str, expected a number"),
         (None, "is None, expected a number: scale(x, a, b=0, *, out=None, timeout=None, stream=None, arch=None)"),
         (1j, "is a complex, expected a number"),
+        (np.array(2.0), "is a numpy.ndarray, expected a number; pass its item()"),
+        (np.array([2.0]), "is a numpy.ndarray, expected a number; pass its item()"),
+        (np.array([2.0, 3.0]), "is a numpy.ndarray, expected a number"),
         (True, "is the bool true, expected a number"),
         (1e39, "is 1e39, expected a value that float32 holds"),
         (2**70, f"is {2**70}, expected an integer of at most 64 bits"),

@@ -64,7 +64,7 @@ def test_versions_before_three_have_no_stream() -> None:
         ({"mask": object()}, "has a mask, expected none; fill the masked elements first"),
         ({"shape": [0]}, "has the shape [0], expected a tuple of sizes"),
         ({"shape": (0, -1)}, "has the shape (0, -1), expected a tuple of sizes"),
-        ({"typestr": ">f4"}, "has typestr >f4, expected native byte order; copy it first"),
+        ({"typestr": ">f4"}, "has typestr >f4, expected native byte order; convert it first"),
         ({"data": 0}, "has data 0, expected (address, read-only)"),
         ({"strides": (4,)}, "has 1 strides, expected 2, one per size"),
         ({"stream": 0}, "has stream 0, expected None, 1, 2 or a handle"),

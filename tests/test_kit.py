@@ -158,6 +158,17 @@ def test_build_without_a_suitable_rustc_says_what_to_install(
     )
 
 
+def test_build_tries_no_rustc_but_the_one_that_the_environment_names(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RUSTC", "/nowhere/rustc")
+    assert refused(made, capsys) == (
+        "warpbridge build: no suitable rustc found (RUSTC=/nowhere/rustc cannot be run), expected 1.96 or later with "
+        "the sources of core: apt-get install rustc-web rust-web-src, or rustup toolchain install nightly --component "
+        "rust-src, or set RUSTC\n"
+    )
+
+
 def test_an_architecture_brings_its_copy_engine_and_what_ptxas_tries(made: Path) -> None:
     change(made / "twice.toml", "sm_90", "sm_90a")
     change(made / "twice.toml", "sm_80", "sm_86")

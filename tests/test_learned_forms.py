@@ -76,7 +76,7 @@ REFUSED = {
     "numpy-float": (2.0, np.float32(1), "argument 3 (i) is the float 1.0, expected an integer"),
     "bool": (True, 1, "argument 2 (a) is the bool true, expected a number"),
     "text": ("2", 1, "argument 2 (a) is a str, expected a number"),
-    "array": (np.zeros(()), 1, "argument 2 (a) is a numpy.ndarray, expected a number"),
+    "array": (np.zeros(()), 1, "argument 2 (a) is a numpy.ndarray, expected a number; pass its item()"),
     "none": (
         None,
         1,

@@ -61,6 +61,26 @@ def test_names_are_a_mapping_made_on_first_use() -> None:
     assert caught.value.args == (f"'spni' is not among the entries of {STEPS}; there are: steps, spin, outside",)
 
 
+def test_kernel_of_a_module_without_a_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "alone.ptx"
+    shutil.copy(STEPS, path)
+    with pytest.raises(KeyError) as caught:
+        wb.load(path).kernels["steps"]
+    text = f"'steps' is not among the kernels of {path}; there are: none, without a manifest: pass manifest="
+    assert caught.value.args == (text,)
+
+
+def test_manifest_is_no_ptx(tmp_path: Path) -> None:
+    path = tmp_path / "steps.toml"
+    with pytest.raises(wb.LoadError) as caught:
+        wb.load(path)
+    assert str(caught.value) == (
+        f"{path} is a manifest, expected a PTX file: the manifest beside it is found, one elsewhere is passed as "
+        "manifest="
+    )
+    assert caught.value.origin == str(path)
+
+
 def test_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "absent.ptx"
     with pytest.raises(wb.LoadError) as caught:

@@ -187,6 +187,7 @@ KINDS = "expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch
         (-1, f"scale: stream is -1, {KINDS}"),
         (2**64, f"scale: stream is {2**64}, {KINDS}"),
         (1.0, f"scale: stream is a float, {KINDS}"),
+        (object(), f"scale: stream is an object, {KINDS}"),
         (Protocol((1, 5)), "scale: stream has version 1 of __cuda_stream__, expected version 0"),
         (Protocol(5), "scale: stream's __cuda_stream__ gives 5, expected (0, handle)"),
         (Protocol((0, 1, 2)), "scale: stream's __cuda_stream__ gives (0, 1, 2), expected (0, handle)"),

@@ -93,7 +93,8 @@ def test_output_beside_the_input_is_welcome() -> None:
         ),
         (
             lambda: base().astype(">f4"),
-            "a numpy array has dtype >f4, expected native byte order; copy it first",
+            "a numpy array has dtype >f4, expected native byte order; "
+            "convert it first: x.astype(x.dtype.newbyteorder('='))",
         ),
     ],
     ids=["masked", "byte order"],

@@ -109,9 +109,9 @@ def as_scalar(obj: Any, described: str, fields: dict[str, Any]) -> bool | int | 
     if isinstance(value, bool | float):
         return value
     if not isinstance(value, int):
-        raise ArgumentError(
-            f"{described} is {type_of(obj)}, expected a number", **fields, found=type(obj).__name__, expected="number"
-        )
+        hint = "; pass its item()" if getattr(obj, "shape", None) in ((), (1,)) and hasattr(obj, "item") else ""
+        text = f"{described} is {type_of(obj)}, expected a number{hint}"
+        raise ArgumentError(text, **fields, found=type(obj).__name__, expected="number")
     if not _INT_RANGE[0] <= value <= _INT_RANGE[1]:
         raise ArgumentError(f"{described} is {value}, expected an integer of at most 64 bits", **fields, found=value)
     return int(value)

@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Names(Mapping[str, T], Generic[T]):
     """A read-only mapping whose values are made on first use."""
 
-    def __init__(self, names: Iterable[str], make: Callable[[str], T], described: str) -> None:
+    def __init__(self, names: Iterable[str], make: Callable[[str], T], described: str, none: str = "none") -> None:
+        self._none = none
         self._names = dict.fromkeys(names)
         self._made: dict[str, T] = {}
         self._make = make
@@ -28,7 +29,7 @@ class Names(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._names:
-            known = ", ".join(self._names) or "none"
+            known = ", ".join(self._names) or self._none
             raise KeyError(f"{name!r} is not among the {self._described}; there are: {known}")
         found = self._made.get(name)
         # Threads that come at once may each make one; `setdefault` makes them agree.
@@ -73,7 +74,10 @@ class Module(Travels):
             facts, lambda name: Entry(handle, facts[name]), f"entries of {self.origin}"
         )
         self.kernels: Mapping[str, Kernel] = Names(
-            info["kernels"], lambda name: Kernel(handle, name, origin), f"kernels of {self.origin}"
+            info["kernels"],
+            lambda name: Kernel(handle, name, origin),
+            f"kernels of {self.origin}",
+            "none, without a manifest: pass manifest=",
         )
 
     def survey(self) -> Mapping[str, Any]:
@@ -142,6 +146,9 @@ def _ptx_of(ptx: str | bytes | os.PathLike[str]) -> tuple[bytes, Path | None]:
     if not isinstance(ptx, str | os.PathLike):
         raise ArgumentError(f"load: ptx is {type_of(ptx)}, expected a path, PTX text or bytes", argument="ptx")
     path = Path(ptx)
+    if path.suffix == ".toml":
+        advice = "the manifest beside it is found, one elsewhere is passed as manifest="
+        raise LoadError(f"{path} is a manifest, expected a PTX file: {advice}", origin=str(path))
     try:
         return path.read_bytes(), path
     except (OSError, ValueError) as error:

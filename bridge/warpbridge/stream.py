@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from . import _ffi, dispatcher
 from .device import Device, wait_for_stream
-from .errors import ArgumentError, type_name, type_of
+from .errors import ArgumentError, type_name, type_of, with_article
 from .pickling import refuse
 
 _LEGACY = (0, 1)
@@ -135,7 +135,7 @@ def _foreign_handle(stream: Any, described: str) -> int:
                 found = _as_handle(getattr(stream, name, None))
     if found is None or not 0 <= found < 2**64:
         kind = type_name(stream)
-        what = f"{found}" if found is not None else f"a {kind}"
+        what = f"{found}" if found is not None else with_article(kind)
         raise ArgumentError(
             f"{described}: stream is {what}, expected a wb.Stream, an object with __cuda_stream__, a CuPy or PyTorch "
             "stream, or an int handle",

@@ -105,7 +105,7 @@ def _dtype(interface: Mapping[str, Any], name: str) -> tuple[DType, int]:
         if found is not None and (text[0] in "<=|" or size == "1"):
             return found, int(size)
         if found is not None:
-            raise _wrong(name, f"has typestr {text}", "native byte order; copy it first")
+            raise _wrong(name, f"has typestr {text}", "native byte order; convert it first")
     raise _wrong(name, f"has typestr {typestr!r}", f"one of a kernel's types ({', '.join(buffer.DTYPES)})")
 
 

@@ -58,7 +58,9 @@ def claim(obj: Any) -> Buffer | None:
     dtype = obj.dtype
     if not dtype.isnative:
         raise ArgumentError(
-            f"a numpy array has dtype {dtype.str}, expected native byte order; copy it first", found=dtype.str
+            f"a numpy array has dtype {dtype.str}, expected native byte order; "
+            "convert it first: x.astype(x.dtype.newbyteorder('='))",
+            found=dtype.str,
         )
     pointer, readonly = obj.__array_interface__["data"]
     strides = None

@@ -145,7 +145,7 @@ def compile_crate(rustc: Rustc, crate: Path, variant: Variant, out: Path, flags:
 
 
 def find_rustc() -> Rustc:
-    """Find a rustc that is new enough and comes with the sources of ``core``: $RUSTC, Debian's, the one on the path."""
+    """Find a rustc that is new enough and comes with the sources of ``core``, among `rustc_candidates`."""
     tried: list[str] = []
     for candidate in rustc_candidates():
         try:
@@ -154,6 +154,7 @@ def find_rustc() -> Rustc:
                 [candidate, "--print", "sysroot"], capture_output=True, text=True, check=True
             ).stdout.strip()
         except (OSError, subprocess.CalledProcessError):
+            tried += [f"RUSTC={candidate} cannot be run"] if candidate == os.environ.get("RUSTC") else []
             continue
         release = facts["release"]
         version = tuple(int(part) for part in release.split("-")[0].split(".")[:2])
@@ -174,11 +175,11 @@ def find_rustc() -> Rustc:
 
 
 def rustc_candidates() -> list[str]:
-    """Return compilers to try, best first: $RUSTC, Debian's, the one on the path, rustup's nightlies."""
+    """Return compilers to try: $RUSTC alone; without it Debian's, the one on the path, rustup's nightlies."""
     home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
     nightlies = [str(path) for path in sorted(home.glob("toolchains/nightly-*/bin/rustc"))]
     given = os.environ.get("RUSTC")
-    return list(dict.fromkeys([*([given] if given else []), "/usr/bin/rustc", "rustc", *nightlies]))
+    return [given] if given else list(dict.fromkeys(["/usr/bin/rustc", "rustc", *nightlies]))
 
 
 def rustc_facts(rustc: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ impl Call<'_> {
             plan: None,
         };
         if checked.is_empty {
-            return Ok(bound);
+            return self.nothing_is_left(checked.grid).map(|()| bound);
         }
         let laid = self.params(entry)?;
         bound.plan = Some(Arc::new(LaunchPlan {
@@ -76,6 +76,20 @@ impl Call<'_> {
             roles: self.roles(checked.block)?,
         }));
         Ok(bound)
+    }
+
+    /// Refuses a grid of no blocks while there are results to write: the caller would read what was in the memory before.
+    fn nothing_is_left(&self, grid: [u32; 3]) -> Result<()> {
+        for (arg, value) in &self.values {
+            let is_result = arg.array().is_some_and(|a| a.intent == Intent::Out && !a.workspace);
+            let Value::Tensor(tensor) = value else { continue };
+            if is_result && !tensor.shape.contains(&0) {
+                let (name, shape) = (&arg.name, tuple_text(tensor.shape));
+                let text = format!("grid is {grid:?}, expected a thread block at least: {name} has shape {shape}, and nobody would write it");
+                return Err(self.error(Kind::Launch, &text));
+            }
+        }
+        Ok(())
     }
 
     /// The texts of the kernel's faults, in which only what the kernel will say is missing.

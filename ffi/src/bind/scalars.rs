@@ -150,7 +150,10 @@ impl Call<'_> {
     }
 
     fn out_of_limits(&self, arg: &Arg, number: Number, word: &str, bound: Number) -> Error {
-        let expected = format!("{word} {}", show(bound));
+        let expected = match bound {
+            Number::Float(bound) if bound.abs() == f64::MAX => "a finite number".into(),
+            _ => format!("{word} {}", show(bound)),
+        };
         self.refuse(
             arg,
             Problem {

@@ -187,9 +187,9 @@ pub struct ScalarArg {
     pub dtype: DTypeRef,
     /// Value when omitted; `None`: required.
     pub default: Option<Limit>,
-    /// Least value.
+    /// Least value; the least finite number, where only infinity and NaN are refused.
     pub min: Option<Limit>,
-    /// Greatest value.
+    /// Greatest value, or the greatest finite number.
     pub max: Option<Limit>,
 }
 

@@ -353,11 +353,19 @@ fn read_scalar(table: &Table<'_>, dtypes: &Dtypes) -> Result<ScalarArg> {
         Some(node) if is_float && node.text().is_ok_and(|text| text == "nan") => Some(Limit::Number(f64::NAN)),
         _ => limit("default")?,
     };
+    let (mut min, mut max) = (limit("min")?, limit("max")?);
+    if let Some(node) = table.get("finite").filter(|node| !matches!(node.bool(), Ok(false))) {
+        if !(node.bool()? && is_float) {
+            return Err(node.expected("a scalar of floating point: integers are finite"));
+        }
+        min.get_or_insert(Limit::Number(-f64::MAX));
+        max.get_or_insert(Limit::Number(f64::MAX));
+    }
     Ok(ScalarArg {
         dtype,
         default,
-        min: limit("min")?,
-        max: limit("max")?,
+        min,
+        max,
     })
 }
 

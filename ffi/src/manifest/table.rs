@@ -156,14 +156,16 @@ impl<'a> Table<'a> {
     }
     /// A key that must be there.
     pub fn need(&self, name: &'static str) -> Result<Node<'a>> {
-        let missing = || {
-            error(
-                self.origin,
-                &self.child(name),
-                "is missing, expected a value; add the key",
-            )
+        self.get(name).ok_or_else(|| self.missing(name))
+    }
+    fn missing(&self, name: &'static str) -> Error {
+        let known = self.known.borrow();
+        let strays = self.map.keys().filter(|key| !known.contains(key.as_str()));
+        let text = match strays.into_iter().find(|key| is_near(key, name)) {
+            Some(near) => format!("is missing, but {near} is there; spell it {name}"),
+            None => "is missing, expected a value; add the key".into(),
         };
-        self.get(name).ok_or_else(missing)
+        error(self.origin, &self.child(name), &text)
     }
     /// An optional list of tables, empty when absent.
     pub fn tables(&self, name: &'static str) -> Result<Vec<Table<'a>>> {
@@ -198,6 +200,21 @@ impl<'a> Table<'a> {
             format!("{}.{name}", self.key)
         }
     }
+}
+
+/// Whether one word may be meant by the other: the same letters in another order, or one letter more, less or other.
+fn is_near(found: &str, meant: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<_> = text.bytes().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let same =
+        |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| a.zip(b).take_while(|(a, b)| a == b).count();
+    let ahead = same(&mut found.bytes(), &mut meant.bytes());
+    let behind = same(&mut found.bytes().rev(), &mut meant.bytes().rev());
+    let longest = found.len().max(meant.len());
+    sorted(found) == sorted(meant) || (found.len().abs_diff(meant.len()) <= 1 && ahead + behind + 1 >= longest)
 }
 
 fn is_identifier(text: &str) -> bool {

@@ -10,25 +10,25 @@ use warpbridge::error::{Error, Kind};
 use warpbridge::module::Kernel;
 use warpbridge::value::{Tensor, Value};
 
-use crate::support::{at, kernel, load, DEMO};
+use crate::support::{at, kernel, DEMO};
 
 /// Positions in the list of visible arguments.
-const X: usize = 0;
-const TABLE: usize = 1;
-const LUT: usize = 2;
-const Z: usize = 3;
-const Y: usize = 4;
+pub const X: usize = 0;
+pub const TABLE: usize = 1;
+pub const LUT: usize = 2;
+pub const Z: usize = 3;
+pub const Y: usize = 4;
 const K: usize = 5;
 const A: usize = 6;
 const FLAG: usize = 7;
 const BIG: usize = 8;
 
-fn demo() -> Arc<Kernel> {
+pub fn demo() -> Arc<Kernel> {
     kernel(DEMO)
 }
 
 /// A call that is right: x (4, 6), table (4, 2), lut inline, z (4,), outputs and defaults left out.
-fn good() -> Vec<Value<'static>> {
+pub fn good() -> Vec<Value<'static>> {
     vec![
         Value::Tensor(at(0x1000, DType::Float32, &[4, 6])),
         Value::Tensor(at(0x2000, DType::Int32, &[4, 2])),
@@ -342,190 +342,23 @@ fn choices_that_do_not_exist_are_refused() {
     }
 }
 
-fn with_output() -> Vec<Value<'static>> {
-    let mut values = good();
-    values[Y] = Value::Tensor(at(0x4000, DType::Float32, &[4, 12]));
-    values
-}
-
 #[test]
-fn bind_lays_out_every_parameter() {
-    let bound = bind::bind(&demo(), &with_output(), None).expect("a good call");
-    let plan = bound.plan.as_ref().expect("something to launch");
-    let param = |i: usize| {
-        let (offset, bytes) = plan.layout[i];
-        let mut wide = [0u8; 8];
-        wide[..bytes].copy_from_slice(&plan.params[offset..offset + bytes]);
-        u64::from_le_bytes(wide)
+fn scalar_that_must_be_finite_is_refused_otherwise() {
+    let manifest = DEMO.replace(
+        "dtype = \"float16\"\n[[args]]",
+        "dtype = \"float16\"\nfinite = true\n[[args]]",
+    );
+    let refused = |a: f64| {
+        let mut values = good();
+        values[A] = Value::Float(a);
+        bind::infer(&kernel(&manifest), &values, None)
+            .err()
+            .map(|error| error.message)
     };
-    let f32_bits = |v: f32| u64::from(v.to_bits());
-    let expected = [
-        0x1000,
-        0x2000,
-        0,
-        f32_bits(0.5),
-        f32_bits(1.0),
-        f32_bits(-2.0),
-        0x3000,
-        0x4000,
-        6,
-        0x3e00,
-        0,
-        0,
-        4,
-        0,
-    ];
-    assert_eq!((0..14).map(param).collect::<Vec<_>>(), expected);
-    assert_eq!(plan.control_offset, Some(plan.layout[13].0));
-    assert_eq!((plan.grid, plan.block, plan.shared_bytes), ([2, 1, 1], [32, 1, 1], 12));
-    let ranges: Vec<_> = plan
-        .ranges
-        .iter()
-        .map(|r| (r.name.as_str(), r.address, r.bytes, r.writable))
-        .collect();
-    let expected = [
-        ("x", 0x1000, 96, false),
-        ("table", 0x2000, 32, false),
-        ("z", 0x3000, 16, true),
-        ("y", 0x4000, 192, true),
-    ];
-    assert_eq!(ranges, expected);
-    assert_eq!(
-        plan.roles
-            .iter()
-            .map(|r| (r.name.as_str(), r.warps))
-            .collect::<Vec<_>>(),
-        [("all", 1)]
-    );
-    assert_eq!(
-        bound.arguments,
-        "x float32 (4, 6), table int32 (4, 2), lut [0.5, 1.0, -2.0], z float32 (4,), y float32 (4, 12), k = 6, a = 1.5, \
-         flag = 0, big = 0"
-    );
-}
-
-#[test]
-fn optional_array_left_out_passes_address_zero() {
-    let mut values = with_output();
-    values[TABLE] = Value::None;
-    let bound = bind::bind(&demo(), &values, None).expect("a good call");
-    let plan = bound.plan.as_ref().expect("something to launch");
-    assert_eq!(plan.params[plan.layout[1].0..][..8], [0; 8]);
-}
-
-#[test]
-fn inline_array_on_the_device_passes_its_address() {
-    let mut values = with_output();
-    values[LUT] = Value::Tensor(at(0x5000, DType::Float32, &[3]));
-    let bound = bind::bind(&demo(), &values, None).expect("a good call");
-    let plan = bound.plan.as_ref().expect("something to launch");
-    assert_eq!(plan.params[plan.layout[2].0..][..8], 0x5000u64.to_le_bytes());
-    assert_eq!(plan.ranges[2].name, "lut");
-}
-
-#[test]
-fn dtype_chooses_the_variant() {
-    let mut values = with_output();
-    values[X] = Value::Tensor(at(0x1000, DType::Float16, &[4, 6]));
-    values[Y] = Value::Tensor(at(0x4000, DType::Float16, &[4, 12]));
-    let bound = bind::bind(&demo(), &values, None).expect("a good call");
-    assert_eq!((bound.entry.as_str(), bound.extents.block), ("demo_f16", [64, 1, 1]));
-    assert_eq!(bound.extents.shared_bytes, 6);
-}
-
-#[test]
-fn empty_grid_has_no_plan() {
-    let mut values = with_output();
-    values[X] = Value::Tensor(at(0, DType::Float32, &[0, 6]));
-    values[TABLE] = Value::None;
-    values[Z] = Value::Tensor(at(0, DType::Float32, &[0]));
-    values[Y] = Value::Tensor(at(0, DType::Float32, &[0, 12]));
-    assert!(bind::bind(&demo(), &values, None).expect("a good call").plan.is_none());
-}
-
-#[test]
-fn variant_that_the_device_cannot_run_is_refused() {
-    let wanted = bind::bind(&demo(), &with_output(), Some("arch=sm_90"))
-        .err()
-        .expect("no such variant");
-    assert_eq!(
-        wanted.message,
-        "demo: variant sm_90 was asked for, but there are variants for sm_80; ask for one of them"
-    );
-    assert_eq!(wanted.kind, Kind::Device);
-    let newer = kernel(&DEMO.replace("arch = \"sm_80\"", "arch = \"sm_120\""));
-    let error = bind::bind(&newer, &with_output(), None).err().expect("too new");
-    assert_eq!(
-        error.message,
-        "demo: variants for sm_120, but cpu is sm_90; expected one for sm_90 or earlier"
-    );
-    let error = bind::bind(&newer, &with_output(), Some("arch=sm_120"))
-        .err()
-        .expect("too new");
-    assert_eq!(
-        error.message,
-        "demo: variant sm_120 was asked for, but cpu is sm_90; ask for another of the variants for sm_120"
-    );
-}
-
-/// A manifest that contradicts its PTX: what to replace, by what, the key blamed, the rest of the text.
-const CONTRADICTIONS: &[(&str, &str, &str, &str)] = &[
-    (
-        "entry = \"demo_f16\"",
-        "entry = \"demo_f64\"",
-        "variants[1].entry",
-        "is \"demo_f64\", but core.ptx has add, pause, report, spin, outside, stuck, demo_f32, demo_f16, pieces; name one of \
-         its entries",
-    ),
-    (
-        "arch = \"sm_80\"\nentry = \"demo_f32\"",
-        "arch = \"sm_75\"\nentry = \"demo_f32\"",
-        "variants[0].arch",
-        "is sm_75, but core.ptx has .target sm_80; expected sm_80 or later",
-    ),
-    (
-        "name = \"count\"\nkind = \"size\"\ndtype = \"uint32\"",
-        "name = \"count\"\nkind = \"size\"\ndtype = \"uint64\"",
-        "args[9]",
-        "(count) takes 8 bytes, but parameter 13 of entry demo_f32 of core.ptx is .u32 of 4 bytes; expected the same size",
-    ),
-    (
-        "shape = [3]",
-        "shape = [4]",
-        "args",
-        "make 15 PTX parameters, but entry demo_f32 of core.ptx has 14; expected the same number",
-    ),
-    (
-        "block = 32",
-        "block = [16, 2]",
-        "launch.block",
-        "is [16, 2, 1], but entry demo_f32 of core.ptx has .reqntid [32, 1, 1]; expected the same",
-    ),
-    (
-        "launch = { block = 64 }",
-        "launch = { block = 96 }",
-        "variants[1].launch.block",
-        "is [96, 1, 1], but entry demo_f16 of core.ptx has .maxntid [64, 1, 1]; expected no more threads",
-    ),
-];
-
-#[test]
-fn manifest_that_contradicts_its_ptx_is_refused_at_load() {
-    for (good, bad, key, text) in CONTRADICTIONS {
-        assert_eq!(DEMO.matches(good).count(), 1, "the row must spoil one place: {good}");
-        let error = load(&DEMO.replace(good, bad)).err().expect("a contradiction");
-        assert_eq!(error.message, format!("core.toml: {key} {text}"));
-        assert_eq!((error.kind, &error.fields["key"]), (Kind::Manifest, &(*key).into()));
+    assert_eq!(refused(-65504.0), None);
+    let cases = [(f64::NAN, "nan"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")];
+    for (a, shown) in cases {
+        let text = format!("demo: argument 6 (a) is {shown}, expected a finite number");
+        assert_eq!(refused(a), Some(text));
     }
-}
-
-#[test]
-fn ptx_file_that_is_not_there_is_refused_at_load() {
-    let two = DEMO.replacen("core.ptx", "other.ptx", 1);
-    let error = load(&two).err().expect("no such file");
-    assert_eq!(
-        error.message,
-        "core.toml: variants[0].ptx is \"other.ptx\", which cannot be read: the manifest was handed over without a \
-         directory; load it from a file, or name only the PTX given"
-    );
 }

@@ -104,6 +104,9 @@ fn nan_is_a_default_of_floats_only() {
 const SPOILED: &[(&str, &str, &str, &str)] = &[
     ("manifest = 1", "manifest = 2", "manifest", "is 2, expected 1, the version this warpbridge reads; install a newer one"),
     ("name = \"demo\"", "", "name", "is missing, expected a value; add the key"),
+    ("intent = \"in\"", "intnet = \"in\"", "args[0].intent", "is missing, but intnet is there; spell it intent"),
+    ("kind = \"size\"", "knd = \"size\"", "args[3].kind", "is missing, but knd is there; spell it kind"),
+    ("min = 1", "finite = true", "args[2].finite", "is true, expected a scalar of floating point: integers are finite"),
     ("name = \"demo\"", "name = \"de mo\"", "name", "is \"de mo\", expected an identifier"),
     ("name = \"demo\"", "name = 3", "name", "is 3, expected a string"),
     (

@@ -1,20 +1,25 @@
-"""Each bundled kernel beside what it replaces, as ratios to the device-to-device copy of the same rounds.
+"""Each bundled kernel beside what it replaces: a table per kernel, with the floor, ours, and a column per peer.
 
-Needs an NVIDIA GPU, CuPy and PyTorch:
+Needs an NVIDIA GPU, CuPy and PyTorch; Triton's column needs Triton:
 
-    python benchmarks/kernels.py [--only NAME ...] [--no-peers] [--markdown FILE]
+    python benchmarks/kernels.py [--only NAME ...] [--no-peers] [--jobs N] [--markdown FILE]
 
 Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is
 timed, CUDA events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each
 output written once, whatever a runner really moves. A peer that is not there is named in the table with the reason.
 
-Here is how a row is timed; the rows are in ``kernels_*.py``, one file per domain.
+Peers that are compiled (torch.compile, Triton, CuPy) take seconds each. So before anything is timed, N processes
+compile all of them, at the same time, into the compilers' caches on disk; then this process times alone. What a
+compiler decides by timing it decides here, not there. The rows are in ``kernels_*.py``, one file per domain.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,68 +30,99 @@ import kernels_rows
 import kernels_signal
 import kernels_stencil
 import torch
-from bandwidth import Case, burst_s, copy_case, header
-from kernels_table import Row
+from bandwidth import copy_case, header
+from kernels_report import Line, launch_s, measure, tables
+from kernels_table import Row, Runner, Tuned, compile_quietly
 
 ROUNDS = 7
-ROWS: list[Callable[[], Row]] = [
-    *kernels_images.ROWS,
-    *kernels_rows.ROWS,
-    *kernels_signal.ROWS,
-    *kernels_matvec.ROWS,
-    *kernels_stencil.ROWS,
-]
+COMPILED = ("torch.compile", "Triton", "CuPy")
+ROWS: dict[str, Callable[[], Row]] = {
+    **kernels_images.ROWS,
+    **kernels_rows.ROWS,
+    **kernels_signal.ROWS,
+    **kernels_matvec.ROWS,
+    **kernels_stencil.ROWS,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", help="rows whose names contain one of these")
-    parser.add_argument("--no-peers", action="store_true", help="time ours and the copy only: a minute, not several")
-    parser.add_argument("--markdown", type=Path, help="also write the table there, row by row")
+    parser.add_argument("--no-peers", action="store_true", help="time ours and the copy only")
+    parser.add_argument("--jobs", type=int, help="processes that compile the peers beforehand; 0 for none")
+    parser.add_argument("--share", help="only compile: 'I/N' takes every Nth row from the Ith on (what --jobs starts)")
+    parser.add_argument("--markdown", type=Path, help="also write the tables there, after each row")
     options = parser.parse_args()
-    lines = ["| case | ours | TB/s | ratio to copy | peers: time as a multiple of ours |", "|---|---|---|---|---|"]
-    copy = copy_case()
-    for make in ROWS:
-        row = make()
-        if options.only and not any(name in row.name for name in options.only):
-            continue
-        if options.no_peers:
+    compile_quietly()
+    names = [name for name in ROWS if not options.only or any(part in name for part in options.only)]
+    if options.share:
+        first, step = map(int, options.share.split("/"))
+        return compile_peers(names[first::step])
+    if not options.no_peers:
+        compile_beside(names, options.jobs)
+    return time_rows(names, peers=not options.no_peers, markdown=options.markdown)
+
+
+def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> int:
+    copy, lines = copy_case(), {}
+    nothing_s = launch_s(ROUNDS)
+    text = header(ROUNDS).rstrip().removesuffix(".") + "; in brackets a peer's time as a multiple of ours.\n\n"
+    for name in names:
+        row = ROWS[name]()
+        if not peers:
             row.peers.clear()
-        lines.append(measure(row, copy))
-        print(lines[-1], flush=True)
-        if options.markdown:
-            options.markdown.write_text(header(ROUNDS) + "\n".join(lines) + "\n")
+        lines[name] = measure(row, copy.run, copy.moved_bytes, ROUNDS)
+        print(name, brief(lines[name]), sep=": ", flush=True)
+        if markdown:
+            markdown.write_text(text + tables(lines, nothing_s))
         del row
-        cp.get_default_memory_pool().free_all_blocks()
-        torch.cuda.empty_cache()
+        clear()
+    print("", text + tables(lines, nothing_s), sep="\n")
     return 0
 
 
-def measure(row: Row, copy: Case) -> str:
-    row.ours()
-    row.check()
-    runners, missing = {"ours": row.ours, "copy": copy.run}, []
-    for name, run in row.peers.items():
-        try:
-            run()
-            torch.cuda.synchronize()
-            runners[name] = run
-        except Exception as error:
-            missing.append(f"{name}: {type(error).__name__}")
-    times: dict[str, list[float]] = {name: [] for name in runners}
-    for warm in (True, *[False] * ROUNDS):
-        for name, run in runners.items():
-            seconds = burst_s(run)
-            if not warm:
-                times[name].append(seconds)
-    pairs = zip(times["ours"], times["copy"], strict=True)
-    ratio = statistics.median(row.moved_bytes / ours / (copy.moved_bytes / floor) for ours, floor in pairs)
-    ours = statistics.median(times["ours"])
-    against = [f"{name} {statistics.median(times[name]) / ours:.2f}" for name in row.peers if name in times]
-    return (
-        f"| {row.name} | {ours * 1e6:.1f} us | {row.moved_bytes / ours / 1e12:.3f} | {ratio:.3f} | "
-        f"{', '.join(against + missing)} |"
-    )
+def brief(line: Line) -> str:
+    found = [f"{peer} {of if isinstance(of, str) else f'{of / line.ours_s:.2f}'}" for peer, of in line.peers.items()]
+    return ", ".join([f"{line.ours_s * 1e6:.1f} us", f"{line.ratio:.3f}", *found])
+
+
+def clear() -> None:
+    """Give back the memory of the row that was, and let torch.compile forget its shapes."""
+    torch._dynamo.reset()
+    cp.get_default_memory_pool().free_all_blocks()
+    torch.cuda.empty_cache()
+
+
+def compile_beside(names: list[str], jobs: int | None) -> None:
+    """Let processes compile the peers of these rows at the same time."""
+    count = min((os.cpu_count() or 2) - 2 if jobs is None else jobs, 14, len(names))
+    if count <= 0:
+        return
+    began = time.monotonic()
+    command = [sys.executable, __file__, "--only", *names, "--share"]
+    running = [subprocess.Popen([*command, f"{first}/{count}"]) for first in range(count)]
+    for process in running:
+        process.wait()
+    print(f"compiled the peers by {count} processes in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def compile_peers(names: list[str]) -> int:
+    """Run each compiled peer of these rows once; what fails is named by the process that times."""
+    for name in names:
+        row = ROWS[name]()
+        for peer in row.peers:
+            if peer.startswith(COMPILED):
+                compile_one(name, peer, row.peers[peer])
+        del row
+        clear()
+    return 0
+
+
+def compile_one(name: str, peer: str, run: Runner) -> None:
+    try:
+        run.compile() if isinstance(run, Tuned) else run()
+    except Exception as error:
+        print(f"{name}: {peer}: {type(error).__name__}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,44 @@
-"""Rows of kernels.py's table: `scale`, and images on their way into a network, beside PyTorch and torchvision."""
+"""Rows of kernels.py's tables: `scale`, and images on their way into a network, beside PyTorch and torchvision."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
-import numpy as np
+import cupy as cp
+import kernels_tuned
 import torch
 import warpbridge as wb
-from bandwidth import MEAN, STD, Case, image_case, scale_case
-from kernels_table import Row, Runner, stream
+from bandwidth import GIB, MEAN, STD, image_case
+from kernels_table import Row, Runner, compiled, stream
 
 
-def of_case(case: Case) -> Row:
-    return Row(case.name, case.moved_bytes, case.run, case.check)
+def scale_case() -> Row:
+    x = torch.randn(GIB // 4, device="cuda")
+    out = torch.full_like(x, float("nan"))
+    bound, of_cupy = wb.kernels.scale.bind(x, 1.5, -0.25, out=out), cp.from_dlpack(x)
+
+    def agrees(found: torch.Tensor) -> None:
+        exact = x[: 1 << 22].double() * 1.5 - 0.25
+        torch.testing.assert_close(found[: 1 << 22].double(), exact, rtol=1e-6, atol=1e-7)
+        assert not bool(torch.isnan(found).any()), "poison left in the output"
+
+    fused = compiled(lambda x: x * 1.5 - 0.25)
+    peers = {
+        "CuPy": lambda: of_cupy * 1.5 - 0.25,
+        "torch": lambda: x * 1.5 - 0.25,
+        "torch.compile": lambda: fused(x),
+        **kernels_tuned.scale(x, 1.5, -0.25, agrees),
+    }
+    return Row(2 * x.nbytes, lambda: bound.launch(stream()), lambda: agrees(out), peers, 0.95)
 
 
 def prep_case() -> Row:
     """Make a row of `image_prep`; torchvision's chain crops all images alike and mirrors none, which is less work."""
-    row = of_case(image_case("float16"))
+    case = image_case("float16")
     x = torch.randint(0, 256, (4096, 256, 256, 3), dtype=torch.uint8, device="cuda").permute(0, 3, 1, 2)
-    return replace(row, peers={"torchvision v2": torchvision_chain(x, 224, v2_name="center_crop")})
+    peers = {"torchvision v2": torchvision_chain(x, 224, v2_name="center_crop")}
+    return Row(case.moved_bytes, case.run, case.check, peers, 0.80, {"torchvision v2": 5})
 
 
 def resize_case(n: int, size: int, to: int) -> Row:
@@ -38,14 +56,13 @@ def resize_case(n: int, size: int, to: int) -> Row:
         torch.testing.assert_close(out[:64], chain(planes[:64]), rtol=2e-3, atol=2e-3)
         assert not bool(torch.isnan(out).any()), "poison left in the output"
 
-    compiled = torch.compile(chain)
+    fused = compiled(chain)
     peers: dict[str, Runner] = {
         "torch": lambda: chain(planes),
-        "torch.compile": lambda: compiled(planes),
+        "torch.compile": lambda: fused(planes),
         "torchvision v2": torchvision_chain(planes, to, v2_name="resize"),
     }
-    name = f"image_resize to float16, {n} x {size}^2 to {to}^2"
-    return Row(name, x.nbytes + out.nbytes, lambda: bound.launch(stream()), check, peers)
+    return Row(x.nbytes + out.nbytes, lambda: bound.launch(stream()), check, peers)
 
 
 def torchvision_chain(x: torch.Tensor, size: int, v2_name: str) -> Runner:
@@ -61,9 +78,9 @@ def torchvision_chain(x: torch.Tensor, size: int, v2_name: str) -> Runner:
     return run
 
 
-ROWS: list[Callable[[], Row]] = [
-    lambda: of_case(scale_case(np.float32)),
-    prep_case,
-    lambda: resize_case(2048, 512, 224),
-    lambda: resize_case(2048, 224, 384),
-]
+SIZES = [(2048, 512, 224), (2048, 224, 384)]
+ROWS: dict[str, Callable[[], Row]] = {
+    "scale float32, 1 GiB": scale_case,
+    "image_prep to float16, 4096 x 224^2": prep_case,
+    **{f"image_resize to float16, {n} x {a}^2 to {b}^2": partial(resize_case, n, a, b) for n, a, b in SIZES},
+}

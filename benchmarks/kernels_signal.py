@@ -1,14 +1,17 @@
-"""Rows of kernels.py's table: what stands around an FFT, and a field's colours, beside the chains of CuPy."""
+"""Rows of kernels.py's tables: what stands around an FFT, and a field's colours, beside the chains of CuPy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cupy as cp
+import kernels_tuned
 import numpy as np
+import torch
 import warpbridge as wb
-from kernels_table import MIB, Row, null
+from kernels_table import MIB, Row, Runner, null
 
 
 def frames_case(length: int, hop: int) -> Row:
@@ -25,8 +28,12 @@ def frames_case(length: int, hop: int) -> Row:
     def check() -> None:
         cp.testing.assert_allclose(out, chain(), rtol=1e-6)
 
-    moved = out.nbytes + x.nbytes
-    return Row(f"fft_frames int16, {length} by {hop}", moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+    return chain_row(out.nbytes + x.nbytes, bound, check, chain)
+
+
+def chain_row(moved_bytes: int, bound: Any, check: Runner, chain: Runner) -> Row:
+    """Return a row with what issue 5 asks of it: 0.85 of the floor, and a third of the chain's time."""
+    return Row(moved_bytes, lambda: bound.launch(null()), check, {"CuPy": chain}, 0.85, {"CuPy": 3})
 
 
 def power_case(average: int) -> Row:
@@ -42,8 +49,7 @@ def power_case(average: int) -> Row:
     def check() -> None:
         cp.testing.assert_allclose(out, chain(), rtol=1e-4, atol=1e-4)
 
-    moved = out.nbytes + x.nbytes
-    return Row(f"fft_power dB, average {average}", moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+    return chain_row(out.nbytes + x.nbytes, bound, check, chain)
 
 
 def product_case() -> Row:
@@ -59,7 +65,9 @@ def product_case() -> Row:
     def check() -> None:
         cp.testing.assert_allclose(out, chain(), rtol=1e-4, atol=1e-5)
 
-    return Row("spectral_multiply complex64", 3 * a.nbytes, lambda: bound.launch(null()), check, {"CuPy": chain})
+    left, right = torch.from_dlpack(a), torch.from_dlpack(b)
+    peers = {"CuPy": chain, "torch": lambda: left * right.conj() * 0.25}
+    return Row(3 * a.nbytes, lambda: bound.launch(null()), check, peers)
 
 
 def field_case(dtype: type) -> Row:
@@ -73,13 +81,13 @@ def field_case(dtype: type) -> Row:
         place = (x.astype(np.float32) + 3.0) * (256 / 6.0)
         return lut[cp.clip(place, 0, 255).astype(np.int32)]
 
-    def check() -> None:
-        differs = (out != chain()).any(axis=-1).mean()
+    def agrees(found: Any) -> None:
+        differs = (cp.asarray(found) != chain()).any(axis=-1).mean()
         assert float(differs) < 1e-2, "the chain rounds places at the edges of colours otherwise, not elsewhere"
 
-    moved = out.nbytes + x.nbytes
-    name = f"field_to_rgba {np.dtype(dtype).name}"
-    return Row(name, moved, lambda: bound.launch(null()), check, {"CuPy": chain})
+    row = chain_row(out.nbytes + x.nbytes, bound, lambda: agrees(out), chain)
+    row.peers |= kernels_tuned.field(torch.from_dlpack(x), torch.from_dlpack(lut), -3.0, 3.0, agrees)
+    return row
 
 
 def own_range_case(side: int) -> Row:
@@ -97,18 +105,19 @@ def own_range_case(side: int) -> Row:
         differs = (out != chain()).any(axis=-1).mean()
         assert float(differs) < 1e-2, "the chain rounds places at the edges of colours otherwise, not elsewhere"
 
-    name = f"field_to_rgba float32, {side} x {side}, range found"
-    return Row(name, out.nbytes + x.nbytes, lambda: bound.launch(null()), check, {"CuPy": chain})
+    row = chain_row(out.nbytes + x.nbytes, bound, check, chain)
+    row.target = None  # asked of data several times the L2, and there it is read twice: docs/notes/own-range.md
+    return row
 
 
-ROWS: list[Callable[[], Row]] = [
-    lambda: frames_case(1024, 512),
-    lambda: frames_case(4096, 4096),
-    lambda: power_case(1),
-    lambda: power_case(8),
-    product_case,
-    lambda: field_case(np.float32),
-    lambda: field_case(np.float16),
-    lambda: own_range_case(2048),
-    lambda: own_range_case(11_584),
-]
+ROWS: dict[str, Callable[[], Row]] = {
+    "fft_frames int16, 1024 by 512": partial(frames_case, 1024, 512),
+    "fft_frames int16, 4096 by 4096": partial(frames_case, 4096, 4096),
+    "fft_power dB, average 1": partial(power_case, 1),
+    "fft_power dB, average 8": partial(power_case, 8),
+    "spectral_multiply complex64": product_case,
+    "field_to_rgba float32": partial(field_case, np.float32),
+    "field_to_rgba float16": partial(field_case, np.float16),
+    "field_to_rgba float32, 2048 x 2048, range found": partial(own_range_case, 2048),
+    "field_to_rgba float32, 11584 x 11584, range found": partial(own_range_case, 11_584),
+}

@@ -1,8 +1,9 @@
-"""Rows of kernels.py's table: `stencil3d`, beside a CUDA C++ kernel called once per step, and PyTorch's conv3d."""
+"""Rows of kernels.py's tables: `stencil3d`, beside a CUDA C++ kernel called once per step, and PyTorch's conv3d."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cupy as cp
@@ -24,12 +25,11 @@ def stencil_case(n: int, steps: int, radius: int = 1) -> Row:
     def check() -> None:
         cp.testing.assert_allclose(out, raw(), rtol=1e-4, atol=1e-5)
 
-    name = f"stencil3d {n}^3, radius {radius}, {steps} steps"
     moved = 2 * u.nbytes * steps
     peers = {"CuPy RawKernel": raw}
     if radius == 1 and steps <= 4:  # slow, and slower for larger stencils
         peers["torch conv3d"] = conv3d(u, weights, steps)
-    return Row(name, moved, lambda: bound.launch(null()), check, peers)
+    return Row(moved, lambda: bound.launch(null()), check, peers)
 
 
 def naive_star(u: cp.ndarray, weights: cp.ndarray, steps: int) -> Runner:
@@ -90,6 +90,7 @@ extern "C" __global__ void star(const float* u, float* y, int n, int r, const fl
 
 
 STENCILS = [(512, 4, 1), (512, 4, 2), (512, 4, 4), (256, 32, 1)]
-ROWS: list[Callable[[], Row]] = [
-    *((lambda n=n, steps=steps, r=r: stencil_case(n, steps, r)) for n, steps, r in STENCILS),
-]
+ROWS: dict[str, Callable[[], Row]] = {
+    f"stencil3d {n}^3, radius {radius}, {steps} steps": partial(stencil_case, n, steps, radius)
+    for n, steps, radius in STENCILS
+}

@@ -31,7 +31,8 @@ import kernels_signal
 import kernels_stencil
 import torch
 from bandwidth import copy_case, header
-from kernels_report import Line, launch_s, measure, tables
+from kernels_measure import launch_s, measure
+from kernels_report import Line, tables
 from kernels_table import Row, Runner, Tuned, compile_quietly
 
 ROUNDS = 7

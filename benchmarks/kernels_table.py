@@ -3,7 +3,7 @@
 A row is our launch, a check of what it wrote, and the peers that do the same. The rows themselves are in
 ``kernels_images.py``, ``kernels_rows.py``, ``kernels_signal.py``, ``kernels_matvec.py`` and ``kernels_stencil.py``;
 each has them by name in ``ROWS``, and the name's first word is the kernel's. ``kernels_triton.py`` has the peers in
-Triton, ``kernels_report.py`` times a row and writes the tables.
+Triton, ``kernels_measure.py`` times a row, ``kernels_report.py`` writes the tables.
 """
 
 from __future__ import annotations

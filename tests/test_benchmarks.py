@@ -119,3 +119,29 @@ def test_sanitize_has_every_kernel_and_arguments_that_it_takes(arch: str, monkey
     assert sorted(cases) == sanitize.names()
     for launch in cases.values():
         launch(arch)
+
+
+def test_kernels_tables_have_a_column_per_peer_and_name_what_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    report = importlib.import_module("kernels_report")
+    peers = {"torch": 400e-6, "Triton": "wrong"}
+    lines = {
+        "softmax float16, rows of 99": report.Line(100e-6, 125e-6, 0.8, 500_000_000, peers, 0.88, {"torch": 4}),
+        "softmax float16, rows of 8": report.Line(10e-6, 20e-6, 0.5, 50_000_000, {"CuPy": 30e-6}),
+        "scale float32": report.Line(100e-6, 100e-6, 1.0, 500_000_000, {}, 0.95),
+    }
+    assert report.tables(lines, 1e-6) == (
+        "## softmax\n\n"
+        "| case | floor | ours | TB/s | of the floor | target | torch | Triton | CuPy |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
+        "| float16, rows of 99 | 100.0 us | 125.0 us | 4.000 | 0.800 | 0.88, 4 x torch | 400.0 us (3.20) | wrong |  |\n"
+        "| float16, rows of 8 | 10.0 us | 20.0 us | 2.500 | 0.500 |  |  |  | 30.0 us (1.50) |\n"
+        "\n## scale\n\n"
+        "| case | floor | ours | TB/s | of the floor | target |\n"
+        "|---|---|---|---|---|---|\n"
+        "| float32 | 100.0 us | 100.0 us | 5.000 | 1.000 | 0.95 |\n"
+        "\nA launch that does nothing took 1.0 us, which counts in: softmax float16, rows of 8.\n"
+        "\n## Missed targets\n\n"
+        "- softmax float16, rows of 99: 0.800 of the floor, 0.88 asked\n"
+        "- softmax float16, rows of 99: 3.20 times as fast as torch, 4 asked\n"
+    )

@@ -1,0 +1,72 @@
+"""Times one row of kernels.py's tables: ours, the copy and the peers in turn, bursts between CUDA events, medians."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+import cupy as cp
+import torch
+import warpbridge as wb
+from kernels_report import Line
+from kernels_table import Row, Runner, Tuned
+
+BURST = 10
+BURST_S = 0.006
+"""What a burst of a slow peer may take; one of ours and of the copy always has BURST launches."""
+NOTHING = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry nothing()\n{\n  ret;\n}\n"
+
+
+def burst_s(run: Runner, count: int) -> float:
+    """Seconds per launch in one burst, by events."""
+    start, end = cp.cuda.Event(), cp.cuda.Event()
+    start.record()
+    for _ in range(count):
+        run()
+    end.record()
+    end.synchronize()
+    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / count
+
+
+def launch_s(rounds: int) -> float:
+    """Seconds that a launch of an empty kernel takes in a burst."""
+    bound = wb.load(NOTHING).entries["nothing"].bind(1, 32, ())
+    stream = cp.cuda.get_current_stream()
+    return statistics.median(burst_s(lambda: bound.launch(stream), 200) for _ in range(rounds))
+
+
+def measure(row: Row, copy: Runner, copy_bytes: int, rounds: int) -> Line:
+    """Check ours, get the peers ready, and time all in turn."""
+    row.ours()
+    row.check()
+    runners, missing = {"ours": row.ours, "copy": copy}, {}
+    for name, run in row.peers.items():
+        try:
+            if isinstance(run, Tuned):
+                run.tune(burst_s)
+            run()
+            torch.cuda.synchronize()
+            runners[name] = run
+        except AssertionError:
+            missing[name] = "wrong"
+        except Exception as error:
+            missing[name] = type(error).__name__
+    counts = {name: BURST if name in ("ours", "copy") else count_of(run) for name, run in runners.items()}
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for warm in (True, *[False] * rounds):
+        for name, run in runners.items():
+            seconds = burst_s(run, counts[name])
+            if not warm:
+                times[name].append(seconds)
+    share = row.moved_bytes / copy_bytes
+    ratios = [share * floor / ours for ours, floor in zip(times["ours"], times["copy"], strict=True)]
+    middle = {name: statistics.median(found) for name, found in times.items()}
+    peers: dict[str, Any] = {name: middle.get(name, missing.get(name)) for name in row.peers}
+    numbers = (share * middle["copy"], middle["ours"], statistics.median(ratios), row.moved_bytes)
+    return Line(*numbers, peers, row.target, row.times)
+
+
+def count_of(run: Runner) -> int:
+    """Return how many launches of a peer fit in a burst."""
+    return max(1, min(BURST, math.floor(BURST_S / burst_s(run, 1))))

@@ -25,14 +25,19 @@ class Line:
 
 def tables(lines: dict[str, Line], nothing_s: float) -> str:
     """Return a table per kernel, and what is missed of the targets; names are 'kernel case'."""
-    kernels = dict.fromkeys(name.split()[0] for name in lines)
-    parts = [table(kernel, {n: line for n, line in lines.items() if n.split()[0] == kernel}) for kernel in kernels]
+    kernels = dict.fromkeys(kernel_of(name) for name in lines)
+    parts = [table(kernel, {n: line for n, line in lines.items() if kernel_of(n) == kernel}) for kernel in kernels]
     text = "\n".join(parts)
     short = [name for name, line in lines.items() if nothing_s > line.floor_s / 50]
     if short:
         text += f"\nA launch that does nothing took {nothing_s * 1e6:.1f} us, which counts in: {'; '.join(short)}.\n"
     missed = [f"- {name}: {reason}\n" for name, line in lines.items() for reason in misses(line)]
     return text + ("\n## Missed targets\n\n" + "".join(missed) if missed else "")
+
+
+def kernel_of(name: str) -> str:
+    """Return the kernel that a row is about: the first word of its name."""
+    return name.split()[0].rstrip(",")
 
 
 def table(kernel: str, lines: dict[str, Line]) -> str:

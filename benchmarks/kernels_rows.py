@@ -207,5 +207,5 @@ ROWS: dict[str, Callable[[], Row]] = {
         for columns in (4096, 8192)
         for dtype, residual, quantise in FORMS
     },
-    **{f"gather_rows rows of {size} B": partial(gather_case, size) for size in (256, 1024, 4096, 16_384)},
+    **{f"gather_rows, rows of {size} B": partial(gather_case, size) for size in (256, 1024, 4096, 16_384)},
 }

@@ -37,7 +37,7 @@ def tables(lines: dict[str, Line], nothing_s: float) -> str:
 
 def kernel_of(name: str) -> str:
     """Return the kernel that a row is about: the first word of its name."""
-    return name.split()[0].rstrip(",")
+    return name.split(maxsplit=1)[0].rstrip(",")
 
 
 def table(kernel: str, lines: dict[str, Line]) -> str:

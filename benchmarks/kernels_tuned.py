@@ -27,8 +27,8 @@ def over_rows(x: torch.Tensor, launch: Callable[[int, int], Any], agrees: Callab
     """Return a peer of one program per row; ``launch(block, warps)``, block 0 for whole rows."""
     if kernels is None:
         return {}
-    blocks = [next_power_of_2(x.shape[1])] if x.shape[1] <= WHOLE else [2048, 4096, 8192, 16_384]
-    tried = [(block, warps) for block in blocks for warps in (4, 8, 16, 32) if 128 <= block // warps <= 2048]
+    blocks = [next_power_of_2(x.shape[1])] if x.shape[1] <= WHOLE else [4096, 8192]
+    tried = [(block, warps) for block in blocks for warps in (4, 8, 16, 32) if 256 <= block // warps <= 1024]
     return {"Triton": Tuned([lambda block=block, warps=warps: launch(block, warps) for block, warps in tried], agrees)}
 
 

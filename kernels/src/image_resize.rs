@@ -1,26 +1,32 @@
 //! uint8 images to normalised planes of another size in one pass: a box of each image, resized bilinearly, mirrored, `(x/255 - mean)/std`.
 //!
-//! One warp loads, eight compute. A tile is a band of rows of y, at most `columns` wide; its stage holds the rows of x that the
-//! band lies between: all from the first to the last, or (where y is much smaller) only the two that each row of y needs.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! One warp loads, four compute. A tile is a band of rows of y, at most `columns` wide; its stage holds the rows of x that the
+//! band lies between: all from the first to the last, or (where y is much smaller) only the two that each row of y needs. The loader works
+//! out where that is and leaves it as a note in the stage.
+//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
+mod note;
+mod pixels;
 mod source;
 
-use self::source::{Blend, Box, Ratio};
-use crate::images::{CHANNELS, Quad, Triple};
-use warpbridge_runtime::element::{BFloat16, Element};
-use warpbridge_runtime::tile::Share;
-use warpbridge_runtime::{Array, Control, Loader, Reader, Ring, Stripe, Windows, divide, global, run, shared, warp};
+use core::future::Future;
 
-const STAGE: u32 = 16384; // the manifest's `band`, `columns` and `pitch` make a tile fit
-const STAGES: u32 = 4;
-const COMPUTE_WARPS: u32 = 8;
+use self::note::{Note, ROWS_BYTES};
+use self::pixels::{Scale, Target, resize};
+use self::source::{Box, Ratio};
+use crate::images::{CHANNELS, Triple};
+use warpbridge_runtime::element::{BFloat16, Element};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Windows, divide, global, run, warp};
+
+const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
+const STAGES: u32 = 2;
+const COMPUTE_WARPS: u32 = 4;
+const BOX_OUTSIDE: u32 = 1; // fault code
 
 /// The arguments, and what follows from them; the same in every thread.
 #[derive(Clone, Copy)]
 struct Job {
     x: Array,
-    y: u64,
     boxes: u64,
     mirror: u64,
     height: u32,
@@ -32,7 +38,7 @@ struct Job {
     columns: u32,
     /// Distance of rows in a stage.
     pitch: u32,
-    tiles: Stripe,
+    tiles: Batch,
     control: Control,
 }
 
@@ -40,26 +46,12 @@ struct Job {
 #[derive(Clone, Copy)]
 struct Tile {
     x: Array,
-    /// Address of the box's first byte, and bytes from one row to the next.
+    /// Address of the first byte of the tile's part of the box's first row, and bytes from one row to the next.
     origin: u64,
     stride: u64,
-    vertical: Ratio,
-    horizontal: Ratio,
-    /// First row and column of y, before mirroring, and how many.
-    row: u32,
-    column: u32,
-    rows: u32,
-    columns: u32,
-    /// First row and column of the box in the stage, and bytes of a row.
-    first_row: u32,
-    first_column: u32,
+    /// Bytes of a row of the part.
     bytes: u32,
-    /// Rows of the box in the stage where all are there; 0 where each row of y has two of its own.
-    dense: u32,
-    pitch: u32,
-    mirrored: bool,
-    /// Element of y that the tile's first pixel goes to, in the first plane.
-    target: u64,
+    note: Note,
 }
 
 impl Job {
@@ -87,26 +79,33 @@ impl Job {
         let (first_row, first_column) = (vertical.at(row).first, horizontal.at(column).first);
         let dense = vertical.at(row + rows - 1).second - first_row + 1;
         let pixel = (u64::from(image) * u64::from(self.height) + u64::from(area.top)) * u64::from(self.width)
-            + u64::from(area.left);
+            + u64::from(area.left + first_column);
         let plane_row = u64::from(image) * u64::from(CHANNELS) * u64::from(self.out_height) + u64::from(row);
-        Tile {
-            x: self.x,
-            origin: self.x.begin + pixel * u64::from(CHANNELS),
-            stride: u64::from(self.width) * u64::from(CHANNELS),
-            vertical,
-            horizontal,
+        let (origin, stride) = (self.x.begin + pixel * u64::from(CHANNELS), self.width * CHANNELS);
+        let note = Note {
+            target: plane_row * u64::from(self.out_width) + u64::from(left),
             row,
             column,
             rows,
             columns,
+            mirrored,
+            vertical,
+            horizontal,
             first_row,
             first_column,
-            bytes: (horizontal.at(column + columns - 1).second - first_column + 1) * CHANNELS,
             dense: if dense <= 2 * rows { dense } else { 0 },
             pitch: self.pitch,
-            mirrored,
-            target: plane_row * u64::from(self.out_width) + u64::from(left),
-        }
+            skew: origin as u32,
+            skew_step: stride,
+        };
+        let tile = Tile {
+            x: self.x,
+            origin,
+            stride: u64::from(stride),
+            bytes: (horizontal.at(column + columns - 1).second - first_column + 1) * CHANNELS,
+            note,
+        };
+        tile.in_one_piece()
     }
 
     /// The box of an image; all of it where none is given, or where the given one is not inside.
@@ -148,35 +147,29 @@ impl Job {
     }
 }
 
-const BOX_OUTSIDE: u32 = 1; // fault code
-
 impl Tile {
-    /// Row of the box in slot number `slot` of the stage.
+    /// Rows that follow each other without a gap, all of which are there, are one long row to the copies.
     #[inline(always)]
-    fn source_row(&self, slot: u32) -> u32 {
-        if self.dense > 0 {
-            return self.first_row + slot;
+    fn in_one_piece(self) -> Self {
+        let Note { dense, first_row, .. } = self.note;
+        if dense == 0 || u64::from(self.bytes) != self.stride {
+            return self;
         }
-        let blend = self.vertical.at(self.row + slot / 2);
-        if slot % 2 == 0 { blend.first } else { blend.second }
-    }
-
-    /// Where the two rows that row `row` of the tile lies between start in the stage, and the weight of the second.
-    #[inline(always)]
-    fn lines(&self, stage: u32, row: u32) -> (u32, u32, f32) {
-        let Blend { first, second, weight } = self.vertical.at(self.row + row);
-        let (upper, lower) = if self.dense > 0 {
-            (first - self.first_row, second - self.first_row)
-        } else {
-            (2 * row, 2 * row + 1)
-        };
-        let line = |slot: u32, row: u32| stage + self.slot(slot) + self.address(row) as u32 % 16;
-        (line(upper, first), line(lower, second), weight)
+        let first = self.origin + u64::from(first_row) * self.stride;
+        Self {
+            note: Note {
+                pitch: self.bytes,
+                skew: first as u32,
+                skew_step: 0,
+                ..self.note
+            },
+            ..self
+        }
     }
 
     #[inline(always)]
-    fn address(&self, row: u32) -> u64 {
-        self.origin + u64::from(row) * self.stride + u64::from(self.first_column * CHANNELS)
+    fn is_in_one_piece(&self) -> bool {
+        self.note.skew_step == 0
     }
 }
 
@@ -188,22 +181,26 @@ impl Windows for Tile {
 
     #[inline(always)]
     fn count(&self) -> u32 {
-        if self.dense > 0 { self.dense } else { 2 * self.rows }
+        if self.is_in_one_piece() { 1 } else { self.note.slots() }
     }
 
     #[inline(always)]
     fn bytes(&self) -> u32 {
-        self.bytes
+        if self.is_in_one_piece() {
+            self.note.dense * self.bytes
+        } else {
+            self.bytes
+        }
     }
 
     #[inline(always)]
     fn pitch(&self) -> u32 {
-        self.pitch
+        self.note.pitch
     }
 
     #[inline(always)]
     fn row(&self, slot: u32) -> u64 {
-        self.address(self.source_row(slot))
+        self.origin + u64::from(self.note.source_row(slot)) * self.stride
     }
 
     #[inline(always)]
@@ -214,129 +211,53 @@ impl Windows for Tile {
 
 /// Keeps the ring full.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
-    for number in job.tiles.watched(job.control) {
+    for number in job.tiles {
         job.check(number);
         let tile = job.tile(number);
         let stage = ring.reserve().await;
+        tile.note.write(stage);
         // SAFETY: rows of a box that lies in x (`area` sees to it), and a band of them fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }
 }
 
-/// Per channel, what a value of x is multiplied by and what is added: `(x/255 - mean)/std`.
-#[derive(Clone, Copy)]
-struct Line {
-    factor: f32,
-    summand: f32,
-}
-
-impl Line {
-    #[inline(always)]
-    fn of(mean: Triple, std: Triple, channel: u32) -> Self {
-        let std = std.get(channel);
-        Self {
-            factor: 1.0 / (255.0 * std),
-            summand: -mean.get(channel) / std,
-        }
-    }
-}
-
-/// Turns each stage into three planes, four pixels at a time.
-async fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, job: Job, lines: (Line, Line, Line)) {
-    let share = Share::of_warps(1, COMPUTE_WARPS);
-    let quads = job.columns.div_ceil(4);
-    let start = Quad::of(share.thread, quads);
-    let step = Quad::of(share.threads, quads);
-    for number in job.tiles {
-        let tile = job.tile(number);
-        let stage = ring.filled().await;
-        let mut at = start;
-        while at.row < tile.rows {
-            if at.number * 4 < tile.columns {
-                resize::<T>(&job, &tile, stage.address, at, lines);
-            }
-            at = at.after(step, quads);
-        }
-        ring.release();
-    }
-}
-
-/// Four pixels, or what is left of them at the end of a row.
+/// Turns each stage into three planes. Not an `async fn`, which would keep its arguments twice.
+#[allow(clippy::manual_async_fn)]
 #[inline(always)]
-fn resize<T: Element>(job: &Job, tile: &Tile, stage: u32, at: Quad, lines: (Line, Line, Line)) {
-    let column = at.number * 4;
-    let (upper, lower, weight) = tile.lines(stage, at.row);
-    let pixel = |number: u32| {
-        let column = (column + number).min(tile.columns - 1);
-        let column = tile.column
-            + if tile.mirrored {
-                tile.columns - 1 - column
-            } else {
-                column
-            };
-        let Blend {
-            first,
-            second,
-            weight: across,
-        } = tile.horizontal.at(column);
-        let place = |column: u32| (column - tile.first_column) * CHANNELS;
-        let (left, right) = (place(first), place(second));
-        let channel = |channel: u32, line: Line| {
-            // SAFETY: bytes of the tile.
-            let byte = |address: u32| f32::from(unsafe { shared::load_u8(address + channel) });
-            let above = blend(byte(upper + left), byte(upper + right), across);
-            let below = blend(byte(lower + left), byte(lower + right), across);
-            warpbridge_runtime::fma(blend(above, below, weight), line.factor, line.summand)
-        };
-        (channel(0, lines.0), channel(1, lines.1), channel(2, lines.2))
+fn compute<T: Element>(
+    mut ring: Reader<STAGES, STAGE>,
+    target: Target,
+    tiles: Batch,
+) -> impl Future<Output = ()> {
+    async move {
+        for _ in tiles {
+            let stage = ring.filled().await;
+            let note = Note::read(stage);
+            resize::<T, COMPUTE_WARPS>(&target, &note, stage.address, warp::index() - 1);
+            ring.release();
+        }
+    }
+}
+
+#[inline(always)]
+fn image_resize<T: Element>(job: Job, y: u64, mean: Triple, std: Triple) {
+    let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
+        return;
     };
-    let (a, b, c, d) = (pixel(0), pixel(1), pixel(2), pixel(3));
-    let plane = u64::from(job.out_height) * u64::from(job.out_width) * u64::from(T::BYTES);
-    let target = tile.target + u64::from(at.row) * u64::from(job.out_width) + u64::from(column);
-    let to = job.y + target * u64::from(T::BYTES);
-    // SAFETY: the pixels' places in y.
-    let store = |to: u64, values| unsafe { store::<T>(to, values, tile.columns - column) };
-    store(to, [a.0, b.0, c.0, d.0]);
-    store(to + plane, [a.1, b.1, c.1, d.1]);
-    store(to + 2 * plane, [a.2, b.2, c.2, d.2]);
-}
-
-#[inline(always)]
-fn blend(a: f32, b: f32, weight: f32) -> f32 {
-    warpbridge_runtime::fma(b - a, weight, a)
-}
-
-/// Stores the first `count` of four neighbours, or all four.
-///
-/// # Safety
-/// As [`Element::store_global`], for as many elements.
-#[inline(always)]
-unsafe fn store<T: Element>(to: u64, [a, b, c, d]: [f32; 4], count: u32) {
-    if count >= 4 {
-        // SAFETY: the caller's promise.
-        return unsafe { T::store_four(to, [a, b, c, d]) };
-    }
-    // SAFETY: the caller's promise, and the tests below.
-    let one = |number: u32, value| unsafe { T::store_global(to + u64::from(number * T::BYTES), value) };
-    one(0, a);
-    if count > 1 {
-        one(1, b);
-    }
-    if count > 2 {
-        one(2, c);
-    }
-}
-
-#[inline(always)]
-fn image_resize<T: Element>(job: Job, mean: Triple, std: Triple) {
-    let line = |channel| Line::of(mean, std, channel);
-    let lines = (line(0), line(1), line(2));
-    let ring = Ring::init(COMPUTE_WARPS, job.tiles.remaining(), job.control);
     if warp::index() == 0 {
         run(load(ring.loader(), job), job.control);
-    } else {
-        run(compute::<T>(ring.reader(), job, lines), job.control);
+        return;
     }
+    let scale = |channel| Scale::of(mean, std, channel);
+    let target = Target {
+        y,
+        width: job.out_width,
+        plane: u64::from(job.out_height) * u64::from(job.out_width),
+        red: scale(0),
+        green: scale(1),
+        blue: scale(2),
+    };
+    run(compute::<T>(ring.reader(), target, job.tiles), job.control);
 }
 
 /// One entry per output type; what the arguments are, the manifest says.
@@ -372,7 +293,6 @@ macro_rules! entry {
             let tiles = n * divide(out_height + band - 1, band).0 * divide(out_width + columns - 1, columns).0;
             let job = Job {
                 x: Array::new(x, bytes),
-                y,
                 boxes,
                 mirror,
                 height,
@@ -382,11 +302,12 @@ macro_rules! entry {
                 band,
                 columns,
                 pitch,
-                tiles: Stripe::of(tiles),
+                tiles: Batch::of(tiles),
                 control,
             };
             image_resize::<$output>(
                 job,
+                y,
                 Triple(mean, mean0, mean1, mean2),
                 Triple(std, std0, std1, std2),
             );

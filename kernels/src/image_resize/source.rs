@@ -52,11 +52,11 @@ pub struct Ratio {
 /// Two neighbouring pixels, and how much of the second is in between them.
 #[derive(Clone, Copy)]
 pub struct Blend {
-    /// The one before.
+    /// The one before; at the box's end its last but one.
     pub first: u32,
-    /// The one behind; the same at the box's end.
+    /// The one behind; the same where the box has one pixel only.
     pub second: u32,
-    /// From 0 to 1, for the second.
+    /// From 0 to 1, for the second; 0 where it is the first.
     pub weight: f32,
 }
 
@@ -70,15 +70,39 @@ impl Ratio {
         }
     }
 
-    /// Where the centre of pixel `number` of y lies: pixel centres are at halves, and the box's edge pixels go on outside.
+    /// As two words, for a note; [`Ratio::from_bits`] is the way back.
     #[inline(always)]
-    pub fn at(&self, number: u32) -> Blend {
+    pub fn to_bits(self) -> [u32; 2] {
+        [self.ratio.to_bits(), self.last]
+    }
+
+    /// See [`Ratio::to_bits`].
+    #[inline(always)]
+    pub fn from_bits(ratio: u32, last: u32) -> Self {
+        Self {
+            ratio: f32::from_bits(ratio),
+            last,
+        }
+    }
+
+    /// Whether there are two pixels at least.
+    #[inline(always)]
+    pub fn has_neighbours(self) -> bool {
+        self.last > 0
+    }
+
+    /// Where the centre of pixel `number` of y lies: pixel centres are at halves, and the box's edge pixels go on outside.
+    ///
+    /// Behind the last centre it is the last two pixels with all weight on the second, so that the second is always the first's
+    /// neighbour: readers take both at once.
+    #[inline(always)]
+    pub fn at(self, number: u32) -> Blend {
         let place = fma(self.ratio, number as f32 + 0.5, -0.5).max(0.0);
-        let first = (place as u32).min(self.last);
+        let first = (place as u32).min(self.last.saturating_sub(1));
         Blend {
             first,
             second: (first + 1).min(self.last),
-            weight: place - first as f32,
+            weight: (place - first as f32).min(self.last.min(1) as f32),
         }
     }
 }

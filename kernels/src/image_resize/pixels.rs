@@ -1,0 +1,298 @@
+//! The compute side of `image_resize`: rows of x in a filled stage to rows of y.
+//!
+//! First along rows of x, then between two of them. A thread has four columns of y, whose places and weights it works out once, and goes
+//! down the rows of a strip: where y is larger, the lower row of one pair is often the upper of the next, and is not worked out again.
+
+use core::arch::asm;
+use core::hint::assert_unchecked;
+
+use super::note::Note;
+use super::source::Blend;
+use crate::images::{CHANNELS, Quad, Triple};
+use warpbridge_runtime::element::Element;
+use warpbridge_runtime::{divide, fma, shared, warp};
+
+/// Per channel, what a value of x is multiplied by and what is added: `(x/255 - mean)/std`.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    factor: f32,
+    summand: f32,
+}
+
+impl Scale {
+    /// That of a channel.
+    #[inline(always)]
+    pub fn of(mean: Triple, std: Triple, channel: u32) -> Self {
+        let std = std.get(channel);
+        Self {
+            factor: 1.0 / (255.0 * std),
+            summand: -mean.get(channel) / std,
+        }
+    }
+}
+
+/// Where results go, and how they are scaled.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Address of y.
+    pub y: u64,
+    /// Elements of a row.
+    pub width: u32,
+    /// Elements of a plane.
+    pub plane: u64,
+    pub red: Scale,
+    pub green: Scale,
+    pub blue: Scale,
+}
+
+/// Four neighbouring columns of y: for each, where in a row of x its left neighbour starts, and the right one's weight.
+#[derive(Clone, Copy)]
+struct Columns {
+    at: [u32; 4],
+    weight: [f32; 4],
+    /// From the first byte of a pair of neighbours to its last.
+    reach: u32,
+}
+
+/// Four pixels, in three channels.
+#[derive(Clone, Copy)]
+struct Pixels {
+    red: [f32; 4],
+    green: [f32; 4],
+    blue: [f32; 4],
+}
+
+/// Computes worker `worker`'s share of a tile. An item of work is a strip of rows by 128 columns, or by less where a narrow tile leaves lanes
+/// over, which then take further strips. Workers, which are warps, take the items in turn; that keeps most of them in their columns.
+#[inline(always)]
+pub fn resize<T: Element, const WORKERS: u32>(target: &Target, note: &Note, stage: u32, worker: u32) {
+    let quads = note.columns.div_ceil(4);
+    let lanes_log2 = (32 - quads.saturating_sub(1).leading_zeros()).min(5);
+    let (chunks, abreast) = (quads.div_ceil(warp::LANES), warp::LANES >> lanes_log2);
+    // Rows of a strip have work in common where they are close together.
+    let strips = WORKERS * abreast;
+    let height = if note.dense > 0 {
+        divide(note.rows + strips - 1, strips).0
+    } else {
+        1
+    };
+    let (mut at, step) = (Quad::of(worker, chunks), Quad::of(WORKERS, chunks));
+    let (mut columns, mut known) = (Columns::NONE, u32::MAX);
+    while at.row * abreast * height < note.rows {
+        let row = (at.row * abreast + (warp::lane() >> lanes_log2)) * height;
+        let column = 4 * (at.number * warp::LANES + (warp::lane() & ((1 << lanes_log2) - 1)));
+        if known != at.number {
+            columns = Columns::of(note, column);
+            known = at.number;
+        }
+        if column < note.columns {
+            let rows = row..(row + height).min(note.rows);
+            strip::<T>(target, note, stage, &columns, column, rows);
+        }
+        at = at.after(step, chunks);
+    }
+}
+
+/// Four columns of some rows of the tile.
+#[inline(always)]
+fn strip<T: Element>(
+    target: &Target,
+    note: &Note,
+    stage: u32,
+    columns: &Columns,
+    column: u32,
+    rows: core::ops::Range<u32>,
+) {
+    const NO_SLOT: u32 = u32::MAX - 1; // neither a place in a stage nor the one before
+    let mut slot = NO_SLOT;
+    let (mut upper, mut lower) = (Pixels::NONE, Pixels::NONE);
+    let first = note.target + u64::from(rows.start) * u64::from(target.width) + u64::from(column);
+    let whole = target.is_even::<T>(note);
+    let mut to = target.y + first * u64::from(T::BYTES);
+    for row in rows {
+        let lines = note.lines(stage, row);
+        if lines.slot != slot {
+            upper = if lines.slot == slot + 1 {
+                lower
+            } else {
+                columns.across(lines.upper, target)
+            };
+            lower = columns.across(lines.lower, target);
+            slot = lines.slot;
+        }
+        let count = if whole { 4 } else { note.columns - column };
+        // SAFETY: the pixels' places in y; `whole` says that they are at multiples of their size.
+        unsafe { target.store::<T>(to, upper.between(&lower, lines.weight), count, whole) };
+        to += u64::from(target.width) * u64::from(T::BYTES);
+    }
+}
+
+impl Target {
+    /// Whether all threads of a tile have four pixels in every row, at addresses that are multiples of four pixels'.
+    #[inline(always)]
+    fn is_even<T: Element>(&self, note: &Note) -> bool {
+        let first = self.y + note.target * u64::from(T::BYTES);
+        (first | u64::from((self.width | note.columns) * T::BYTES)) % u64::from(4 * T::BYTES) == 0
+    }
+
+    /// Stores the first `count` of four neighbours in each plane, or all four.
+    ///
+    /// # Safety
+    /// As [`Element::store_global`], for as many elements in each plane; with `aligned`, `to` is a multiple of the size of
+    /// four, and so is the distance of planes.
+    #[inline(always)]
+    unsafe fn store<T: Element>(&self, to: u64, pixels: Pixels, count: u32, aligned: bool) {
+        let plane = self.plane * u64::from(T::BYTES);
+        let store = |to: u64, values| {
+            if aligned {
+                // SAFETY: the caller's promise.
+                unsafe { assert_unchecked(to % u64::from(4 * T::BYTES) == 0) };
+                // SAFETY: the caller's promise.
+                unsafe { T::store_four(to, values) };
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { store_some::<T>(to, values, count) };
+            }
+        };
+        store(to, pixels.red);
+        store(to + plane, pixels.green);
+        store(to + 2 * plane, pixels.blue);
+    }
+}
+
+/// Stores the first `count` of four neighbours, or all four.
+///
+/// # Safety
+/// As [`Element::store_global`], for as many elements.
+#[inline(always)]
+unsafe fn store_some<T: Element>(to: u64, [a, b, c, d]: [f32; 4], count: u32) {
+    // SAFETY: the caller's promise, and the tests below.
+    let one = |number: u32, value| unsafe { T::store_global(to + u64::from(number * T::BYTES), value) };
+    one(0, a);
+    if count > 1 {
+        one(1, b);
+    }
+    if count > 2 {
+        one(2, c);
+    }
+    if count > 3 {
+        one(3, d);
+    }
+}
+
+impl Columns {
+    const NONE: Self = Self {
+        at: [0; 4],
+        weight: [0.0; 4],
+        reach: 0,
+    };
+
+    /// The columns of a tile from `column` on; beyond its last, that one again.
+    #[inline(always)]
+    fn of(note: &Note, column: u32) -> Self {
+        let blend = |number: u32| {
+            let column = (column + number).min(note.columns - 1);
+            let from_left = if note.mirrored {
+                note.columns - 1 - column
+            } else {
+                column
+            };
+            note.horizontal.at(note.column + from_left)
+        };
+        let at = |blend: Blend| (blend.first - note.first_column) * CHANNELS;
+        let (a, b, c, d) = (blend(0), blend(1), blend(2), blend(3));
+        Self {
+            at: [at(a), at(b), at(c), at(d)],
+            weight: [a.weight, b.weight, c.weight, d.weight],
+            reach: if note.horizontal.has_neighbours() {
+                2 * CHANNELS - 1
+            } else {
+                CHANNELS - 1
+            },
+        }
+    }
+
+    /// The columns' values in a row of x, which starts at `line` in shared memory, scaled.
+    #[inline(always)]
+    fn across(&self, line: u32, target: &Target) -> Pixels {
+        let one = |number: usize| {
+            let [low, high] = load_pair(line + self.at[number], self.reach);
+            let weight = self.weight[number];
+            let channel = |left: f32, right: f32, scale: Scale| {
+                let value = fma(right - left, weight, left - BIAS);
+                fma(value, scale.factor, scale.summand)
+            };
+            (
+                channel(biased::<0>(low), biased::<3>(low), target.red),
+                channel(biased::<1>(low), biased::<0>(high), target.green),
+                channel(biased::<2>(low), biased::<1>(high), target.blue),
+            )
+        };
+        let (a, b, c, d) = (one(0), one(1), one(2), one(3));
+        Pixels {
+            red: [a.0, b.0, c.0, d.0],
+            green: [a.1, b.1, c.1, d.1],
+            blue: [a.2, b.2, c.2, d.2],
+        }
+    }
+}
+
+impl Pixels {
+    const NONE: Self = Self {
+        red: [0.0; 4],
+        green: [0.0; 4],
+        blue: [0.0; 4],
+    };
+
+    /// What is between these and those below, of which `weight` is taken.
+    #[inline(always)]
+    fn between(&self, below: &Self, weight: f32) -> Self {
+        let one = |[a, b, c, d]: [f32; 4], [e, f, g, h]: [f32; 4]| {
+            let blend = |a: f32, b: f32| fma(b - a, weight, a);
+            [blend(a, e), blend(b, f), blend(c, g), blend(d, h)]
+        };
+        Self {
+            red: one(self.red, below.red),
+            green: one(self.green, below.green),
+            blue: one(self.blue, below.blue),
+        }
+    }
+}
+
+/// The six bytes at `from`, in the low bytes of a word of four and one of two, whatever is above them. Where `reach` is 2, three bytes only.
+/// Reads no word that holds none of them.
+#[inline(always)]
+fn load_pair(from: u32, reach: u32) -> [u32; 2] {
+    let (first, last) = (from & !3, (from + reach) & !3);
+    // SAFETY: words with bytes of a row in a filled stage; windows are whole units of 16 bytes.
+    let load = |address: u32| unsafe { shared::load_u32(address) };
+    let (a, b, c) = (load(first), load((first + 4).min(last)), load(last));
+    [joined(a, b, from * 8), joined(b, c, from * 8)]
+}
+
+/// The word that starts `shift` modulo 32 bits into two.
+#[inline(always)]
+fn joined(low: u32, high: u32, shift: u32) -> u32 {
+    let word: u32;
+    // SAFETY: arithmetic.
+    unsafe {
+        asm!("shf.r.wrap.b32 {}, {}, {}, {};", out(reg32) word, in(reg32) low, in(reg32) high, in(reg32) shift,
+             options(pure, nomem, nostack));
+    }
+    word
+}
+
+/// What [`biased`] adds: 2^23.
+const BIAS: f32 = 8_388_608.0;
+
+/// Byte number `BYTE` of a word, plus 2^23: a move of bytes instead of a conversion. Differences of two are exact.
+#[inline(always)]
+fn biased<const BYTE: u32>(word: u32) -> f32 {
+    let bits: u32;
+    // SAFETY: arithmetic.
+    unsafe {
+        asm!("prmt.b32 {}, {}, {}, {};", out(reg32) bits, in(reg32) word, in(reg32) BIAS.to_bits(),
+             in(reg32) 0x7440 + BYTE, options(pure, nomem, nostack));
+    }
+    f32::from_bits(bits)
+}

@@ -7,9 +7,11 @@
 //! sync: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 mod pixels;
+mod quad;
 
 use self::pixels::{convert, fill_table};
-use crate::images::{CHANNELS, Quad, Triple};
+use self::quad::Quad;
+use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::mbarrier::Meeting;
 use warpbridge_runtime::tile::Share;

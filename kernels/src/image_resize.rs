@@ -3,6 +3,7 @@
 //! One warp loads, four compute. A tile is a band of rows of y, at most `columns` wide; its stage holds the rows of x that the
 //! band lies between: all from the first to the last, or (where y is much smaller) only the two that each row of y needs. The loader works
 //! out where that is and leaves it as a note in the stage.
+//! block: at most 160 threads
 //! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod note;
@@ -11,14 +12,13 @@ mod source;
 
 use core::future::Future;
 
-use self::note::{Note, ROWS_BYTES};
+use self::note::{Lines, Note, Plan, STAGE};
 use self::pixels::{Scale, Target, resize};
-use self::source::{Box, Ratio};
+use self::source::{Blend, Box, Ratio};
 use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::element::{BFloat16, Element};
-use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Windows, divide, global, run, warp};
+use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Stage, Windows, divide, global, run, warp};
 
-const STAGE: u32 = ROWS_BYTES + 128; // the note is behind the rows
 const STAGES: u32 = 2;
 const COMPUTE_WARPS: u32 = 4;
 const BOX_OUTSIDE: u32 = 1; // fault code
@@ -48,9 +48,17 @@ struct Tile {
     x: Array,
     /// Address of the first byte of the tile's part of the box's first row, and bytes from one row to the next.
     origin: u64,
-    stride: u64,
+    stride: u32,
     /// Bytes of a row of the part.
     bytes: u32,
+    vertical: Ratio,
+    /// First row of y, and first row of the box in the stage.
+    row: u32,
+    first_row: u32,
+    /// Rows of the box in the stage where all are there; 0 where each row of y has two of its own.
+    dense: u32,
+    /// Bytes from one row of the stage to the next; 0 where they follow each other as in x.
+    pitch: u32,
     note: Note,
 }
 
@@ -82,30 +90,29 @@ impl Job {
             + u64::from(area.left + first_column);
         let plane_row = u64::from(image) * u64::from(CHANNELS) * u64::from(self.out_height) + u64::from(row);
         let (origin, stride) = (self.x.begin + pixel * u64::from(CHANNELS), self.width * CHANNELS);
-        let note = Note {
-            target: plane_row * u64::from(self.out_width) + u64::from(left),
-            row,
-            column,
-            rows,
-            columns,
-            mirrored,
-            vertical,
-            horizontal,
-            first_row,
-            first_column,
-            dense: if dense <= 2 * rows { dense } else { 0 },
-            pitch: self.pitch,
-            skew: origin as u32,
-            skew_step: stride,
-        };
-        let tile = Tile {
+        let bytes = (horizontal.at(column + columns - 1).second - first_column + 1) * CHANNELS;
+        let is_dense = dense <= 2 * rows;
+        Tile {
             x: self.x,
             origin,
-            stride: u64::from(stride),
-            bytes: (horizontal.at(column + columns - 1).second - first_column + 1) * CHANNELS,
-            note,
-        };
-        tile.in_one_piece()
+            stride,
+            bytes,
+            vertical,
+            row,
+            first_row,
+            dense: if is_dense { dense } else { 0 },
+            pitch: if is_dense && bytes == stride { 0 } else { self.pitch },
+            note: Note {
+                target: plane_row * u64::from(self.out_width) + u64::from(left),
+                rows,
+                columns,
+                column,
+                mirrored,
+                horizontal,
+                first_column,
+                plan: Plan::of(rows, columns, is_dense, COMPUTE_WARPS),
+            },
+        }
     }
 
     /// The box of an image; all of it where none is given, or where the given one is not inside.
@@ -148,28 +155,59 @@ impl Job {
 }
 
 impl Tile {
-    /// Rows that follow each other without a gap, all of which are there, are one long row to the copies.
+    /// Row of the box that is in place number `slot` of the stage.
     #[inline(always)]
-    fn in_one_piece(self) -> Self {
-        let Note { dense, first_row, .. } = self.note;
-        if dense == 0 || u64::from(self.bytes) != self.stride {
-            return self;
+    fn source_row(&self, slot: u32) -> u32 {
+        if self.dense > 0 {
+            return self.first_row + slot;
         }
-        let first = self.origin + u64::from(first_row) * self.stride;
-        Self {
-            note: Note {
-                pitch: self.bytes,
-                skew: first as u32,
-                skew_step: 0,
-                ..self.note
-            },
-            ..self
-        }
+        let blend = self.vertical.at(self.row + slot / 2);
+        if slot % 2 == 0 { blend.first } else { blend.second }
     }
 
     #[inline(always)]
+    fn address(&self, row: u32) -> u64 {
+        self.origin + u64::from(row) * u64::from(self.stride)
+    }
+
+    /// Rows that follow each other without a gap, all of which are there, are one long row to the copies.
+    #[inline(always)]
     fn is_in_one_piece(&self) -> bool {
-        self.note.skew_step == 0
+        self.pitch == 0
+    }
+
+    /// What row `row` of the tile lies between.
+    #[inline(always)]
+    fn lines(&self, stage: u32, row: u32) -> Lines {
+        let Blend { first, second, weight } = self.vertical.at(self.row + row);
+        let line = |slot: u32, row: u32| {
+            if self.is_in_one_piece() {
+                stage + self.address(self.first_row) as u32 % 16 + slot * self.stride
+            } else {
+                stage + slot * self.pitch + self.address(row) as u32 % 16
+            }
+        };
+        let (upper, lower) = if self.dense > 0 {
+            (first - self.first_row, second - self.first_row)
+        } else {
+            (2 * row, 2 * row + 1)
+        };
+        Lines {
+            upper: line(upper, first),
+            lower: line(lower, second),
+            weight,
+        }
+    }
+
+    /// Leaves in the reserved stage what readers must know. The warp calls it together.
+    #[inline(always)]
+    fn describe(&self, stage: Stage) {
+        self.note.write(stage);
+        let mut row = warp::lane();
+        while row < self.note.rows {
+            self.lines(stage.address, row).write(stage, row);
+            row += warp::LANES;
+        }
     }
 }
 
@@ -181,13 +219,19 @@ impl Windows for Tile {
 
     #[inline(always)]
     fn count(&self) -> u32 {
-        if self.is_in_one_piece() { 1 } else { self.note.slots() }
+        if self.is_in_one_piece() {
+            1
+        } else if self.dense > 0 {
+            self.dense
+        } else {
+            2 * self.note.rows
+        }
     }
 
     #[inline(always)]
     fn bytes(&self) -> u32 {
         if self.is_in_one_piece() {
-            self.note.dense * self.bytes
+            self.dense * self.bytes
         } else {
             self.bytes
         }
@@ -195,12 +239,12 @@ impl Windows for Tile {
 
     #[inline(always)]
     fn pitch(&self) -> u32 {
-        self.note.pitch
+        self.pitch
     }
 
     #[inline(always)]
     fn row(&self, slot: u32) -> u64 {
-        self.origin + u64::from(self.note.source_row(slot)) * self.stride
+        self.address(self.source_row(slot))
     }
 
     #[inline(always)]
@@ -215,7 +259,7 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
         job.check(number);
         let tile = job.tile(number);
         let stage = ring.reserve().await;
-        tile.note.write(stage);
+        tile.describe(stage);
         // SAFETY: rows of a box that lies in x (`area` sees to it), and a band of them fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }
@@ -232,8 +276,7 @@ fn compute<T: Element>(
     async move {
         for _ in tiles {
             let stage = ring.filled().await;
-            let note = Note::read(stage);
-            resize::<T, COMPUTE_WARPS>(&target, &note, stage.address, warp::index() - 1);
+            resize::<T, COMPUTE_WARPS>(&target, stage.address, warp::index() - 1);
             ring.release();
         }
     }

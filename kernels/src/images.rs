@@ -1,6 +1,6 @@
-//! What the kernels on images share: three numbers per channel, and how threads go over the pixels of a tile.
+//! What the kernels on images share: three numbers per channel.
 
-use warpbridge_runtime::{divide, global};
+use warpbridge_runtime::global;
 
 /// Red, green, blue.
 pub const CHANNELS: u32 = 3;
@@ -21,38 +21,6 @@ impl Triple {
             0 => self.1,
             1 => self.2,
             _ => self.3,
-        }
-    }
-}
-
-/// A place in a tile: four neighbouring pixels of a row.
-#[derive(Clone, Copy)]
-pub struct Quad {
-    /// Row of the tile.
-    pub row: u32,
-    /// Which of the row's quads.
-    pub number: u32,
-}
-
-impl Quad {
-    /// The quad with this number, of `quads` in each row.
-    #[inline(always)]
-    pub fn of(number: u32, quads: u32) -> Self {
-        let (row, number) = divide(number, quads);
-        Self { row, number }
-    }
-
-    /// The quad one `step` further; a step instead of a division.
-    #[inline(always)]
-    pub fn after(self, step: Self, quads: u32) -> Self {
-        let (row, number) = (self.row + step.row, self.number + step.number);
-        if number >= quads {
-            Self {
-                row: row + 1,
-                number: number - quads,
-            }
-        } else {
-            Self { row, number }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The compute side of `image_prep`: pixels of a filled stage to elements of y, through the table of results.
 
+use super::quad::Quad;
 use super::{Job, Note, VALUES};
-use crate::images::{CHANNELS, Quad, Triple};
+use crate::images::{CHANNELS, Triple};
 use core::f64::math::mul_add;
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::shared;

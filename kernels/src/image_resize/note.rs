@@ -1,42 +1,74 @@
-//! What the readers of `image_resize` must know of a tile: the loader works it out, and leaves it as a note in the stage.
+//! What the readers of `image_resize` must know of a tile: the loader works it out, and leaves it behind the rows in the stage.
 
-use super::source::{Blend, Ratio};
-use warpbridge_runtime::{Stage, shared, warp};
+use super::source::Ratio;
+use warpbridge_runtime::{Stage, divide, shared, warp};
 
 /// Bytes of a stage before its note; the manifest's `band`, `columns` and `pitch` make a tile's rows of x fit.
 pub const ROWS_BYTES: u32 = 16384;
+/// The most rows of y in a tile; the manifest's `band` is no larger.
+const MOST_ROWS: u32 = 64;
+const NOTE_BYTES: u32 = 48;
+const LINES_BYTES: u32 = 16;
+/// Bytes of a stage: its rows of x, the note, and for each row of y the two that it lies between.
+pub const STAGE: u32 = (ROWS_BYTES + NOTE_BYTES + MOST_ROWS * LINES_BYTES).next_multiple_of(128);
 
-/// A tile of y, and where in the stage the part of x is that it lies in.
+/// A tile of y, and where in the rows of x its columns lie.
 #[derive(Clone, Copy)]
 pub struct Note {
     /// Element of y that the tile's first pixel goes to, in the first plane.
     pub target: u64,
-    /// First row and column of y, before mirroring, and how many.
-    pub row: u32,
-    pub column: u32,
     pub rows: u32,
     pub columns: u32,
+    /// The tile's first column in y before mirroring.
+    pub column: u32,
     pub mirrored: bool,
-    pub vertical: Ratio,
     pub horizontal: Ratio,
-    /// First row and column of the box in the stage.
-    pub first_row: u32,
+    /// First column of the box in the stage.
     pub first_column: u32,
-    /// Rows of the box in the stage where all are there; 0 where each row of y has two of its own.
-    pub dense: u32,
-    /// Bytes from one row of the stage to the next.
-    pub pitch: u32,
-    /// A row of the box starts `(skew + row * skew_step) % 16` bytes into its place in the stage.
-    pub skew: u32,
-    pub skew_step: u32,
+    pub plan: Plan,
+}
+
+/// How readers share a tile: an item of work is a strip of rows by 128 columns, or by less where a narrow tile leaves lanes over, which
+/// then take further strips.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Rows of a strip.
+    pub height: u32,
+    /// How many times 128 columns.
+    pub chunks: u32,
+    /// Lanes per strip, as a power of two.
+    pub lanes_log2: u32,
+}
+
+impl Plan {
+    /// That of a tile, for so many warps. Neighbouring rows that share rows of x had better be in one strip: as few strips as give each warp
+    /// as much to do.
+    #[inline(always)]
+    pub fn of(rows: u32, columns: u32, shares: bool, warps: u32) -> Self {
+        let quads = columns.div_ceil(4);
+        let lanes_log2 = (32 - quads.saturating_sub(1).leading_zeros()).min(5);
+        let chunks = quads.div_ceil(warp::LANES);
+        let is_even = |strips: u32| divide(strips * chunks, warps).1 == 0;
+        let strips = if is_even(1) {
+            1
+        } else if is_even(2) {
+            2
+        } else {
+            warps
+        };
+        let strips = strips * (warp::LANES >> lanes_log2);
+        Self {
+            height: if shares { divide(rows + strips - 1, strips).0 } else { 1 },
+            chunks,
+            lanes_log2,
+        }
+    }
 }
 
 /// The two rows of x that a row of y lies between.
 #[derive(Clone, Copy)]
 pub struct Lines {
-    /// Which place of the stage the upper one is in; the lower one is in the next.
-    pub slot: u32,
-    /// Addresses in shared memory of their first pixels.
+    /// Addresses in shared memory of their first pixels in the tile.
     pub upper: u32,
     pub lower: u32,
     /// The lower one's.
@@ -44,78 +76,71 @@ pub struct Lines {
 }
 
 impl Note {
-    /// Rows of the box in the stage.
-    #[inline(always)]
-    pub fn slots(&self) -> u32 {
-        if self.dense > 0 { self.dense } else { 2 * self.rows }
-    }
-
-    /// Row of the box that is in place number `slot` of the stage.
-    #[inline(always)]
-    pub fn source_row(&self, slot: u32) -> u32 {
-        if self.dense > 0 {
-            return self.first_row + slot;
-        }
-        let blend = self.vertical.at(self.row + slot / 2);
-        if slot % 2 == 0 { blend.first } else { blend.second }
-    }
-
-    /// What row `row` of the tile lies between.
-    #[inline(always)]
-    pub fn lines(&self, stage: u32, row: u32) -> Lines {
-        let Blend { first, second, weight } = self.vertical.at(self.row + row);
-        let slot = if self.dense > 0 { first - self.first_row } else { 2 * row };
-        let step = if self.dense > 0 { second - first } else { 1 };
-        let line = |slot: u32, row: u32| stage + slot * self.pitch + (self.skew + row * self.skew_step) % 16;
-        Lines {
-            slot,
-            upper: line(slot, first),
-            lower: line(slot + step, second),
-            weight,
-        }
-    }
-
     /// Leaves the note in a reserved stage. One lane writes; `fill` hands it over with the rows.
     #[inline(always)]
     pub fn write(&self, stage: Stage) {
         if warp::lane() != 0 {
             return;
         }
-        let ([across, last], [down, lowest]) = (self.horizontal.to_bits(), self.vertical.to_bits());
+        let [ratio, last] = self.horizontal.to_bits();
         let at = stage.address + ROWS_BYTES;
         // SAFETY: behind the rows, where no copy goes.
         let store = |number: u32, words| unsafe { shared::store_v4(at + number * 16, words) };
         store(0, [self.target as u32, (self.target >> 32) as u32, self.rows, self.columns]);
-        store(1, [self.row, self.column, u32::from(self.mirrored), self.dense]);
-        store(2, [across, last, down, lowest]);
-        store(3, [self.first_row, self.first_column, self.pitch, self.skew]);
-        store(4, [self.skew_step, 0, 0, 0]);
+        store(1, [self.column, u32::from(self.mirrored), ratio, last]);
+        let Plan { height, chunks, lanes_log2 } = self.plan;
+        store(2, [self.first_column, height, chunks, lanes_log2]);
     }
 
     /// Reads the note of a filled stage.
     #[inline(always)]
-    pub fn read(stage: Stage) -> Self {
-        let at = stage.address + ROWS_BYTES;
+    pub fn read(stage: u32) -> Self {
+        let at = stage + ROWS_BYTES;
         // SAFETY: the stage is filled, and its note written before.
         let load = |number: u32| unsafe { shared::load_v4(at + number * 16) };
-        let ([low, high, rows, columns], [row, column, mirrored, dense]) = (load(0), load(1));
-        let ([across, last, down, lowest], [first_row, first_column, pitch, skew]) = (load(2), load(3));
-        let [skew_step, ..] = load(4);
+        let ([low, high, rows, columns], [column, mirrored, ratio, last]) = (load(0), load(1));
+        let [first_column, height, chunks, lanes_log2] = load(2);
         Self {
             target: u64::from(high) << 32 | u64::from(low),
-            row,
-            column,
             rows,
             columns,
+            column,
             mirrored: mirrored != 0,
-            vertical: Ratio::from_bits(down, lowest),
-            horizontal: Ratio::from_bits(across, last),
-            first_row,
+            horizontal: Ratio::from_bits(ratio, last),
             first_column,
-            dense,
-            pitch,
-            skew,
-            skew_step,
+            plan: Plan {
+                height,
+                chunks,
+                lanes_log2,
+            },
+        }
+    }
+}
+
+impl Lines {
+    /// Where those of a row of the tile stand.
+    #[inline(always)]
+    fn place(stage: u32, row: u32) -> u32 {
+        stage + ROWS_BYTES + NOTE_BYTES + row * LINES_BYTES
+    }
+
+    /// Leaves them in a reserved stage, for row `row` of the tile. One lane writes.
+    #[inline(always)]
+    pub fn write(&self, stage: Stage, row: u32) {
+        let words = [self.upper, self.lower, self.weight.to_bits(), 0];
+        // SAFETY: behind the note, a place for each row.
+        unsafe { shared::store_v4(Self::place(stage.address, row), words) };
+    }
+
+    /// Reads those of a row of the tile, in a filled stage.
+    #[inline(always)]
+    pub fn read(stage: u32, row: u32) -> Self {
+        // SAFETY: the stage is filled, and its lines written before.
+        let [upper, lower, weight, _] = unsafe { shared::load_v4(Self::place(stage, row)) };
+        Self {
+            upper,
+            lower,
+            weight: f32::from_bits(weight),
         }
     }
 }

@@ -6,11 +6,11 @@
 use core::arch::asm;
 use core::hint::assert_unchecked;
 
-use super::note::Note;
+use super::note::{Lines, Note, Plan};
 use super::source::Blend;
-use crate::images::{CHANNELS, Quad, Triple};
+use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::element::Element;
-use warpbridge_runtime::{divide, fma, shared, warp};
+use warpbridge_runtime::{fma, shared, warp};
 
 /// Per channel, what a value of x is multiplied by and what is added: `(x/255 - mean)/std`.
 #[derive(Clone, Copy)]
@@ -62,34 +62,33 @@ struct Pixels {
     blue: [f32; 4],
 }
 
-/// Computes worker `worker`'s share of a tile. An item of work is a strip of rows by 128 columns, or by less where a narrow tile leaves lanes
-/// over, which then take further strips. Workers, which are warps, take the items in turn; that keeps most of them in their columns.
+/// Computes worker `worker`'s share of the tile in a filled stage. Workers, which are warps, take the items of the plan in turn; that keeps
+/// most of them in their columns. The note is read anew for each item: kept, it would cost registers in the loop over rows.
 #[inline(always)]
-pub fn resize<T: Element, const WORKERS: u32>(target: &Target, note: &Note, stage: u32, worker: u32) {
-    let quads = note.columns.div_ceil(4);
-    let lanes_log2 = (32 - quads.saturating_sub(1).leading_zeros()).min(5);
-    let (chunks, abreast) = (quads.div_ceil(warp::LANES), warp::LANES >> lanes_log2);
-    // Rows of a strip have work in common where they are close together.
-    let strips = WORKERS * abreast;
-    let height = if note.dense > 0 {
-        divide(note.rows + strips - 1, strips).0
-    } else {
-        1
-    };
-    let (mut at, step) = (Quad::of(worker, chunks), Quad::of(WORKERS, chunks));
+pub fn resize<T: Element, const WORKERS: u32>(target: &Target, stage: u32, worker: u32) {
+    let (mut group, mut chunk) = (0, worker);
     let (mut columns, mut known) = (Columns::NONE, u32::MAX);
-    while at.row * abreast * height < note.rows {
-        let row = (at.row * abreast + (warp::lane() >> lanes_log2)) * height;
-        let column = 4 * (at.number * warp::LANES + (warp::lane() & ((1 << lanes_log2) - 1)));
-        if known != at.number {
-            columns = Columns::of(note, column);
-            known = at.number;
+    loop {
+        let note = Note::read(stage);
+        let Plan { height, chunks, lanes_log2 } = note.plan;
+        while chunk >= chunks {
+            (group, chunk) = (group + 1, chunk - chunks);
+        }
+        let abreast = warp::LANES >> lanes_log2;
+        if group * abreast * height >= note.rows {
+            return;
+        }
+        let row = (group * abreast + (warp::lane() >> lanes_log2)) * height;
+        let column = 4 * (chunk * warp::LANES + (warp::lane() & ((1 << lanes_log2) - 1)));
+        if known != chunk {
+            columns = Columns::of(&note, column);
+            known = chunk;
         }
         if column < note.columns {
             let rows = row..(row + height).min(note.rows);
-            strip::<T>(target, note, stage, &columns, column, rows);
+            strip::<T>(target, &note, stage, &columns, column, rows);
         }
-        at = at.after(step, chunks);
+        chunk += WORKERS;
     }
 }
 
@@ -103,22 +102,21 @@ fn strip<T: Element>(
     column: u32,
     rows: core::ops::Range<u32>,
 ) {
-    const NO_SLOT: u32 = u32::MAX - 1; // neither a place in a stage nor the one before
-    let mut slot = NO_SLOT;
+    let mut known = (u32::MAX, u32::MAX); // no row of x
     let (mut upper, mut lower) = (Pixels::NONE, Pixels::NONE);
     let first = note.target + u64::from(rows.start) * u64::from(target.width) + u64::from(column);
     let whole = target.is_even::<T>(note);
     let mut to = target.y + first * u64::from(T::BYTES);
     for row in rows {
-        let lines = note.lines(stage, row);
-        if lines.slot != slot {
-            upper = if lines.slot == slot + 1 {
+        let lines = Lines::read(stage, row);
+        if lines.upper != known.0 {
+            upper = if lines.upper == known.1 {
                 lower
             } else {
                 columns.across(lines.upper, target)
             };
             lower = columns.across(lines.lower, target);
-            slot = lines.slot;
+            known = (lines.upper, lines.lower);
         }
         let count = if whole { 4 } else { note.columns - column };
         // SAFETY: the pixels' places in y; `whole` says that they are at multiples of their size.
@@ -143,16 +141,18 @@ impl Target {
     #[inline(always)]
     unsafe fn store<T: Element>(&self, to: u64, pixels: Pixels, count: u32, aligned: bool) {
         let plane = self.plane * u64::from(T::BYTES);
+        if !aligned {
+            // SAFETY: the caller's promise.
+            let store = |to: u64, values| unsafe { store_some::<T>(to, values, count) };
+            store(to, pixels.red);
+            store(to + plane, pixels.green);
+            return store(to + 2 * plane, pixels.blue);
+        }
         let store = |to: u64, values| {
-            if aligned {
-                // SAFETY: the caller's promise.
-                unsafe { assert_unchecked(to % u64::from(4 * T::BYTES) == 0) };
-                // SAFETY: the caller's promise.
-                unsafe { T::store_four(to, values) };
-            } else {
-                // SAFETY: the caller's promise.
-                unsafe { store_some::<T>(to, values, count) };
-            }
+            // SAFETY: the caller's promise.
+            unsafe { assert_unchecked(to % u64::from(4 * T::BYTES) == 0) };
+            // SAFETY: the caller's promise.
+            unsafe { T::store_four(to, values) };
         };
         store(to, pixels.red);
         store(to + plane, pixels.green);

@@ -3,7 +3,6 @@
 //! One warp loads, four compute. A tile is a band of rows of y, at most `columns` wide; its stage holds the rows of x that the
 //! band lies between: all from the first to the last, or (where y is much smaller) only the two that each row of y needs. The loader works
 //! out where that is and leaves it as a note in the stage.
-//! block: at most 160 threads
 //! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod note;
@@ -12,8 +11,8 @@ mod source;
 
 use core::future::Future;
 
-use self::note::{Lines, Note, Plan, STAGE};
-use self::pixels::{Scale, Target, resize};
+use self::note::{Lines, Note, Plan, STAGE, Scale};
+use self::pixels::{Target, resize};
 use self::source::{Blend, Box, Ratio};
 use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::element::{BFloat16, Element};
@@ -38,6 +37,11 @@ struct Job {
     columns: u32,
     /// Distance of rows in a stage.
     pitch: u32,
+    /// Tiles below each other in an image, and beside each other.
+    bands: u32,
+    blocks: u32,
+    /// Whether rows and planes of y are at multiples of four pixels' size.
+    is_even: bool,
     tiles: Batch,
     control: Control,
 }
@@ -65,10 +69,8 @@ struct Tile {
 impl Job {
     #[inline(always)]
     fn tile(&self, tile: u32) -> Tile {
-        let blocks = divide(self.out_width + self.columns - 1, self.columns).0;
-        let bands = divide(self.out_height + self.band - 1, self.band).0;
-        let (strip, block) = divide(tile, blocks);
-        let (image, band) = divide(strip, bands);
+        let (strip, block) = if self.blocks > 1 { divide(tile, self.blocks) } else { (tile, 0) };
+        let (image, band) = divide(strip, self.bands);
         let (row, left) = (band * self.band, block * self.columns);
         let (rows, columns) = (
             (self.out_height - row).min(self.band),
@@ -108,6 +110,7 @@ impl Job {
                 columns,
                 column,
                 mirrored,
+                is_even: self.is_even && columns % 4 == 0,
                 horizontal,
                 first_column,
                 plan: Plan::of(rows, columns, is_dense, COMPUTE_WARPS),
@@ -138,9 +141,7 @@ impl Job {
         if self.boxes == 0 || warp::lane() != 0 {
             return;
         }
-        let tiles = divide(self.out_height + self.band - 1, self.band).0
-            * divide(self.out_width + self.columns - 1, self.columns).0;
-        let image = divide(tile, tiles).0;
+        let image = divide(tile, self.bands * self.blocks).0;
         // SAFETY: as in `area`.
         let found = unsafe { Box::load(self.boxes + u64::from(image) * 16) };
         if !found.is_inside(&Box {
@@ -254,12 +255,13 @@ impl Windows for Tile {
 }
 
 /// Keeps the ring full.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, scale: Scale) {
     for number in job.tiles {
         job.check(number);
         let tile = job.tile(number);
         let stage = ring.reserve().await;
         tile.describe(stage);
+        scale.write(stage);
         // SAFETY: rows of a box that lies in x (`area` sees to it), and a band of them fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }
@@ -288,17 +290,13 @@ fn image_resize<T: Element>(job: Job, y: u64, mean: Triple, std: Triple) {
         return;
     };
     if warp::index() == 0 {
-        run(load(ring.loader(), job), job.control);
-        return;
+        let scale = Scale::of_lane(mean, std);
+        return run(load(ring.loader(), job, scale), job.control);
     }
-    let scale = |channel| Scale::of(mean, std, channel);
     let target = Target {
         y,
         width: job.out_width,
         plane: u64::from(job.out_height) * u64::from(job.out_width),
-        red: scale(0),
-        green: scale(1),
-        blue: scale(2),
     };
     run(compute::<T>(ring.reader(), target, job.tiles), job.control);
 }
@@ -330,10 +328,12 @@ macro_rules! entry {
             band: u32,
             columns: u32,
             pitch: u32,
+            bands: u32,
+            blocks: u32,
             control: Control,
         ) {
             let bytes = u64::from(n) * u64::from(height) * u64::from(width) * u64::from(CHANNELS);
-            let tiles = n * divide(out_height + band - 1, band).0 * divide(out_width + columns - 1, columns).0;
+            let row = u64::from(out_width) * u64::from(<$output>::BYTES);
             let job = Job {
                 x: Array::new(x, bytes),
                 boxes,
@@ -345,7 +345,10 @@ macro_rules! entry {
                 band,
                 columns,
                 pitch,
-                tiles: Batch::of(tiles),
+                bands,
+                blocks,
+                is_even: (y | row) % u64::from(4 * <$output>::BYTES) == 0,
+                tiles: Batch::of(n * bands * blocks),
                 control,
             };
             image_resize::<$output>(

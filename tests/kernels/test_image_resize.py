@@ -98,12 +98,44 @@ def test_every_schedule(schedule: str, seed: int, arch: str) -> None:
         ((90, 333), (45, 166)),
         ((91, 333), (90, 335)),
         ((700, 20), (350, 10)),
+        ((10, 3), (300, 20)),  # more rows than a tile has
+        ((9, 150), (19, 777)),  # several times 128 columns, in strips whose rows share rows of x
+        ((30, 401), (14, 390)),  # each row of y with two rows of its own
+        ((21, 129), (20, 129)),
+        ((3, 4), (64, 16)),  # lanes of one warp in several strips
     ],
 )
 def test_sizes(size: tuple[int, int], out: tuple[int, int], arch: str) -> None:
     rng = np.random.default_rng(size[1])
     x = rng.integers(0, 256, (2, *size, 3), dtype=np.uint8)
     Case(x, None, np.array([1, 0], np.uint8), out).check(arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+def test_reads_only_what_the_copies_brought(arch: str) -> None:
+    """Boxes of one pixel, one row and one column, at the ends of images and of x, whose address is odd."""
+    rng = np.random.default_rng(11)
+    h, w = 7, 9
+    boxes = [(0, 0, 1, 1), (6, 8, 1, 1), (0, 8, 7, 1), (6, 0, 1, 9), (5, 7, 2, 2), (0, 3, 7, 1), (6, 8, 1, 1)]
+    room = rng.integers(0, 256, 5 + len(boxes) * h * w * 3, dtype=np.uint8)
+    x = room[5:].reshape(len(boxes), h, w, 3)
+    with wb.cpu(checks="all"):
+        for out in ((1, 1), (5, 6), (40, 3)):
+            Case(x, np.array(boxes, np.int32), np.arange(len(boxes), dtype=np.uint8) % 2, out).check(arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(("out", "offset"), [((6, 40), 0), ((6, 40), 1), ((6, 40), 2), ((5, 39), 0), ((7, 42), 4)])
+def test_y_at_any_address(out: tuple[int, int], offset: int, dtype: str, arch: str) -> None:
+    x = np.random.default_rng(offset).integers(0, 256, (2, 9, 30, 3), dtype=np.uint8)
+    count = 2 * 3 * out[0] * out[1]
+    room = np.full(offset + count + 8, 77, dtype)
+    y = room[offset : offset + count].reshape(2, 3, *out)
+    wb.kernels.image_resize(x, MEAN, STD, out=y, arch=arch)
+    expected = references.image_resize(x, MEAN, STD, size=out)
+    np.testing.assert_allclose(y.astype(np.float64), expected, rtol=0, atol=TOLERANCE[dtype])
+    assert (room[:offset] == 77).all() and (room[offset + count :] == 77).all()
 
 
 def test_same_size_is_what_image_prep_gives() -> None:

@@ -1,13 +1,15 @@
 //! What the readers of `image_resize` must know of a tile: the loader works it out, and leaves it behind the rows in the stage.
 
 use super::source::Ratio;
+use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::{Stage, divide, shared, warp};
 
 /// Bytes of a stage before its note; the manifest's `band`, `columns` and `pitch` make a tile's rows of x fit.
 pub const ROWS_BYTES: u32 = 16384;
 /// The most rows of y in a tile; the manifest's `band` is no larger.
 const MOST_ROWS: u32 = 64;
-const NOTE_BYTES: u32 = 48;
+const NOTE_BYTES: u32 = 80;
+const SCALES: u32 = ROWS_BYTES + 48; // where they are in a stage, 8 bytes each
 const LINES_BYTES: u32 = 16;
 /// Bytes of a stage: its rows of x, the note, and for each row of y the two that it lies between.
 pub const STAGE: u32 = (ROWS_BYTES + NOTE_BYTES + MOST_ROWS * LINES_BYTES).next_multiple_of(128);
@@ -22,6 +24,8 @@ pub struct Note {
     /// The tile's first column in y before mirroring.
     pub column: u32,
     pub mirrored: bool,
+    /// Whether all threads have four pixels in every row, at addresses that are multiples of four pixels' size.
+    pub is_even: bool,
     pub horizontal: Ratio,
     /// First column of the box in the stage.
     pub first_column: u32,
@@ -65,6 +69,52 @@ impl Plan {
     }
 }
 
+/// What a value of x is multiplied by in one channel, and what is added: `(x/255 - mean)/std`.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    pub factor: f32,
+    pub summand: f32,
+}
+
+impl Scale {
+    /// That of this lane's channel; lanes beyond the channels repeat the last.
+    #[inline(always)]
+    pub fn of_lane(mean: Triple, std: Triple) -> Self {
+        let channel = warp::lane().min(CHANNELS - 1);
+        let std = std.get(channel);
+        Self {
+            factor: 1.0 / (255.0 * std),
+            summand: -mean.get(channel) / std,
+        }
+    }
+
+    /// Leaves this lane's in a reserved stage. The warp calls it together.
+    #[inline(always)]
+    pub fn write(self, stage: Stage) {
+        if warp::lane() < CHANNELS {
+            let at = stage.address + SCALES + warp::lane() * 8;
+            // SAFETY: behind the note, a place for each channel.
+            unsafe { shared::store_u32(at, self.factor.to_bits()) };
+            // SAFETY: as above.
+            unsafe { shared::store_u32(at + 4, self.summand.to_bits()) };
+        }
+    }
+
+    /// Reads all channels' of a filled stage.
+    #[inline(always)]
+    pub fn read(stage: u32) -> [Self; CHANNELS as usize] {
+        // SAFETY: the stage is filled, and its scales written before.
+        let [a, b, c, d] = unsafe { shared::load_v4(stage + SCALES) };
+        // SAFETY: as above.
+        let [e, f] = unsafe { shared::load_v2(stage + SCALES + 16) };
+        let scale = |factor, summand| Self {
+            factor: f32::from_bits(factor),
+            summand: f32::from_bits(summand),
+        };
+        [scale(a, b), scale(c, d), scale(e, f)]
+    }
+}
+
 /// The two rows of x that a row of y lies between.
 #[derive(Clone, Copy)]
 pub struct Lines {
@@ -87,7 +137,8 @@ impl Note {
         // SAFETY: behind the rows, where no copy goes.
         let store = |number: u32, words| unsafe { shared::store_v4(at + number * 16, words) };
         store(0, [self.target as u32, (self.target >> 32) as u32, self.rows, self.columns]);
-        store(1, [self.column, u32::from(self.mirrored), ratio, last]);
+        let flags = u32::from(self.mirrored) | u32::from(self.is_even) << 1;
+        store(1, [self.column, flags, ratio, last]);
         let Plan { height, chunks, lanes_log2 } = self.plan;
         store(2, [self.first_column, height, chunks, lanes_log2]);
     }
@@ -98,14 +149,15 @@ impl Note {
         let at = stage + ROWS_BYTES;
         // SAFETY: the stage is filled, and its note written before.
         let load = |number: u32| unsafe { shared::load_v4(at + number * 16) };
-        let ([low, high, rows, columns], [column, mirrored, ratio, last]) = (load(0), load(1));
+        let ([low, high, rows, columns], [column, flags, ratio, last]) = (load(0), load(1));
         let [first_column, height, chunks, lanes_log2] = load(2);
         Self {
             target: u64::from(high) << 32 | u64::from(low),
             rows,
             columns,
             column,
-            mirrored: mirrored != 0,
+            mirrored: flags & 1 != 0,
+            is_even: flags & 2 != 0,
             horizontal: Ratio::from_bits(ratio, last),
             first_column,
             plan: Plan {

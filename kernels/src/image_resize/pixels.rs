@@ -5,33 +5,15 @@
 
 use core::arch::asm;
 use core::hint::assert_unchecked;
+use core::ops::Range;
 
-use super::note::{Lines, Note, Plan};
+use super::note::{Lines, Note, Plan, Scale};
 use super::source::Blend;
-use crate::images::{CHANNELS, Triple};
+use crate::images::CHANNELS;
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::{fma, shared, warp};
 
-/// Per channel, what a value of x is multiplied by and what is added: `(x/255 - mean)/std`.
-#[derive(Clone, Copy)]
-pub struct Scale {
-    factor: f32,
-    summand: f32,
-}
-
-impl Scale {
-    /// That of a channel.
-    #[inline(always)]
-    pub fn of(mean: Triple, std: Triple, channel: u32) -> Self {
-        let std = std.get(channel);
-        Self {
-            factor: 1.0 / (255.0 * std),
-            summand: -mean.get(channel) / std,
-        }
-    }
-}
-
-/// Where results go, and how they are scaled.
+/// Where results go.
 #[derive(Clone, Copy)]
 pub struct Target {
     /// Address of y.
@@ -40,9 +22,6 @@ pub struct Target {
     pub width: u32,
     /// Elements of a plane.
     pub plane: u64,
-    pub red: Scale,
-    pub green: Scale,
-    pub blue: Scale,
 }
 
 /// Four neighbouring columns of y: for each, where in a row of x its left neighbour starts, and the right one's weight.
@@ -67,6 +46,7 @@ struct Pixels {
 #[inline(always)]
 pub fn resize<T: Element, const WORKERS: u32>(target: &Target, stage: u32, worker: u32) {
     let (mut group, mut chunk) = (0, worker);
+    let scales = Scale::read(stage);
     let (mut columns, mut known) = (Columns::NONE, u32::MAX);
     loop {
         let note = Note::read(stage);
@@ -86,53 +66,54 @@ pub fn resize<T: Element, const WORKERS: u32>(target: &Target, stage: u32, worke
         }
         if column < note.columns {
             let rows = row..(row + height).min(note.rows);
-            strip::<T>(target, &note, stage, &columns, column, rows);
+            let job = Strip { target, note: &note, stage, columns: &columns, scales, column };
+            job.compute::<T>(rows);
         }
         chunk += WORKERS;
     }
 }
 
-/// Four columns of some rows of the tile.
-#[inline(always)]
-fn strip<T: Element>(
-    target: &Target,
-    note: &Note,
+/// Four columns of a strip.
+struct Strip<'a> {
+    target: &'a Target,
+    note: &'a Note,
     stage: u32,
-    columns: &Columns,
+    columns: &'a Columns,
+    scales: [Scale; CHANNELS as usize],
+    /// The first of the four in the tile.
     column: u32,
-    rows: core::ops::Range<u32>,
-) {
-    let mut known = (u32::MAX, u32::MAX); // no row of x
-    let (mut upper, mut lower) = (Pixels::NONE, Pixels::NONE);
-    let first = note.target + u64::from(rows.start) * u64::from(target.width) + u64::from(column);
-    let whole = target.is_even::<T>(note);
-    let mut to = target.y + first * u64::from(T::BYTES);
-    for row in rows {
-        let lines = Lines::read(stage, row);
-        if lines.upper != known.0 {
-            upper = if lines.upper == known.1 {
-                lower
-            } else {
-                columns.across(lines.upper, target)
-            };
-            lower = columns.across(lines.lower, target);
-            known = (lines.upper, lines.lower);
+}
+
+impl Strip<'_> {
+    /// Computes and stores these rows of the tile.
+    #[inline(always)]
+    fn compute<T: Element>(&self, rows: Range<u32>) {
+        let (target, note) = (self.target, self.note);
+        let mut known = (u32::MAX, u32::MAX); // no row of x
+        let (mut upper, mut lower) = (Pixels::NONE, Pixels::NONE);
+        let first = note.target + u64::from(rows.start) * u64::from(target.width) + u64::from(self.column);
+        let whole = note.is_even;
+        let mut to = target.y + first * u64::from(T::BYTES);
+        for row in rows {
+            let lines = Lines::read(self.stage, row);
+            if lines.upper != known.0 {
+                upper = if lines.upper == known.1 {
+                    lower
+                } else {
+                    self.columns.across(lines.upper, self.scales)
+                };
+                lower = self.columns.across(lines.lower, self.scales);
+                known = (lines.upper, lines.lower);
+            }
+            let count = if whole { 4 } else { note.columns - self.column };
+            // SAFETY: the pixels' places in y; `whole` says that they are at multiples of their size.
+            unsafe { target.store::<T>(to, upper.between(&lower, lines.weight), count, whole) };
+            to += u64::from(target.width) * u64::from(T::BYTES);
         }
-        let count = if whole { 4 } else { note.columns - column };
-        // SAFETY: the pixels' places in y; `whole` says that they are at multiples of their size.
-        unsafe { target.store::<T>(to, upper.between(&lower, lines.weight), count, whole) };
-        to += u64::from(target.width) * u64::from(T::BYTES);
     }
 }
 
 impl Target {
-    /// Whether all threads of a tile have four pixels in every row, at addresses that are multiples of four pixels'.
-    #[inline(always)]
-    fn is_even<T: Element>(&self, note: &Note) -> bool {
-        let first = self.y + note.target * u64::from(T::BYTES);
-        (first | u64::from((self.width | note.columns) * T::BYTES)) % u64::from(4 * T::BYTES) == 0
-    }
-
     /// Stores the first `count` of four neighbours in each plane, or all four.
     ///
     /// # Safety
@@ -214,7 +195,7 @@ impl Columns {
 
     /// The columns' values in a row of x, which starts at `line` in shared memory, scaled.
     #[inline(always)]
-    fn across(&self, line: u32, target: &Target) -> Pixels {
+    fn across(&self, line: u32, [red, green, blue]: [Scale; CHANNELS as usize]) -> Pixels {
         let one = |number: usize| {
             let [low, high] = load_pair(line + self.at[number], self.reach);
             let weight = self.weight[number];
@@ -223,9 +204,9 @@ impl Columns {
                 fma(value, scale.factor, scale.summand)
             };
             (
-                channel(biased::<0>(low), biased::<3>(low), target.red),
-                channel(biased::<1>(low), biased::<0>(high), target.green),
-                channel(biased::<2>(low), biased::<1>(high), target.blue),
+                channel(biased::<0>(low), biased::<3>(low), red),
+                channel(biased::<1>(low), biased::<0>(high), green),
+                channel(biased::<2>(low), biased::<1>(high), blue),
             )
         };
         let (a, b, c, d) = (one(0), one(1), one(2), one(3));

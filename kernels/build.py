@@ -226,7 +226,7 @@ def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> st
         f"{kernel}, {variant.arch}",
         rustc.name,
         source_hash(kernel),
-        partial(declared(kernel).block_of, variant.arch),
+        partial(declared(kernel).bounds_of, variant.arch),
     )
 
 

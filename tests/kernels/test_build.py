@@ -117,14 +117,18 @@ def declaring(entries: set[str], *, syncs: Counter[str] | None = None) -> gates.
     return gates.Declared({"twice.sm_90.ptx": frozenset(entries)}, (64, 1, 1), {"": syncs or Counter()})
 
 
+def bounding(block: ptxtext.Block) -> ptxtext.BoundsOf:
+    return lambda _: ptxtext.launch_bounds(block)
+
+
 def test_finish_bounds_launches_and_drops_what_is_left_of_panics() -> None:
-    assert ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", lambda _: (64, 1, 1)) == FINISHED
+    assert ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", bounding((64, 1, 1))) == FINISHED
 
 
 def test_finish_bounds_launches_that_differ_by_the_most_threads() -> None:
-    finished = ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", lambda _: 96)
+    finished = ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", bounding(96))
     assert finished == FINISHED.replace(".reqntid 64, 1, 1", ".maxntid 96, 1, 1")
-    assert gates.gate_entries(finished, "twice.sm_90.ptx", frozenset({"twice"}), lambda _: 96) == []
+    assert gates.gate_entries(finished, "twice.sm_90.ptx", frozenset({"twice"}), bounding(96)) == []
 
 
 def test_launch_bounds_may_be_declared_per_entry() -> None:
@@ -142,16 +146,39 @@ def test_launch_bounds_may_be_declared_per_entry() -> None:
     ]
     assert found == [[1024, 288, 544], [640, 256, 544]]
     both = RAW + RAW[RAW.index(".visible .entry") :].replace("twice", "twice_wide_f32")
-    finished = ptxtext.finish(both, "twice, sm_90", "rustc 1.96.0", "abc", partial(declared.block_of, "sm_90"))
+    finished = ptxtext.finish(both, "twice, sm_90", "rustc 1.96.0", "abc", partial(declared.bounds_of, "sm_90"))
     assert ptxtext.headers(finished) == {
         "twice": ".maxntid 1024, 1, 1\n.minnctapersm 1\n",
         "twice_wide_f32": ".maxntid 288, 1, 1\n.minnctapersm 1\n",
     }
 
 
+def test_blocks_per_multiprocessor_may_be_declared_per_entry() -> None:
+    source = """\
+//! blocks: at least 2 per multiprocessor
+//! blocks sm_90: at least 4 per multiprocessor
+//! blocks sm_90 twice_wide_*: at least 32 per multiprocessor
+//! block twice: at most 96 threads
+"""
+    declared = gates.Declared({}, (64, 1, 1), {}, most=gates.read_most(source), least=gates.read_least(source))
+    found = [declared.bounds_of(arch, entry) for arch in ("sm_80", "sm_90") for entry in ("twice", "twice_wide_f32")]
+    assert found == [
+        ".maxntid 96, 1, 1\n.minnctapersm 2\n",
+        ".reqntid 64, 1, 1\n.minnctapersm 2\n",
+        ".maxntid 96, 1, 1\n.minnctapersm 4\n",
+        ".reqntid 64, 1, 1\n.minnctapersm 32\n",
+    ]
+    finished = ptxtext.finish(RAW, "twice, sm_90", "rustc 1.96.0", "abc", partial(declared.bounds_of, "sm_90"))
+    assert ptxtext.headers(finished) == {"twice": ".maxntid 96, 1, 1\n.minnctapersm 4\n"}
+    kernel = replace(declaring({"twice"}, syncs=Counter({"bar.sync": 1})), most=declared.most)
+    assert gates.gate(finished, "twice.sm_90.ptx", kernel, (), "") == [
+        "twice.sm_90.ptx: entry twice lacks launch bounds, expected '.maxntid 96, 1, 1\\n.minnctapersm 1' (ptxas C7508)"
+    ]
+
+
 def test_an_entry_with_another_entrys_launch_bounds_is_refused() -> None:
     both = RAW + RAW[RAW.index(".visible .entry") :].replace("twice", "twice_wide")
-    finished = ptxtext.finish(both, "twice, sm_90", "rustc 1.96.0", "abc", lambda _: 1024)
+    finished = ptxtext.finish(both, "twice, sm_90", "rustc 1.96.0", "abc", bounding(1024))
     declared = declaring({"twice", "twice_wide"}, syncs=Counter({"bar.sync": 1}))
     declared = replace(declared, most=gates.read_most("//! block twice: at most 1024 threads\n"))
     assert gates.gate(finished, "twice.sm_90.ptx", declared, (), "") == [
@@ -181,6 +208,19 @@ def test_entries_without_bounds_of_their_own_have_their_variants(copy: Path) -> 
                 "with N from 1 to 1024",
             )
             for line in (": 96 threads", " scale_f32: at most 0 threads", ": at most 1056 threads", " a b: at most 8")
+        ),
+        *(
+            (
+                f"//! blocks{line}",
+                f"scale.rs has the line '//! blocks{line}', expected '//! blocks [sm_NN] [ENTRY]: at least N per "
+                "multiprocessor' with N from 1 to 32",
+            )
+            for line in (": at least 0 per multiprocessor", ": at least 33 per multiprocessor", ": at most 4 threads")
+        ),
+        (
+            "//! blocks sm_80 scale_f8: at least 2 per multiprocessor",
+            "scale.rs: the blocks of scale_f8 are at least 2 per multiprocessor, but no entry fits that name, expected "
+            "a name or pattern for one of scale_f16, scale_f32",
         ),
         (
             "//! block scale_f8*: at most 96 threads",
@@ -213,7 +253,7 @@ def test_a_block_that_launches_differ_in_and_no_line_bounds_is_refused(copy: Pat
 def test_committed_ptx_passes_the_gates_that_need_no_tool(scale: tuple[str, gates.Declared]) -> None:
     text, declared = scale
     entries = declared.entries["scale.sm_90.ptx"]
-    assert gates.gate_entries(text, "scale.sm_90.ptx", entries, lambda _: declared.block) == []
+    assert gates.gate_entries(text, "scale.sm_90.ptx", entries, bounding(declared.block)) == []
     assert gates.gate_syncs(text, "scale.sm_90.ptx", declared) == []
     assert gates.gate_calls(text, "scale.sm_90.ptx") == []
 
@@ -274,7 +314,7 @@ def test_a_source_without_declared_syncs_is_refused(copy: Path) -> None:
 
 
 def test_entries_that_differ_from_the_manifest_are_refused() -> None:
-    assert gates.gate_entries(FINISHED, "twice.sm_90.ptx", frozenset({"thrice"}), lambda _: (64, 1, 1)) == [
+    assert gates.gate_entries(FINISHED, "twice.sm_90.ptx", frozenset({"thrice"}), bounding((64, 1, 1))) == [
         "twice.sm_90.ptx: entry twice is not in the manifest",
         "twice.sm_90.ptx: entry thrice of the manifest is not in the PTX",
     ]
@@ -282,7 +322,7 @@ def test_entries_that_differ_from_the_manifest_are_refused() -> None:
 
 @pytest.mark.parametrize("text", [FINISHED.replace(".minnctapersm 1\n", ""), FINISHED.replace("64, 1, 1", "96, 1, 1")])
 def test_missing_or_wrong_launch_bounds_are_refused(text: str) -> None:
-    assert gates.gate_entries(text, "twice.sm_90.ptx", frozenset({"twice"}), lambda _: (64, 1, 1)) == [
+    assert gates.gate_entries(text, "twice.sm_90.ptx", frozenset({"twice"}), bounding((64, 1, 1))) == [
         "twice.sm_90.ptx: entry twice lacks launch bounds, expected '.reqntid 64, 1, 1\\n.minnctapersm 1' (ptxas C7508)"
     ]
 

@@ -135,7 +135,8 @@ def test_y_at_any_address(out: tuple[int, int], offset: int, dtype: str, arch: s
     wb.kernels.image_resize(x, MEAN, STD, out=y, arch=arch)
     expected = references.image_resize(x, MEAN, STD, size=out)
     np.testing.assert_allclose(y.astype(np.float64), expected, rtol=0, atol=TOLERANCE[dtype])
-    assert (room[:offset] == 77).all() and (room[offset + count :] == 77).all()
+    assert (room[:offset] == 77).all()
+    assert (room[offset + count :] == 77).all()
 
 
 def test_same_size_is_what_image_prep_gives() -> None:

@@ -162,7 +162,7 @@ def _compile(crate: Crate, file: str, variant: Variant, rustc: Rustc, core: Path
         f"{Path(file).name}, {variant.arch}",
         rustc.name,
         _source_hash(crate, variant),
-        partial(crate.declared.block_of, variant.arch),
+        partial(crate.declared.bounds_of, variant.arch),
         built_by="warpbridge build from src",
     )
     return finished, warnings

@@ -25,6 +25,8 @@ from . import ptxtext
 
 MOST_THREADS = 1024
 """Of a thread block, on every architecture."""
+MOST_BLOCKS = 32
+"""Of a multiprocessor at a time, on every architecture."""
 
 
 class BuildError(Exception):
@@ -32,10 +34,11 @@ class BuildError(Exception):
 
 
 @dataclass(frozen=True)
-class Most:
-    """The most threads that a launch gives a block, as one line of the source says it."""
+class Line:
+    """What one line of the source says about the launches of some entries."""
 
-    threads: int
+    number: int
+    """The most threads of a block, or the least blocks per multiprocessor."""
     arch: str = ""
     """Of this architecture; empty: of any."""
     entry: str = ""
@@ -62,15 +65,23 @@ class Declared:
     """Synchronising operations by entry, or by architecture; the empty name stands for the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
-    most: tuple[Most, ...] = ()
+    most: tuple[Line, ...] = ()
     """Where launches differ: the most threads, by architecture and entry."""
+    least: tuple[Line, ...] = ()
+    """Where more than one block is to fit a multiprocessor: how many, by architecture and entry."""
     blocks: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """Threads per axis of variants that have their own, by architecture and entry."""
 
     def block_of(self, arch: str, entry: str) -> ptxtext.Block:
         """Return threads per axis, or the most that a launch gives a block, of one entry on one architecture."""
         fitting = [line for line in self.most if line.fits(arch, entry)]
-        return max(fitting, key=Most.rank).threads if fitting else self.blocks.get((arch, entry), self.block)
+        return max(fitting, key=Line.rank).number if fitting else self.blocks.get((arch, entry), self.block)
+
+    def bounds_of(self, arch: str, entry: str) -> str:
+        """Return the launch bounds of one entry on one architecture, as they stand in the PTX."""
+        fitting = [line for line in self.least if line.fits(arch, entry)]
+        least = max(fitting, key=Line.rank).number if fitting else 1
+        return ptxtext.launch_bounds(self.block_of(arch, entry), least)
 
     def syncs_of(self, entry: str, file: str) -> Counter[str]:
         """Return the operations declared for one entry of a file such as ``scale.sm_90.ptx``."""
@@ -98,7 +109,8 @@ def declared(manifest: Path, source: Path) -> Declared:
         for variant in table["variants"]
         if "block" in variant.get("launch", {})
     }
-    found = Declared(names, _axes(block), syncs, stacks, read_most(text, source.name), own)
+    said = read_most(text, source.name), read_least(text, source.name)
+    found = Declared(names, _axes(block), syncs, stacks, *said, own)
     _check_lines(found, source.name)
     for variant in table["variants"]:
         found_block = found.block_of(variant.get("arch", ""), variant["entry"])
@@ -118,30 +130,48 @@ def _axes(block: Any) -> tuple[Any, ...]:
 def _check_lines(found: Declared, source: str) -> None:
     """Refuse lines about entries that there are not: a misspelt one would count for nothing."""
     entries = sorted(frozenset[str]().union(*found.entries.values()))
-    for line in found.most:
+    said = [(line, f"the block of {line.entry} is at most {line.number} threads") for line in found.most]
+    said += [
+        (line, f"the blocks of {line.entry} are at least {line.number} per multiprocessor") for line in found.least
+    ]
+    for line, what in said:
         if not any(line.fits(line.arch, entry) for entry in entries):
             raise BuildError(
-                f"{source}: the block of {line.entry} is at most {line.threads} threads, but no entry fits that name, "
-                f"expected a name or pattern for one of {', '.join(entries)}"
+                f"{source}: {what}, but no entry fits that name, expected a name or pattern for one of "
+                f"{', '.join(entries)}"
             )
 
 
-def read_most(source: str, name: str = "the source") -> tuple[Most, ...]:
+def read_most(source: str, name: str = "the source") -> tuple[Line, ...]:
     """Parse lines like ``//! block: at most 1024 threads``: launches differ; so many leave 65536 / 1024 registers each.
 
     A line ``//! block sm_80: ...`` is for that architecture, ``//! block ENTRY: ...`` for that entry or those that the
     pattern fits, ``//! block sm_80 ENTRY: ...`` for both.
     """
+    return _read_lines(source, name, "block", "at most {} threads", MOST_THREADS)
+
+
+def read_least(source: str, name: str = "the source") -> tuple[Line, ...]:
+    """Parse lines like ``//! blocks: at least 5 per multiprocessor``: ptxas keeps registers so few that they fit.
+
+    As for :func:`read_most`, a line may be about an architecture, or an entry or pattern, or both.
+    """
+    return _read_lines(source, name, "blocks", "at least {} per multiprocessor", MOST_BLOCKS)
+
+
+def _read_lines(source: str, name: str, word: str, says: str, most: int) -> tuple[Line, ...]:
+    """Parse the lines ``//! WORD [sm_NN] [ENTRY]: SAYS`` with a number from 1 to `most` in it."""
+    pattern = rf"(?: (sm_\d+[af]?))?(?: ([\w*?]+))?: {says}".format(r"(\d+)")
     lines = []
-    for found in re.findall(r"^//! block\b(.*)$", source, re.M):
-        match = re.fullmatch(r"(?: (sm_\d+[af]?))?(?: ([\w*?]+))?: at most (\d+) threads", found)
-        threads = int(match[3]) if match else 0
-        if not match or not 0 < threads <= MOST_THREADS:
+    for found in re.findall(rf"^//! {word}\b(.*)$", source, re.M):
+        match = re.fullmatch(pattern, found)
+        number = int(match[3]) if match else 0
+        if not match or not 0 < number <= most:
             raise BuildError(
-                f"{name} has the line '//! block{found}', expected '//! block [sm_NN] [ENTRY]: at most N threads' with "
-                f"N from 1 to {MOST_THREADS}"
+                f"{name} has the line '//! {word}{found}', expected '//! {word} [sm_NN] [ENTRY]: {says.format('N')}' "
+                f"with N from 1 to {most}"
             )
-        lines.append(Most(threads, match[1] or "", match[2] or ""))
+        lines.append(Line(number, match[1] or "", match[2] or ""))
     return tuple(lines)
 
 
@@ -158,9 +188,9 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
     """Run every gate that needs the PTX alone; ptxas only on text that nothing else speaks against."""
     file = name.split(" ", maxsplit=1)[0]
     target = re.search(r"^\.target (\w+)", text, re.M)
-    block_of = partial(kernel.block_of, target[1] if target else "")
+    bounds_of = partial(kernel.bounds_of, target[1] if target else "")
     complaints = [
-        *gate_entries(text, name, kernel.entries.get(file, frozenset()), block_of),
+        *gate_entries(text, name, kernel.entries.get(file, frozenset()), bounds_of),
         *gate_syncs(text, name, kernel),
         *gate_calls(text, name),
     ]
@@ -169,13 +199,13 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
     ]
 
 
-def gate_entries(text: str, name: str, expected: frozenset[str], block_of: ptxtext.BlockOf) -> list[str]:
+def gate_entries(text: str, name: str, expected: frozenset[str], bounds_of: ptxtext.BoundsOf) -> list[str]:
     """Check that the PTX has the manifest's entries, each with the launch bounds that were declared for it."""
     found = set(ptxtext.entries(text))
     complaints = [f"{name}: entry {e} is not in the manifest" for e in sorted(found - expected)]
     complaints += [f"{name}: entry {e} of the manifest is not in the PTX" for e in sorted(expected - found)]
     for entry, header in ptxtext.headers(text).items():
-        bounds = ptxtext.launch_bounds(block_of(entry))
+        bounds = bounds_of(entry)
         if bounds not in header:
             complaints.append(f"{name}: entry {entry} lacks launch bounds, expected {bounds.strip()!r} (ptxas C7508)")
     return complaints

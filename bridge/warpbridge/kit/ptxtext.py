@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 Block = tuple[int, ...] | int
 """Threads per axis of a thread block; a number: the most that a launch gives it."""
-BlockOf = Callable[[str], Block]
-"""The block of an entry, by its name."""
+BoundsOf = Callable[[str], str]
+"""The launch bounds of an entry, by its name: directives, one per line."""
 
 # The least version that has everything used here; loads on every driver from CUDA 12.0 on.
 PTX_VERSION = "8.0"
@@ -30,7 +30,7 @@ def finish(
     title: str,
     compiler: str,
     digest: str,
-    block_of: BlockOf,
+    bounds_of: BoundsOf,
     *,
     built_by: str = "kernels/build.py from kernels/src",
 ) -> str:
@@ -42,8 +42,8 @@ def finish(
         What rustc wrote.
     title, compiler, digest, built_by : str
         For the header: kernel and architecture, compiler, hash of the sources, what to run to build it again.
-    block_of : callable
-        Gives an entry's thread block.
+    bounds_of : callable
+        Gives an entry's launch bounds.
     """
     text = re.sub(r"\A(//.*\n)+", "", text).lstrip("\n")
     text = re.sub(r"^\.version .*$", f".version {PTX_VERSION}", text, count=1, flags=re.M)
@@ -51,7 +51,7 @@ def finish(
     text = re.sub(r"^\t// \.globl.*\n", "", text, flags=re.M)
     text = re.sub(r"^\t// (begin|end) inline asm\n", "", text, flags=re.M)
     text = re.sub(r"^\s*// -- .*\n", "", text, flags=re.M)
-    text = _bound_launches(text, block_of)
+    text = _bound_launches(text, bounds_of)
     text = re.sub(r"[ \t]+$", "", text, flags=re.M)
     text = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
     return _HEADER.format(title=title, compiler=compiler, digest=digest, built_by=built_by) + text
@@ -67,11 +67,10 @@ def headers(text: str) -> dict[str, str]:
     return {match[1]: match[2] for match in _ENTRY.finditer(text)}
 
 
-def launch_bounds(block: Block) -> str:
-    """Return the directives for a block of this size, or of at most so many threads, one per line."""
-    if isinstance(block, int):
-        return f".maxntid {block}, 1, 1\n.minnctapersm 1\n"
-    return f".reqntid {', '.join(map(str, block))}\n.minnctapersm 1\n"
+def launch_bounds(block: Block, least: int = 1) -> str:
+    """Return the directives for a block of this size, or of at most so many threads, `least` per multiprocessor."""
+    threads = f".maxntid {block}, 1, 1" if isinstance(block, int) else f".reqntid {', '.join(map(str, block))}"
+    return f"{threads}\n.minnctapersm {least}\n"
 
 
 def compiler(text: str) -> str:
@@ -85,7 +84,7 @@ def _drop_functions(text: str) -> str:
     return re.sub(r"^(\.visible |\.weak )?\.func .*?^\}\n", "", text, flags=re.M | re.S)
 
 
-def _bound_launches(text: str, block_of: BlockOf) -> str:
+def _bound_launches(text: str, bounds_of: BoundsOf) -> str:
     """Put launch bounds on each entry: rustc writes none, and ptxas ignores setmaxnreg without them (C7508)."""
     pattern = r"^(\.visible \.entry (\w+)\(.*?^\)\n)"
-    return re.sub(pattern, lambda found: found[1] + launch_bounds(block_of(found[2])), text, flags=re.M | re.S)
+    return re.sub(pattern, lambda found: found[1] + bounds_of(found[2]), text, flags=re.M | re.S)

@@ -3,6 +3,8 @@
 //! One warp loads, four compute. A tile is a band of rows of y, at most `columns` wide; its stage holds the rows of x that the
 //! band lies between: all from the first to the last, or (where y is much smaller) only the two that each row of y needs. The loader works
 //! out where that is and leaves it as a note in the stage.
+//! blocks sm_80: at least 4 per multiprocessor
+//! blocks sm_90: at least 5 per multiprocessor
 //! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod note;
@@ -16,7 +18,9 @@ use self::pixels::{Target, resize};
 use self::source::{Blend, Box, Ratio};
 use crate::images::{CHANNELS, Triple};
 use warpbridge_runtime::element::{BFloat16, Element};
-use warpbridge_runtime::{Array, Batch, Control, Loader, Reader, Ring, Stage, Windows, divide, global, run, warp};
+use warpbridge_runtime::{
+    Array, Batch, Control, Loader, Reader, Ring, Stage, Windows, divide, global, run, shared, warp,
+};
 
 const STAGES: u32 = 2;
 const COMPUTE_WARPS: u32 = 4;
@@ -69,7 +73,11 @@ struct Tile {
 impl Job {
     #[inline(always)]
     fn tile(&self, tile: u32) -> Tile {
-        let (strip, block) = if self.blocks > 1 { divide(tile, self.blocks) } else { (tile, 0) };
+        let (strip, block) = if self.blocks > 1 {
+            divide(tile, self.blocks)
+        } else {
+            (tile, 0)
+        };
         let (image, band) = divide(strip, self.bands);
         let (row, left) = (band * self.band, block * self.columns);
         let (rows, columns) = (
@@ -193,10 +201,12 @@ impl Tile {
         } else {
             (2 * row, 2 * row + 1)
         };
+        let before = self.vertical.at(self.row + row.saturating_sub(1)).first;
         Lines {
             upper: line(upper, first),
             lower: line(lower, second),
             weight,
+            step: if self.dense > 0 { (first - before).min(2) } else { 2 },
         }
     }
 
@@ -255,13 +265,13 @@ impl Windows for Tile {
 }
 
 /// Keeps the ring full.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, scale: Scale) {
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, scales: u32, mean: Triple, std: Triple) {
+    Scale::write_all(scales, mean, std);
     for number in job.tiles {
         job.check(number);
         let tile = job.tile(number);
         let stage = ring.reserve().await;
         tile.describe(stage);
-        scale.write(stage);
         // SAFETY: rows of a box that lies in x (`area` sees to it), and a band of them fits a stage.
         unsafe { ring.fill(stage, &tile) };
     }
@@ -270,11 +280,7 @@ async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, scale: Scale) {
 /// Turns each stage into three planes. Not an `async fn`, which would keep its arguments twice.
 #[allow(clippy::manual_async_fn)]
 #[inline(always)]
-fn compute<T: Element>(
-    mut ring: Reader<STAGES, STAGE>,
-    target: Target,
-    tiles: Batch,
-) -> impl Future<Output = ()> {
+fn compute<T: Element>(mut ring: Reader<STAGES, STAGE>, target: Target, tiles: Batch) -> impl Future<Output = ()> {
     async move {
         for _ in tiles {
             let stage = ring.filled().await;
@@ -286,17 +292,18 @@ fn compute<T: Element>(
 
 #[inline(always)]
 fn image_resize<T: Element>(job: Job, y: u64, mean: Triple, std: Triple) {
+    let scales = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES;
     let Some(ring) = Ring::start(COMPUTE_WARPS, job.tiles, job.control) else {
         return;
     };
     if warp::index() == 0 {
-        let scale = Scale::of_lane(mean, std);
-        return run(load(ring.loader(), job, scale), job.control);
+        return run(load(ring.loader(), job, scales, mean, std), job.control);
     }
     let target = Target {
         y,
         width: job.out_width,
         plane: u64::from(job.out_height) * u64::from(job.out_width),
+        scales,
     };
     run(compute::<T>(ring.reader(), target, job.tiles), job.control);
 }

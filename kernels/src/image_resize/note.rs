@@ -8,8 +8,7 @@ use warpbridge_runtime::{Stage, divide, shared, warp};
 pub const ROWS_BYTES: u32 = 16384;
 /// The most rows of y in a tile; the manifest's `band` is no larger.
 const MOST_ROWS: u32 = 64;
-const NOTE_BYTES: u32 = 80;
-const SCALES: u32 = ROWS_BYTES + 48; // where they are in a stage, 8 bytes each
+const NOTE_BYTES: u32 = 48;
 const LINES_BYTES: u32 = 16;
 /// Bytes of a stage: its rows of x, the note, and for each row of y the two that it lies between.
 pub const STAGE: u32 = (ROWS_BYTES + NOTE_BYTES + MOST_ROWS * LINES_BYTES).next_multiple_of(128);
@@ -77,36 +76,27 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// That of this lane's channel; lanes beyond the channels repeat the last.
+    /// Leaves those of all channels in shared memory, for whoever waits for a stage that the caller fills afterwards. The warp calls it together.
     #[inline(always)]
-    pub fn of_lane(mean: Triple, std: Triple) -> Self {
-        let channel = warp::lane().min(CHANNELS - 1);
-        let std = std.get(channel);
-        Self {
-            factor: 1.0 / (255.0 * std),
-            summand: -mean.get(channel) / std,
-        }
-    }
-
-    /// Leaves this lane's in a reserved stage. The warp calls it together.
-    #[inline(always)]
-    pub fn write(self, stage: Stage) {
-        if warp::lane() < CHANNELS {
-            let at = stage.address + SCALES + warp::lane() * 8;
-            // SAFETY: behind the note, a place for each channel.
-            unsafe { shared::store_u32(at, self.factor.to_bits()) };
+    pub fn write_all(to: u32, mean: Triple, std: Triple) {
+        let channel = warp::lane();
+        if channel < CHANNELS {
+            let std = std.get(channel);
+            let (factor, summand) = (1.0 / (255.0 * std), -mean.get(channel) / std);
+            // SAFETY: a place for each channel.
+            unsafe { shared::store_u32(to + channel * 8, factor.to_bits()) };
             // SAFETY: as above.
-            unsafe { shared::store_u32(at + 4, self.summand.to_bits()) };
+            unsafe { shared::store_u32(to + channel * 8 + 4, summand.to_bits()) };
         }
     }
 
-    /// Reads all channels' of a filled stage.
+    /// Reads all channels'.
     #[inline(always)]
-    pub fn read(stage: u32) -> [Self; CHANNELS as usize] {
-        // SAFETY: the stage is filled, and its scales written before.
-        let [a, b, c, d] = unsafe { shared::load_v4(stage + SCALES) };
+    pub fn read_all(from: u32) -> [Self; CHANNELS as usize] {
+        // SAFETY: `write_all` wrote them, and a stage has been filled since.
+        let [a, b, c, d] = unsafe { shared::load_v4(from) };
         // SAFETY: as above.
-        let [e, f] = unsafe { shared::load_v2(stage + SCALES + 16) };
+        let [e, f] = unsafe { shared::load_v2(from + 16) };
         let scale = |factor, summand| Self {
             factor: f32::from_bits(factor),
             summand: f32::from_bits(summand),
@@ -123,6 +113,8 @@ pub struct Lines {
     pub lower: u32,
     /// The lower one's.
     pub weight: f32,
+    /// How many rows of x further these are than those of the row of y before, where that is 0 or 1; else 2.
+    pub step: u32,
 }
 
 impl Note {
@@ -136,10 +128,17 @@ impl Note {
         let at = stage.address + ROWS_BYTES;
         // SAFETY: behind the rows, where no copy goes.
         let store = |number: u32, words| unsafe { shared::store_v4(at + number * 16, words) };
-        store(0, [self.target as u32, (self.target >> 32) as u32, self.rows, self.columns]);
+        store(
+            0,
+            [self.target as u32, (self.target >> 32) as u32, self.rows, self.columns],
+        );
         let flags = u32::from(self.mirrored) | u32::from(self.is_even) << 1;
         store(1, [self.column, flags, ratio, last]);
-        let Plan { height, chunks, lanes_log2 } = self.plan;
+        let Plan {
+            height,
+            chunks,
+            lanes_log2,
+        } = self.plan;
         store(2, [self.first_column, height, chunks, lanes_log2]);
     }
 
@@ -179,7 +178,7 @@ impl Lines {
     /// Leaves them in a reserved stage, for row `row` of the tile. One lane writes.
     #[inline(always)]
     pub fn write(&self, stage: Stage, row: u32) {
-        let words = [self.upper, self.lower, self.weight.to_bits(), 0];
+        let words = [self.upper, self.lower, self.weight.to_bits(), self.step];
         // SAFETY: behind the note, a place for each row.
         unsafe { shared::store_v4(Self::place(stage.address, row), words) };
     }
@@ -188,11 +187,12 @@ impl Lines {
     #[inline(always)]
     pub fn read(stage: u32, row: u32) -> Self {
         // SAFETY: the stage is filled, and its lines written before.
-        let [upper, lower, weight, _] = unsafe { shared::load_v4(Self::place(stage, row)) };
+        let [upper, lower, weight, step] = unsafe { shared::load_v4(Self::place(stage, row)) };
         Self {
             upper,
             lower,
             weight: f32::from_bits(weight),
+            step,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Target {
     pub width: u32,
     /// Elements of a plane.
     pub plane: u64,
+    /// Where the channels' scales stand in shared memory.
+    pub scales: u32,
 }
 
 /// Four neighbouring columns of y: for each, where in a row of x its left neighbour starts, and the right one's weight.
@@ -46,11 +48,15 @@ struct Pixels {
 #[inline(always)]
 pub fn resize<T: Element, const WORKERS: u32>(target: &Target, stage: u32, worker: u32) {
     let (mut group, mut chunk) = (0, worker);
-    let scales = Scale::read(stage);
+    let scales = Scale::read_all(target.scales);
     let (mut columns, mut known) = (Columns::NONE, u32::MAX);
     loop {
         let note = Note::read(stage);
-        let Plan { height, chunks, lanes_log2 } = note.plan;
+        let Plan {
+            height,
+            chunks,
+            lanes_log2,
+        } = note.plan;
         while chunk >= chunks {
             (group, chunk) = (group + 1, chunk - chunks);
         }
@@ -66,7 +72,14 @@ pub fn resize<T: Element, const WORKERS: u32>(target: &Target, stage: u32, worke
         }
         if column < note.columns {
             let rows = row..(row + height).min(note.rows);
-            let job = Strip { target, note: &note, stage, columns: &columns, scales, column };
+            let job = Strip {
+                target,
+                note: &note,
+                stage,
+                columns: &columns,
+                scales,
+                column,
+            };
             job.compute::<T>(rows);
         }
         chunk += WORKERS;
@@ -89,21 +102,22 @@ impl Strip<'_> {
     #[inline(always)]
     fn compute<T: Element>(&self, rows: Range<u32>) {
         let (target, note) = (self.target, self.note);
-        let mut known = (u32::MAX, u32::MAX); // no row of x
         let (mut upper, mut lower) = (Pixels::NONE, Pixels::NONE);
         let first = note.target + u64::from(rows.start) * u64::from(target.width) + u64::from(self.column);
         let whole = note.is_even;
         let mut to = target.y + first * u64::from(T::BYTES);
+        let mut is_first = true;
         for row in rows {
             let lines = Lines::read(self.stage, row);
-            if lines.upper != known.0 {
-                upper = if lines.upper == known.1 {
+            let step = if is_first { 2 } else { lines.step };
+            is_first = false;
+            if step > 0 {
+                upper = if step == 1 {
                     lower
                 } else {
                     self.columns.across(lines.upper, self.scales)
                 };
                 lower = self.columns.across(lines.lower, self.scales);
-                known = (lines.upper, lines.lower);
             }
             let count = if whole { 4 } else { note.columns - self.column };
             // SAFETY: the pixels' places in y; `whole` says that they are at multiples of their size.

@@ -25,6 +25,10 @@ PROMISES = {
         "cluster: 7.0",
     ],
     "deadlock.py": ["role producer", "role consumer", "-> "],
+    "spectrogram.py": [
+        "pu: 255 rows of 1024, -15.3 dB at most, the sweep is off by 1.0 bins",
+        "spectrogram.png: 1024 x 255",
+    ],
     "wgpu_simulation.py": [
         "cpu computes",
         "transport: shared; bytes copied between compute and render: 0",

@@ -342,5 +342,5 @@ def _kind(argument: Argument, dtypes: Mapping[str, Sequence[str]]) -> str:
     dtype = " or ".join(dtypes.get(argument.dtype, [argument.dtype]))
     if not argument.is_array:
         return dtype if argument.required else f"{dtype}, default {argument.default!r}"
-    kind = f"array of {dtype}" + (" or a sequence of numbers" if argument.inline else "")
+    kind = f"array of {dtype}, {argument.shape}" + (", or a sequence of numbers" if argument.inline else "")
     return kind if argument.required or argument.is_output else f"{kind}, optional"

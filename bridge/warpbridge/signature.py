@@ -41,6 +41,7 @@ class Argument:
     inline: bool
     default: Any
     summary: str
+    shape: str = ""
 
     @property
     def kind(self) -> str:
@@ -65,7 +66,15 @@ class Argument:
             bool(entry.get("inline", False)),
             Expression(default) if isinstance(default, str) else default,
             entry.get("summary", ""),
+            _shape_text(entry.get("shape", [])),
         )
+
+
+def _shape_text(shape: Sequence[int | str]) -> str:
+    """Return a manifest's shape as documentation has it: ``(n, d)``, or ``any shape``."""
+    if any(str(item).endswith("...") for item in shape):
+        return "any shape"
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" if shape else ""
 
 
 @dataclass(frozen=True, slots=True)

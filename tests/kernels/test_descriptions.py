@@ -11,7 +11,7 @@ import warpbridge as wb
 @pytest.mark.parametrize("name", dir(wb.kernels))
 def test_description_names_formula_source_dtypes_and_shapes(name: str) -> None:
     text = getattr(wb.kernels, name).__doc__
-    assert re.search(r"\b\w+\[[\w, ]+\] = ", text, re.MULTILINE), "the formula"
+    assert re.search(r"\b\w+\[[\w, :]+\] = ", text, re.MULTILINE), "the formula"
     assert re.search(r"Source: \w|the formula is from\.", text, re.MULTILINE), "the source"
     arguments = re.findall(r"^(\w+) : (.*)\n    (.+)", text, re.MULTILINE)
     arrays = [(argument, kind) for argument, kind, _ in arguments if kind.startswith("array of ")]

@@ -13,14 +13,15 @@ import argparse
 import itertools
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cupy as cp
 import numpy as np
 import warpbridge as wb
-from bandwidth import header
+from bandwidth import MEAN, STD, header
 
 ROUNDS = 7
 BURST = 20
@@ -30,7 +31,7 @@ SIZES = tuple(1 << power for power in range(18, 31, 2))
 """Bytes of a case's first input: 256 KiB to 1 GiB."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
     """One launch on arrays of its own."""
 
@@ -68,15 +69,56 @@ def softmax_case(size: int) -> Case:
     return launched(wb.kernels.softmax.bind(x, out=out), out, x)
 
 
-def rms_norm_case(size: int) -> Case:
+def norm_case(size: int, name: str) -> Case:
     x, out = noise(size // 8192, 4096, dtype=np.float16), poisoned(size // 8192, 4096, dtype=np.float16)
-    return launched(wb.kernels.rms_norm.bind(x, noise(4096, dtype=np.float16), out=out), out, x)
+    return launched(getattr(wb.kernels, name).bind(x, noise(4096, dtype=np.float16), out=out), out, x)
+
+
+def entropy_case(size: int) -> Case:
+    x, out = noise(size // 8192, 4096, dtype=np.float16), poisoned(size // 8192)
+    target = cp.random.randint(0, 4096, len(x), dtype=np.int32)
+    return launched(wb.kernels.cross_entropy.bind(x, target, out=out), out, x, target)
 
 
 def gather_case(size: int) -> Case:
     src, out = noise(size // 4096, 1024), poisoned(size // 4096, 1024)
     idx = cp.random.permutation(len(src)).astype(np.int32)
     return launched(wb.kernels.gather_rows.bind(src, idx, out=out), out, src, idx)
+
+
+def image_case(size: int) -> Case:
+    x = cp.random.randint(0, 256, (max(1, size // (256 * 256 * 3)), 256, 256, 3), dtype=np.uint8)
+    out = poisoned(len(x), 3, 224, 224, dtype=np.float16)
+    run = launched(wb.kernels.image_prep.bind(x, MEAN, STD, oh=224, ow=224, out=out), out)
+    return replace(run, moved_bytes=out.nbytes * 3 // 2)
+
+
+def resize_case(size: int) -> Case:
+    x = cp.random.randint(0, 256, (max(1, size // (256 * 256 * 3)), 256, 256, 3), dtype=np.uint8)
+    out = poisoned(len(x), 3, 224, 224, dtype=np.float16)
+    return launched(wb.kernels.image_resize.bind(x, MEAN, STD, out=out), out, x)
+
+
+def frames_case(size: int) -> Case:
+    x = cp.random.randint(-30_000, 30_000, (size // 4, 2), dtype=np.int16)
+    out = poisoned(len(x) // 1024, 2048).view(np.complex64)
+    return launched(wb.kernels.fft_frames.bind(x, noise(1024), 1024, out=out), out, x)
+
+
+def matvec_case(size: int) -> Case:
+    w = cp.random.randint(0, 256, (size // 4096, 4096), dtype=np.uint8)
+    scales, x, out = (
+        noise(len(w), 64, dtype=np.float16),
+        noise(1, 8192, dtype=np.float16),
+        poisoned(1, len(w), dtype=np.float16),
+    )
+    return launched(wb.kernels.dequant_matvec.bind(w, scales, x, out=out), out, w, scales, x)
+
+
+def stencil_case(size: int) -> Case:
+    u = noise(size // (4 * 64 * 64), 64, 64)
+    out, weights = poisoned(*u.shape), cp.asarray(np.full((3, 3), 0.1, np.float32))
+    return launched(wb.kernels.stencil3d.bind(u, weights, 1, out=out), out, u)
 
 
 def power_case(size: int) -> Case:
@@ -100,12 +142,20 @@ CASES: dict[str, Callable[[int], Case]] = {
     "copy": copy_case,
     "scale": scale_case,
     "softmax": softmax_case,
-    "rms_norm": rms_norm_case,
+    "rms_norm": partial(norm_case, name="rms_norm"),
+    "layer_norm": partial(norm_case, name="layer_norm"),
+    "cross_entropy": entropy_case,
     "gather_rows": gather_case,
+    "dequant_matvec": matvec_case,
+    "image_prep": image_case,
+    "image_resize": resize_case,
+    "fft_frames": frames_case,
     "fft_power": power_case,
     "spectral_multiply": product_case,
     "field_to_rgba": field_case,
+    "stencil3d": stencil_case,
 }
+"""The columns of the table; rate_plot.py draws as many as it has colours for beside each other."""
 
 
 def main() -> int:

@@ -29,28 +29,39 @@ def read(table: str) -> tuple[list[float], dict[str, list[float]]]:
 
 
 def plot(sizes: list[float], rates: dict[str, list[float]], caption: str) -> str:
-    """Return the SVG."""
+    """Return the SVG: panels one below the other, each with the copy and as many kernels as there are colours."""
+    names = [name for name in rates if name != "copy"]
+    groups = [names[i : i + len(COLOURS)] for i in range(0, len(names), len(COLOURS))]
+    height = len(groups) * HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{caption}">',
+        f"<style>\n{STYLE}\n</style>",
+    ]
     top = math.ceil(max(max(values) for values in rates.values()))
+    for number, group in enumerate(groups):
+        parts += panel(sizes, {name: rates[name] for name in ("copy", *group)}, number * HEIGHT, top)
+    parts.append(f'<text x="{LEFT}" y="{height - 8}">{caption}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def panel(sizes: list[float], rates: dict[str, list[float]], offset: int, top: int) -> list[str]:
+    """Return the elements of one diagram that begins ``offset`` below the upper edge and goes up to ``top`` TB/s."""
 
     def x(size: float) -> float:
         share = math.log(size / sizes[0]) / math.log(sizes[-1] / sizes[0])
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(rate: float) -> float:
-        return HEIGHT - BOTTOM - rate / top * (HEIGHT - TOP - BOTTOM)
+        return offset + HEIGHT - BOTTOM - rate / top * (HEIGHT - TOP - BOTTOM)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{caption}">',
-        f"<style>\n{STYLE}\n</style>",
-    ]
+    parts = []
     for rate in range(top + 1):
         parts.append(f'<path class="grid" d="M{LEFT} {y(rate):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(rate) + 4:.1f}" text-anchor="end">{rate}</text>')
     for size in sizes:
         name = f"{size / 1024:g} GiB" if size >= 1024 else f"{size:g} MiB" if size >= 1 else f"{size * 1024:g} KiB"
-        parts.append(f'<text x="{x(size):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{name}</text>')
-    parts.append(f'<text x="{LEFT}" y="{TOP - 8}">TB/s</text>')
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}">{caption}</text>')
+        parts.append(f'<text x="{x(size):.1f}" y="{y(0) + 18:g}" text-anchor="middle">{name}</text>')
+    parts.append(f'<text x="{LEFT}" y="{offset + TOP - 8}">TB/s</text>')
     colours = iter(COLOURS)
     for name, label_y in labels({name: y(values[-1]) for name, values in rates.items()}).items():
         values = rates[name]
@@ -59,7 +70,7 @@ def plot(sizes: list[float], rates: dict[str, list[float]], caption: str) -> str
         parts.append(f'<polyline class="line{" copy" if name == "copy" else ""}"{colour} points="{points}"/>')
         fill = colour.replace("stroke", "fill")
         parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{label_y + 4:.1f}"{fill}>{name} {values[-1]:.2f}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+    return parts
 
 
 def labels(ends: dict[str, float]) -> dict[str, float]:

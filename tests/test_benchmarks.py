@@ -111,6 +111,27 @@ def test_rate_plot_draws_a_line_for_each_column_and_keeps_names_apart(tmp_path: 
     assert "Bytes read and written per second on NVIDIA H200, by bytes of the first input</text>" in svg
 
 
+def test_rate_plot_has_a_panel_for_each_seven_kernels(tmp_path: Path) -> None:
+    names = [f"k{i}" for i in range(8)]
+    table = f"Measured on X,\n\n| MiB | copy | {' | '.join(names)} |\n|---|\n" + "".join(
+        f"| {size} | {' | '.join(['2.0'] * 9)} |\n" for size in (1, 2)
+    )
+    (tmp_path / "rate.md").write_text(table, encoding="utf-8")
+    run("rate_plot.py", str(tmp_path / "rate.md"), str(tmp_path / "rate.svg"))
+    svg = (tmp_path / "rate.svg").read_text(encoding="utf-8")
+    assert 'viewBox="0 0 760 840"' in svg
+    lines = re.findall(r'<polyline class="([\w ]+)".* points="([^"]+)"/>', svg)
+    assert lines == [
+        ("line copy", "56.0,24.0 610.0,24.0"),
+        *[("line", "56.0,24.0 610.0,24.0")] * 7,
+        ("line copy", "56.0,444.0 610.0,444.0"),
+        ("line", "56.0,444.0 610.0,444.0"),
+    ]
+    labels = re.findall(r'y="([\d.]+)"(?: style="fill: #\w+")?>(\w+ 2.00)</text>', svg)
+    assert [name for _, name in labels] == [f"{name} 2.00" for name in ("copy", *names[:7], "copy", "k7")]
+    assert [float(place) for place, _ in labels] == [*(28 + 15 * i for i in range(8)), 448, 463]
+
+
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_sanitize_has_every_kernel_and_arguments_that_it_takes(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))

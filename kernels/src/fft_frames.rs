@@ -1,7 +1,7 @@
 //! Overlapping frames of a signal, windowed, as input of an FFT: y[f, i] = scale * window[i] * x[f * hop + i].
 //!
 //! One warp copies bands of frames into a ring of stages, as they are in memory; four warps convert, multiply and store.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{

@@ -1,7 +1,7 @@
 //! Power of spectra: y = scale * mean(|x|^2) over each group of frames, or ten times its decimal logarithm.
 //!
 //! One warp copies bands of columns of one group of frames into a ring of stages, four warps add up and store.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::exponential::log;

@@ -2,7 +2,7 @@
 //!
 //! One warp copies tiles of x into a ring of stages, eight warps look up and store. The table stands in shared memory: a block takes
 //! the more tiles, the larger it is. What a number's colour is stands in `field_to_rgba/colours.rs`.
-//! sync: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 mod colours;
 

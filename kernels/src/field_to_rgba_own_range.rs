@@ -5,7 +5,7 @@
 //! counter, in order; the colours wait, by an await like any other, until all tiles were seen. That wait is for lower numbers
 //! only, and whoever took those is running and waits for nobody before it has brought in what it saw: no thread block has to
 //! be resident beside any other.
-//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 3
+//! sync: bar.sync 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 3
 
 #[path = "field_to_rgba/colours.rs"]
 mod colours;

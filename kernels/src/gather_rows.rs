@@ -2,8 +2,8 @@
 //!
 //! One warp looks the rows up and copies them into a ring of stages. Where all rows are multiples of 16 bytes at multiples of 16, a
 //! stage is then just what belongs in y, and one warp stores it by bulk copies (`sm_90`); two warps store what has to be scaled or shifted.
-//! sync sm_90: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 3
-//! sync sm_80: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync sm_90: bar.red.or.pred 1, vote.sync.all.pred 3, vote.sync.any.pred 3
+//! sync sm_80: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod tile;
 

@@ -4,7 +4,7 @@
 //! it comes from and goes to, and leaves that as a note in the stage. There are only 256 input values per channel, so
 //! their results stand in a table in shared memory, computed once per block in float64 and rounded once: exact also where
 //! `x/255 - mean` cancels, where float32 arithmetic is not.
-//! sync: bar.red.or.pred 1, bar.warp.sync 2, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 mod pixels;
 mod quad;

@@ -5,7 +5,7 @@
 //! out where that is and leaves it as a note in the stage.
 //! blocks sm_80: at least 4 per multiprocessor
 //! blocks sm_90: at least 5 per multiprocessor
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 mod note;
 mod pixels;

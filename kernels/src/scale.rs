@@ -1,6 +1,6 @@
 //! y = a*x + b: the tutorial kernel. One warp copies tiles of x into a ring of stages, four warps compute and store.
 //! `scale` starts the roles, `load` and `compute` are the roles, everything else is in `runtime/`.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::element::Element;
 use warpbridge_runtime::tile::{Share, map};

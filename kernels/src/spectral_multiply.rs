@@ -2,7 +2,7 @@
 //!
 //! One warp copies tiles of a and of b side by side into a ring of stages, four warps multiply and store. b may be a single
 //! row, which then goes with each row of a.
-//! sync: bar.red.or.pred 1, bar.warp.sync 1, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{

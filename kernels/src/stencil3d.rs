@@ -5,7 +5,7 @@
 //! until the pieces around it have done the step before, by an await like any other. A piece waits for lower numbers
 //! only, and whoever took those is running: so no barrier of the whole grid is needed, and no thread block has to be
 //! resident beside any other.
-//! sync: bar.sync 1, bar.warp.sync 4, shfl.sync.bfly.b32 5, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 5, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 mod grid;
 mod job;

@@ -20,14 +20,14 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Sets up the barriers for `readers` releases per stage. Every thread of the block calls it, before roles part.
+    /// Sets up the barriers for stages that `readers` warps release. Every thread of the block calls it, before roles part.
     #[inline(always)]
     pub fn init(base: u32, stages: u32, bytes: u32, readers: u32) -> Self {
         let ring = Self { base, stages, bytes };
         if block::thread() == 0 {
             for stage in 0..stages {
                 ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
-                ring.empty(stage).init(readers);
+                ring.empty(stage).init(readers * warp::LANES);
             }
             engine::publish_barriers();
         }
@@ -169,15 +169,12 @@ impl Reader {
         self.ring.address(self.place.ahead(ahead, self.ring.stages).stage)
     }
 
-    /// Gives the next `count` stages back, at most 32. The warp calls it together.
+    /// Gives the next `count` stages back, each lane for itself. The warp calls it together.
     #[inline(always)]
     pub fn release(&mut self, count: u32) {
-        warp::sync();
-        if warp::lane() < count {
-            self.ring
-                .empty(self.place.ahead(warp::lane(), self.ring.stages).stage)
-                .arrive();
+        for _ in 0..count {
+            self.ring.empty(self.place.stage).arrive();
+            self.place = self.place.ahead(1, self.ring.stages);
         }
-        self.place = self.place.ahead(count, self.ring.stages);
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! A phase completes when the expected arrivals have come and every expected byte has landed. A wait names the parity of the
 //! phase it waits for; on a fresh barrier, parity 1 (the phase "before the first") counts as complete.
+//!
+//! An arrival speaks for its own thread: what a warp has read or written is handed on by all of its lanes, each for itself. One lane
+//! behind a warp barrier would do by the PTX ISA, but not by `racecheck`, and is no faster (docs/notes/racecheck.md).
 
 use core::arch::asm;
 use core::future::Future;
@@ -66,19 +69,15 @@ impl Meeting {
     #[inline(always)]
     pub fn init(address: u32, warps: u32) -> Self {
         if block::thread() == 0 {
-            Barrier(address).init(warps);
+            Barrier(address).init(warps * warp::LANES);
         }
         Self(Barrier(address))
     }
 
-    /// Says that this warp has written its part; when awaited, all have.
+    /// Says that this warp has written its part, each lane its own; when awaited, all have.
     #[inline(always)]
     pub fn arrive(self) -> Wait<()> {
-        // The arrival speaks for all lanes.
-        warp::sync();
-        if warp::lane() == 0 {
-            self.0.arrive();
-        }
+        self.0.arrive();
         self.0.wait(0, ())
     }
 }

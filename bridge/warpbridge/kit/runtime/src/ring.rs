@@ -1,7 +1,8 @@
 //! A ring of stages in shared memory between one loader warp (warp 0) and any number of reader warps (from warp 1 on).
 //!
 //! Each stage has two mbarriers: `full` completes when the loader's 32 lanes have arrived and the copies have landed, `empty`
-//! when every reader warp has let go. Both sides go round in the same order; the parity to wait for flips with each round.
+//! when every lane of every reader warp has let go, each for itself (`mbarrier.rs`). Both sides go round in the same order; the
+//! parity to wait for flips with each round.
 //!
 //! ```text
 //!   loader:  reserve (wait empty) -> load (start copies) -> publish (arrive full) -> next stage
@@ -54,8 +55,8 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         stages * (BYTES + 2 * BARRIER_BYTES)
     }
 
-    /// Sets up the barriers for `reader_warps` releases per stage, and tells the host how many `fills` will come. Every thread
-    /// of the block calls it, before roles part.
+    /// Sets up the barriers for stages that `reader_warps` warps release, and tells the host how many `fills` will come. Every
+    /// thread of the block calls it, before roles part.
     #[inline(always)]
     pub fn init(reader_warps: u32, fills: u32, control: Control) -> Self {
         let report = control.report();
@@ -65,14 +66,7 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
             stages: STAGES,
             report,
         };
-        // As `set_up`, but here: called, it changes the PTX of every kernel that stays (order of branches), for nothing.
-        if block::thread() == 0 {
-            for stage in 0..STAGES {
-                ring.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
-                ring.empty(stage).init(reader_warps);
-            }
-            engine::publish_barriers();
-        }
+        ring.set_up(reader_warps);
         block::sync();
         ring
     }
@@ -84,9 +78,9 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         Self::start_sized(STAGES, reader_warps, batch, control)
     }
 
-    /// As [`Ring::start`], with so many stages where `STAGES` is [`ANY_STAGES`], and `releases` arrivals to free each.
+    /// As [`Ring::start`], with so many stages where `STAGES` is [`ANY_STAGES`].
     #[inline(always)]
-    pub fn start_sized(stages: u32, releases: u32, batch: Batch, control: Control) -> Option<Self> {
+    pub fn start_sized(stages: u32, reader_warps: u32, batch: Batch, control: Control) -> Option<Self> {
         // One thread looks, and before all else: the answer is under way while the barriers are set up.
         let look = if block::thread() == 0 {
             control.look()
@@ -98,7 +92,7 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
             stages,
             report: Report::NONE,
         };
-        ring.set_up(releases);
+        ring.set_up(reader_warps);
         if block::sync_any(look.stops()) {
             look.mark_stopped(control);
             return None;
@@ -108,11 +102,11 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
     }
 
     #[inline(always)]
-    fn set_up(self, releases: u32) {
+    fn set_up(self, reader_warps: u32) {
         if block::thread() == 0 {
             for stage in 0..self.stages() {
                 self.full(stage).init(warp::LANES * engine::ARRIVALS_PER_LANE);
-                self.empty(stage).init(releases);
+                self.empty(stage).init(reader_warps * warp::LANES);
             }
             engine::publish_barriers();
         }
@@ -320,14 +314,10 @@ impl<const STAGES: u32, const BYTES: u32> Reader<STAGES, BYTES> {
     /// Gives the stage back, and counts it as progress. The warp calls it together.
     #[inline(always)]
     pub fn release(&mut self) {
-        // One arrival per warp: 32 would queue up on the barrier. All lanes must have read before it.
-        warp::sync();
+        self.ring.empty(self.place.stage).arrive();
         self.done += 1;
-        if warp::lane() == 0 {
-            self.ring.empty(self.place.stage).arrive();
-            if warp::index() == 1 {
-                self.ring.report.set_progress(self.done);
-            }
+        if block::thread() == warp::LANES {
+            self.ring.report.set_progress(self.done);
         }
         self.place.advance(self.ring.stages());
     }

@@ -93,8 +93,8 @@ pub fn run_rows<K, S, O, const TILE: u32>(
     } else {
         1
     };
-    // A stage is one warp's, and all its lanes let go.
-    let Some(ring) = Ring::<ANY_STAGES, STAGE>::start_sized(stages, warp::LANES, units, control) else {
+    const READERS: u32 = 1; // a stage is one warp's
+    let Some(ring) = Ring::<ANY_STAGES, STAGE>::start_sized(stages, READERS, units, control) else {
         return;
     };
     if warp::index() == 0 {

@@ -1,12 +1,13 @@
 """Every kernel under NVIDIA's compute-sanitizer: memcheck, racecheck, synccheck.
 
-    python benchmarks/sanitize.py [--only NAME ...] [--tools TOOL ...] [--jobs 8] [--markdown FILE]
-    python benchmarks/sanitize.py --run NAME ARCH          one kernel's launches, as they are done below a tool
+    python benchmarks/sanitize.py [--only NAME ...] [--tools TOOL ...] [--jobs 8] [--kernels DIR] [--markdown FILE]
+    python benchmarks/sanitize.py --run NAME ARCH [--kernels DIR]     one kernel's launches, as they are done below a tool
 
 Needs an NVIDIA GPU, CuPy, and compute-sanitizer on the path (it comes with the CUDA toolkit). The inputs are small,
-because a tool takes hundreds of times as long, and odd: tails, odd addresses, more than one tile per thread block. What
-a tool reports is counted, not judged: docs/notes/racecheck.md says what is known of each report. Exits with 1 if there
-is any.
+because a tool takes hundreds of times as long, and odd: tails, odd addresses. Each is launched twice, with the kernel's
+own grid, and with a few thread blocks, which fill their stages again and again. `--kernels` takes manifests and PTX from a
+folder like this repository's `kernels`, not those of the installed package. What a tool reports is counted, not judged:
+docs/notes/racecheck.md. Exits with 1 if there is any.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import warpbridge as wb
+from warpbridge import _ffi
 
+HERE = Path(__file__).resolve().parent
 TOOLS = ("memcheck", "racecheck", "synccheck")
 ARCHITECTURES = ("sm_90", "sm_80")
 LIMIT_S = 60.0
+FEW = 3  # thread blocks
 SUMMARY = re.compile(r"(?:ERROR SUMMARY: |RACECHECK SUMMARY: .*\()(\d+) errors?")
 
 
@@ -88,14 +92,43 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
     return found
 
 
+def load_from(folder: Path, blocks: int | None) -> None:
+    """Have `wb.kernels` load what is in a folder, its grids cut to so many thread blocks."""
+
+    def load(name: str) -> Any:
+        ptx, manifest = folder / "ptx" / f"{name}.sm_90.ptx", folder / f"{name}.toml"
+        text = manifest.read_text(encoding="utf-8")
+        if blocks is not None and not name.endswith("_long"):  # those have a grid of two blocks per chunk, always
+            text, found = re.subn(r'^grid = \["(.*?)"\]', rf'grid = ["min(\1, {blocks})"]', text, flags=re.M)
+            assert found == 1, f"{manifest}: one grid expected"
+        return _ffi.module_load(ptx.read_bytes(), str(ptx), text, str(manifest), str(folder))
+
+    _ffi.bundled_load = load
+    wb.kernels._loaded.clear()
+
+
 def names() -> list[str]:
     """Return the kernels' names."""
     return [name for name in dir(wb.kernels) if not name.endswith("_long")]  # those run behind the plain ones
 
 
-def below(tool: str, name: str, arch: str) -> tuple[str, str]:
+def run(name: str, arch: str, folder: Path | None) -> None:
+    """Launch a kernel: with its own grid, then with few thread blocks."""
+    cupy = importlib.import_module("cupy")
+    launch = cases(cupy)[name]
+    if folder is not None:
+        load_from(folder, None)
+    launch(arch)
+    load_from(folder or HERE.parent / "kernels", FEW)
+    launch(arch)
+    cupy.cuda.Device().synchronize()
+    print(f"{name} {arch} has run")
+
+
+def below(tool: str, name: str, arch: str, more: list[str]) -> tuple[str, str]:
     """Run a kernel below a tool; return what it counted, and its output."""
-    command = ["compute-sanitizer", "--tool", tool, "--print-limit", "4", sys.executable, __file__, "--run", name, arch]
+    program = [sys.executable, __file__, "--run", name, arch, *more]
+    command = ["compute-sanitizer", "--tool", tool, "--print-limit", "4", *program]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -113,20 +146,18 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", help="kernels of these names")
     parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=TOOLS)
     parser.add_argument("--jobs", type=int, default=8, help="at a time")
+    parser.add_argument("--kernels", type=Path, help="folder of manifests and PTX; default: the installed package's")
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     options = parser.parse_args()
     if options.run:
-        name, arch = options.run
-        cupy = importlib.import_module("cupy")
-        cases(cupy)[name](arch)
-        cupy.cuda.Device().synchronize()
-        print(f"{name} {arch} has run")
+        run(*options.run, options.kernels)
         return 0
     if shutil.which("compute-sanitizer") is None:
         sys.exit("sanitize.py: compute-sanitizer is not on the path, expected the CUDA toolkit's")
     chosen = [(name, arch) for name in options.only or names() for arch in ARCHITECTURES]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        running = {(t, n, a): pool.submit(below, t, n, a) for n, a in chosen for t in options.tools}
+        more = [] if options.kernels is None else ["--kernels", str(options.kernels)]
+        running = {(t, n, a): pool.submit(below, t, n, a, more) for n, a in chosen for t in options.tools}
         lines = [f"| kernel | variant | {' | '.join(options.tools)} |", "|---|---|" + "---|" * len(options.tools)]
         clean = True
         for name, arch in chosen:

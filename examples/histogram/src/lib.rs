@@ -1,7 +1,7 @@
 //! How often each of 256 values occurs: counted in shared memory by each thread block, then added up in global memory.
 //!
 //! One warp copies tiles of x into a ring of stages, four warps count; when all four are through, they add what they have.
-//! sync: bar.sync 1, bar.warp.sync 1, vote.sync.all.pred 3, vote.sync.any.pred 3
+//! sync: bar.sync 1, vote.sync.all.pred 3, vote.sync.any.pred 3
 
 #![no_std]
 #![feature(abi_ptx, asm_experimental_arch)]

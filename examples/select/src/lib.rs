@@ -2,7 +2,7 @@
 //!
 //! One warp copies tiles of x into a ring of stages. Each of four warps counts in its share of a tile, reserves as much room in the
 //! result by one addition to a counter in global memory, and writes: the lanes' sums say where each of them begins.
-//! sync: bar.sync 1, bar.warp.sync 1, shfl.sync.bfly.b32 10, shfl.sync.up.b32 5, vote.sync.all.pred 2, vote.sync.any.pred 3
+//! sync: bar.sync 1, shfl.sync.bfly.b32 10, shfl.sync.up.b32 5, vote.sync.all.pred 2, vote.sync.any.pred 3
 
 #![no_std]
 #![feature(abi_ptx, asm_experimental_arch)]

@@ -37,7 +37,7 @@ impl Corner {
             // SAFETY: the words, which nobody uses yet.
             unsafe { shared::store_u32(self.0 + 4 * word, 0) };
         }
-        self.known().init(1);
+        self.known().init(warp::LANES);
     }
 
     /// Complete once the field's keys are here. One warp of a block asks global memory for the others too: with every warp of
@@ -56,8 +56,8 @@ impl Corner {
             unsafe { store_shared(self.0 + 32, most) };
             // SAFETY: as above.
             unsafe { store_shared(self.0 + 40, least) };
-            self.known().arrive();
         }
+        self.known().arrive();
     }
 
     /// Smallest and largest number of the field, once they are known; zeros where there is none.

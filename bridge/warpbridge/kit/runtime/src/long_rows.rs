@@ -96,7 +96,7 @@ struct Job<K> {
     desk: Desk,
     order: Order,
     columns: u32,
-    /// Complete once the row's chunks have all been noted.
+    /// Complete once the row's chunks have all been noted; one warp's lanes arrive.
     known: Barrier,
 }
 
@@ -127,7 +127,7 @@ pub fn run_long_rows<K: RowKernel>(
     let team = OneTeam::init(base, 1, WARPS);
     let known = Barrier(base + OneTeam::SHARED_BYTES);
     if block::thread() == 0 {
-        known.init(1);
+        known.init(warp::LANES);
     }
     let Some(ring) = Stages::start(WARPS, Batch::of(2 * chunks), control) else {
         return;
@@ -193,9 +193,7 @@ where
     if task.is_map {
         if warp::index() == 1 {
             job.desk.complete(task.row, job.order.per_row).await;
-            if warp::lane() == 0 {
-                job.known.arrive();
-            }
+            job.known.arrive();
         }
         job.known.wait(0, ()).await;
         let result = found_of(&job, task.row, share.thread == 0);

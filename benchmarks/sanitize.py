@@ -1,13 +1,13 @@
 """Every kernel under NVIDIA's compute-sanitizer: memcheck, racecheck, synccheck.
 
     python benchmarks/sanitize.py [--only NAME ...] [--tools TOOL ...] [--jobs 8] [--kernels DIR] [--markdown FILE]
-    python benchmarks/sanitize.py --run NAME ARCH [--kernels DIR]     one kernel's launches, as they are done below a tool
+    python benchmarks/sanitize.py --run NAME ARCH [--kernels DIR]   one kernel's launches, as they are done below a tool
 
 Needs an NVIDIA GPU, CuPy, and compute-sanitizer on the path (it comes with the CUDA toolkit). The inputs are small,
-because a tool takes hundreds of times as long, and odd: tails, odd addresses. Each is launched twice, with the kernel's
-own grid, and with a few thread blocks, which fill their stages again and again. `--kernels` takes manifests and PTX from a
-folder like this repository's `kernels`, not those of the installed package. What a tool reports is counted, not judged:
-docs/notes/racecheck.md. Exits with 1 if there is any.
+because a tool takes hundreds of times as long, and odd: tails, odd addresses. Each is launched twice, with the
+kernel's own grid, and with a few thread blocks, which fill their stages again and again. `--kernels` takes manifests
+and PTX from a folder like this repository's `kernels`, not those of the installed package. What a tool reports is
+counted, not judged: docs/notes/racecheck.md. Exits with 1 if there is any.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
     image, mean = integers(256, 5, 61, 75, 3, dtype=cp.uint8), cp.full(3, 0.5, cp.float32)
     lut, signal = integers(256, 256, 4, dtype=cp.uint8), integers(99, 2 * 300_001, dtype=cp.int16)
     spectra, window = numbers(64, 1025).astype(cp.complex64), numbers(1024)
-    weights = integers(256, 64, 1024, dtype=cp.uint8)
-    scales, x16 = numbers(64, 16, dtype=cp.float16), numbers(8, 2048, dtype=cp.float16)
+    weights = integers(256, 256, 4096, dtype=cp.uint8)
+    scales, x16 = numbers(256, 64, dtype=cp.float16), numbers(8, 8192, dtype=cp.float16)
     stencil = cp.full((3, 5), 0.05, cp.float32)
     found: dict[str, Callable[[str], Any]] = {
         "scale": lambda arch: k.scale(numbers(1_000_003)[1:], 2.0, arch=arch),
@@ -150,7 +150,8 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     options = parser.parse_args()
     if options.run:
-        run(*options.run, options.kernels)
+        name, arch = options.run
+        run(name, arch, options.kernels)
         return 0
     if shutil.which("compute-sanitizer") is None:
         sys.exit("sanitize.py: compute-sanitizer is not on the path, expected the CUDA toolkit's")

@@ -13,17 +13,17 @@
 //! stack dequant_matvec_w4_bf16_distant: 160
 //! stack dequant_matvec_w8_f16_distant: 160
 //! stack dequant_matvec_w8_bf16_distant: 160
-//! sync: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24
-//! sync dequant_matvec_w4_bf16: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
-//! sync dequant_matvec_w8_f16: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
-//! sync dequant_matvec_w4_bf16_long: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
-//! sync dequant_matvec_w8_f16_long: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16_long: bar.sync 1, bar.warp.sync 4, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
-//! sync dequant_matvec_w4_f16_distant: bar.sync 1, bar.warp.sync 2, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 16
-//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, bar.warp.sync 2, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 16
-//! sync dequant_matvec_w8_f16_distant: bar.sync 1, bar.warp.sync 2, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, bar.warp.sync 2, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 12, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 8
+//! sync: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24
+//! sync dequant_matvec_w4_bf16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
+//! sync dequant_matvec_w8_f16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
+//! sync dequant_matvec_w8_bf16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
+//! sync dequant_matvec_w4_bf16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
+//! sync dequant_matvec_w8_f16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
+//! sync dequant_matvec_w8_bf16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
+//! sync dequant_matvec_w4_f16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 16
+//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 16
+//! sync dequant_matvec_w8_f16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
+//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 12, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 8
 
 mod factors;
 mod meeting;

@@ -28,9 +28,9 @@ impl Meeting {
     pub fn init(base: u32) -> Self {
         if block::thread() == 0 {
             for team in 0..TEAMS {
-                Barrier(base + team * BARRIER_BYTES).init(TEAM_WARPS);
+                Barrier(base + team * BARRIER_BYTES).init(TEAM_WARPS * warp::LANES);
             }
-            Barrier(base + TEAMS * BARRIER_BYTES).init(COMPUTE_WARPS);
+            Barrier(base + TEAMS * BARRIER_BYTES).init(COMPUTE_WARPS * warp::LANES);
         }
         Self {
             base,
@@ -65,13 +65,10 @@ impl Meeting {
     }
 }
 
-/// The warp calls it together.
+/// Each lane for itself.
 #[inline(always)]
 fn arrive(at: u32) -> Barrier {
-    warp::sync();
-    if warp::lane() == 0 {
-        Barrier(at).arrive();
-    }
+    Barrier(at).arrive();
     Barrier(at)
 }
 

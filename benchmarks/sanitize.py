@@ -160,6 +160,7 @@ def main() -> int:
         more = [] if options.kernels is None else ["--kernels", str(options.kernels)]
         running = {(t, n, a): pool.submit(below, t, n, a, more) for n, a in chosen for t in options.tools}
         lines = [f"| kernel | variant | {' | '.join(options.tools)} |", "|---|---|" + "---|" * len(options.tools)]
+        print("\n".join(lines), flush=True)
         clean = True
         for name, arch in chosen:
             counts = []
@@ -170,7 +171,7 @@ def main() -> int:
                     clean = False
                     print(f"--- {tool}, {name}, {arch}: {count}\n{output[-3000:]}", flush=True)
             lines.append(f"| `{name}` | {arch} | {' | '.join(counts)} |")
-    print("\n".join(lines))
+            print(lines[-1], flush=True)
     if options.markdown:
         options.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0 if clean else 1

@@ -8,7 +8,8 @@ use super::ctx::Ctx;
 use super::env::Env;
 use super::judge::ops::polled;
 use super::memory::{addresses, host, shared_rank, space, space_of, window, RANK_SHIFT};
-use super::schedule::{settle, step, End, RECENT};
+use super::schedule::RECENT;
+use super::turn::{settle, step, End};
 use crate::fault::{Fault, Space};
 
 /// Rounds without a change before the first look; then again each time the number has doubled.

@@ -1,5 +1,5 @@
 //! Execution of a decoded program: `inst` and `lanes` (what an instruction is), `memory` (what it may touch),
-//! `cluster` (what exists), `schedule` (who runs when), `workers` (host threads), `report` (what went wrong).
+//! `cluster` (what exists), `schedule` and `turn` (who runs when), `workers` (host threads), `report` (what went wrong).
 
 pub(crate) mod access;
 pub(crate) mod atomic;
@@ -36,6 +36,7 @@ pub(crate) mod special;
 pub(crate) mod stack;
 pub(crate) mod tensor;
 pub(crate) mod trace;
+mod turn;
 pub(crate) mod video;
 pub(crate) mod warp_ops;
 mod wide;

@@ -14,6 +14,7 @@ mod modules;
 mod overlaps;
 mod plans;
 mod schema;
+mod stops;
 mod support;
 mod tensor_maps;
 mod unsupported;

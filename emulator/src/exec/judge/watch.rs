@@ -1,4 +1,4 @@
-//! The instruction loop of judged launches: as `schedule::run_split`, with a look at each access before it happens. An
+//! The instruction loop of judged launches: as `turn::run_split`, with a look at each access before it happens. An
 //! access that the memory checks will refuse is left to them.
 
 use super::global::Meeting;

@@ -1,10 +1,11 @@
 //! Many steps of a star-shaped stencil on a three-dimensional field, in one launch.
 //!
-//! One warp copies planes of a tile into a ring, eight warps march through them along z, each of their 32 lanes with four
+//! One warp copies planes of a tile into a ring, seven warps march through them along z, each of their 32 lanes with four
 //! numbers of a row. Thread blocks take numbered pieces of work (a tile at a step) from a counter, in order; a piece waits
 //! until the pieces around it have done the step before, by an await like any other. A piece waits for lower numbers
 //! only, and whoever took those is running: so no barrier of the whole grid is needed, and no thread block has to be
 //! resident beside any other.
+//! blocks sm_90: at least 2 per multiprocessor
 //! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 5, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 mod grid;
@@ -20,7 +21,7 @@ use self::job::{Job, divide};
 use self::ring::{Loader, Reader, Ring};
 use self::star::{TABLE_BYTES, fill_table};
 
-const COMPUTE_WARPS: u32 = 8;
+const COMPUTE_WARPS: u32 = 7; // with the loader, two blocks of 128 registers fit a multiprocessor
 const NUMBER: u32 = 4; // bytes of a float32
 const COLUMNS: u32 = 128; // numbers of a row in one tile: four per lane
 const MOST_RADIUS: u32 = 4;

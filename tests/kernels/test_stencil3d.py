@@ -183,7 +183,7 @@ def test_stream_ordered_launches_keep_their_workspace() -> None:
             (8, 512, 1024),
             3,
             {"steps": 200_000_000},
-            "stencil3d: 200000000 steps of 176 tiles, expected fewer than 2^31 tiles in all: make several calls",
+            "stencil3d: 200000000 steps of 296 tiles, expected fewer than 2^31 tiles in all: make several calls",
         ),
         (
             (4, 4, 4),

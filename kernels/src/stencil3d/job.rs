@@ -102,7 +102,7 @@ impl Job {
 
     /// Bytes from a row's window to the next in a stage.
     pub fn pitch(&self) -> u32 {
-        ((COLUMNS + 2 * self.radius) * NUMBER + 30) & !15
+        pitch(self.radius)
     }
 
     /// Offset of the note in a stage.
@@ -192,6 +192,11 @@ impl Job {
         let place = if place >= extent { place - extent } else { place };
         if place >= extent { place - extent } else { place }
     }
+}
+
+/// Bytes from a row's window to the next in a stage.
+pub const fn pitch(radius: u32) -> u32 {
+    ((COLUMNS + 2 * radius) * NUMBER + 30) & !15
 }
 
 /// Quotient and remainder. Without a branch, unlike the runtime's: roles with many branches are not folded.

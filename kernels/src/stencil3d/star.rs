@@ -5,7 +5,7 @@
 
 use warpbridge_runtime::{block, global, shared, warp};
 
-use super::job::{Job, Tile};
+use super::job::{Job, Tile, pitch};
 use super::pack::{Four, Pack};
 use super::ring::Reader;
 use super::{COMPUTE_WARPS, MOST_RADIUS, NUMBER};
@@ -30,25 +30,38 @@ pub fn fill_table(table: u32, weights: u64, radius: u32, threads: u32) {
     }
 }
 
-/// The weights of the centre and its six neighbours in registers, those further out in shared memory.
+/// The radius is known at run time only.
+const ANY: u32 = 0;
+
+/// The weights on both sides of the centre on one axis, the lower one first, from the nearest outwards; 0 beyond the radius.
+type Sides = ((f32, f32), (f32, f32), (f32, f32), (f32, f32));
+
+/// All weights in registers; with a radius of [`ANY`], those of the centre and its six neighbours, the others stay in shared memory.
 struct Weights {
     table: u32,
     centre: f32,
-    z: (f32, f32),
-    y: (f32, f32),
-    x: (f32, f32),
+    z: Sides,
+    y: Sides,
+    x: Sides,
 }
 
 impl Weights {
     #[inline(always)]
-    fn load(table: u32) -> Self {
-        let pair = |axis| (weight(table, axis, -1), weight(table, axis, 1));
+    fn load<const R: u32>(table: u32) -> Self {
+        let pair = |axis: u32, distance: i32| {
+            if distance <= (R as i32).max(1) {
+                (weight(table, axis, -distance), weight(table, axis, distance))
+            } else {
+                (0.0, 0.0)
+            }
+        };
+        let sides = |axis: u32| (pair(axis, 1), pair(axis, 2), pair(axis, 3), pair(axis, 4));
         Self {
             table,
             centre: weight(table, 0, 0) + weight(table, 1, 0) + weight(table, 2, 0),
-            z: pair(0),
-            y: pair(1),
-            x: pair(2),
+            z: sides(0),
+            y: sides(1),
+            x: sides(2),
         }
     }
 }
@@ -65,11 +78,13 @@ fn weight(table: u32, axis: u32, distance: i32) -> f32 {
 #[inline(always)]
 pub fn plane(job: &Job, tile: &Tile, z: u32, ring: Reader, table: u32) {
     if !job.is_aligned {
-        rows::<f32, true>(job, tile, z, ring, table);
-    } else if job.radius == 1 {
-        rows::<Four, false>(job, tile, z, ring, table);
-    } else {
-        rows::<Four, true>(job, tile, z, ring, table);
+        return rows::<f32, ANY>(job, tile, z, ring, table);
+    }
+    match job.radius {
+        1 => rows::<Four, 1>(job, tile, z, ring, table),
+        2 => rows::<Four, 2>(job, tile, z, ring, table),
+        3 => rows::<Four, 3>(job, tile, z, ring, table),
+        _ => rows::<Four, 4>(job, tile, z, ring, table),
     }
 }
 
@@ -79,20 +94,20 @@ fn is_kept(job: &Job, place: u32, extent: u32) -> bool {
     !job.periodic && (place < job.radius || place + job.radius >= extent)
 }
 
-/// The rows of this warp, a pack per lane at a time; FAR if the radius may be more than 1.
+/// The rows of this warp, a pack per lane at a time.
 #[inline(always)]
-fn rows<P: Pack, const FAR: bool>(job: &Job, tile: &Tile, z: u32, ring: Reader, table: u32) {
-    let weights = Weights::load(table);
+fn rows<P: Pack, const R: u32>(job: &Job, tile: &Tile, z: u32, ring: Reader, table: u32) {
+    let weights = Weights::load::<R>(table);
     let keeps_plane = job.steps == 0 || is_kept(job, z, job.nz);
     let mut y = tile.y.begin + warp::index() - 1;
     while y < tile.y.end {
-        let row = Row { job, tile, z, y, ring };
+        let row = Row::<R> { job, tile, z, y, ring };
         let keeps_row = keeps_plane || is_kept(job, y, job.ny);
         let mut x = tile.x.begin + warp::lane() * P::COUNT;
         while x < tile.x.end {
             let mut result: P = row.load(0, 0, x);
             if !keeps_row {
-                result = row.star::<P, FAR>(&weights, result, x);
+                result = row.star::<P>(&weights, result, x);
             }
             // SAFETY: numbers of a row of the field, aligned as `is_aligned` says.
             unsafe { result.store(tile.to + job.offset(z, y, x)) };
@@ -102,8 +117,8 @@ fn rows<P: Pack, const FAR: bool>(job: &Job, tile: &Tile, z: u32, ring: Reader, 
     }
 }
 
-/// A row of a plane in the ring, with its neighbours.
-struct Row<'a> {
+/// A row of a plane in the ring, with its neighbours. `R` is the radius, where it is not [`ANY`]: places are then known when this is compiled.
+struct Row<'a, const R: u32> {
     job: &'a Job,
     tile: &'a Tile,
     z: u32,
@@ -111,14 +126,19 @@ struct Row<'a> {
     ring: Reader,
 }
 
-impl Row<'_> {
+impl<const R: u32> Row<'_, R> {
+    #[inline(always)]
+    fn radius(&self) -> u32 {
+        if R == ANY { self.job.radius } else { R }
+    }
+
     /// Address in shared memory of column `x` in the row `dz` planes and `dy` rows away.
     #[inline(always)]
     fn address<P: Pack>(&self, dz: i32, dy: i32, x: u32) -> u32 {
         let job = self.job;
-        let stage = self.ring.stage((job.radius as i32 + dz) as u32);
-        let row = (self.y - self.tile.y.begin + job.radius).wrapping_add(dy as u32);
-        let first = job.first_column(self.tile);
+        let stage = self.ring.stage((self.radius() as i32 + dz) as u32);
+        let row = (self.y - self.tile.y.begin + self.radius()).wrapping_add(dy as u32);
+        let first = self.tile.x.begin.saturating_sub(self.radius());
         let skew = if P::COUNT > 1 {
             first * NUMBER % 16
         } else {
@@ -135,7 +155,7 @@ impl Row<'_> {
             );
             (self.tile.from + job.offset(z, y, first)) as u32 % 16
         };
-        (stage + row * job.pitch() + skew).wrapping_add(x.wrapping_sub(first).wrapping_mul(NUMBER))
+        (stage + row * pitch(self.radius()) + skew).wrapping_add(x.wrapping_sub(first).wrapping_mul(NUMBER))
     }
 
     /// The numbers from column `x` on, in the row `dz` planes and `dy` rows away.
@@ -147,15 +167,16 @@ impl Row<'_> {
 
     /// The stencil at a pack of numbers, of which those too near to the field's face are kept.
     #[inline(always)]
-    fn star<P: Pack, const FAR: bool>(&self, weights: &Weights, centre: P, x: u32) -> P {
+    fn star<P: Pack>(&self, weights: &Weights, centre: P, x: u32) -> P {
         let sum = centre.zip(centre, |_, value, _| weights.centre * value);
-        let sum = self.plus_axis::<P, FAR>(sum, weights, 0, weights.z, |by| self.load(by, 0, x));
-        let sum = self.plus_axis::<P, FAR>(sum, weights, 1, weights.y, |by| self.load(0, by, x));
+        let sum = self.plus_axis(sum, weights, 0, weights.z, |by| self.load(by, 0, x));
+        let sum = self.plus_axis(sum, weights, 1, weights.y, |by| self.load(0, by, x));
         let sum = if P::COUNT == 1 {
             let beside = |by: i32| self.beside(x.wrapping_add(by as u32));
-            self.plus_axis::<P, FAR>(sum, weights, 2, weights.x, beside)
+            self.plus_axis(sum, weights, 2, weights.x, beside)
         } else {
-            self.plus_line::<P, FAR>(sum, weights, centre, x)
+            let (left, right) = (self.beside(x.wrapping_sub(P::COUNT)), self.beside(x + P::COUNT));
+            self.plus_axis(sum, weights, 2, weights.x, |by| P::shifted(left, centre, right, by))
         };
         centre.zip(sum, |number, value, sum| {
             if is_kept(self.job, x + number, self.job.nx) {
@@ -166,44 +187,25 @@ impl Row<'_> {
         })
     }
 
-    /// Adds the neighbours on an axis: `near` are the weights next to the centre, `along` gives the numbers at a distance.
+    /// Adds the neighbours on an axis: `along` gives the numbers at a distance.
     #[inline(always)]
-    fn plus_axis<P: Pack, const FAR: bool>(
-        &self,
-        sum: P,
-        weights: &Weights,
-        axis: u32,
-        near: (f32, f32),
-        along: impl Fn(i32) -> P,
-    ) -> P {
-        let mut sum = sum.plus(near.0, along(-1)).plus(near.1, along(1));
+    fn plus_axis<P: Pack>(&self, sum: P, weights: &Weights, axis: u32, sides: Sides, along: impl Fn(i32) -> P) -> P {
+        let pair = |sum: P, (lower, upper): (f32, f32), by: i32| sum.plus(lower, along(-by)).plus(upper, along(by));
+        let mut sum = pair(sum, sides.0, 1);
+        if R >= 2 {
+            sum = pair(sum, sides.1, 2);
+        }
+        if R >= 3 {
+            sum = pair(sum, sides.2, 3);
+        }
+        if R >= 4 {
+            sum = pair(sum, sides.3, 4);
+        }
         let mut distance = 2;
-        while FAR && distance <= self.job.radius as i32 {
-            sum = sum.plus(weight(weights.table, axis, -distance), along(-distance));
-            sum = sum.plus(weight(weights.table, axis, distance), along(distance));
+        while R == ANY && distance <= self.job.radius as i32 {
+            let far = |by: i32| weight(weights.table, axis, by);
+            sum = pair(sum, (far(-distance), far(distance)), distance);
             distance += 1;
-        }
-        sum
-    }
-
-    /// Adds the neighbours along x, which are in this pack and those beside it.
-    #[inline(always)]
-    fn plus_line<P: Pack, const FAR: bool>(&self, sum: P, weights: &Weights, centre: P, x: u32) -> P {
-        let (left, right) = (self.beside(x.wrapping_sub(P::COUNT)), self.beside(x + P::COUNT));
-        let at = |by: i32| P::shifted(left, centre, right, by);
-        let mut sum = sum.plus(weights.x.0, at(-1)).plus(weights.x.1, at(1));
-        let pair = |sum: P, distance: i32| {
-            let sum = sum.plus(weight(weights.table, 2, -distance), at(-distance));
-            sum.plus(weight(weights.table, 2, distance), at(distance))
-        };
-        if FAR && self.job.radius >= 2 {
-            sum = pair(sum, 2);
-        }
-        if FAR && self.job.radius >= 3 {
-            sum = pair(sum, 3);
-        }
-        if FAR && self.job.radius >= 4 {
-            sum = pair(sum, 4);
         }
         sum
     }

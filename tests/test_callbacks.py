@@ -116,7 +116,9 @@ def test_eight_threads_with_callbacks_allocations_and_collections_do_not_deadloc
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(3)
+    started = time.monotonic()
+    while time.monotonic() - started < 3 or (sum(map(len, pendings)) < 40 and time.monotonic() - started < 60):
+        time.sleep(0.01)
     stop.set()
     for thread in threads:
         thread.join(60)

@@ -310,11 +310,16 @@ def test_many_threads_call_at_once(x: np.ndarray) -> None:
 
 
 INTERRUPTED = f"""
-import sys, time, numpy as np, warpbridge as wb
+import sys, threading, time, numpy as np, warpbridge as wb
 steps = wb.load({str(DATA / "steps.ptx")!r}).kernels["steps"]
 y = np.full(1_000_000, -1, np.int32)
-print("ready", flush=True)
-start = time.monotonic()
+
+def watch():
+    while y[0] < 0:
+        time.sleep(0.001)
+    print("running", flush=True)
+
+threading.Thread(target=watch, daemon=True).start()
 try:
     steps(y, {SLOW})
 except KeyboardInterrupt:
@@ -326,8 +331,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_stops_a_blocking_call() -> None:
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)
+    assert process.stdout.readline() == "running\n"
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert output == "stopped True True True\n"

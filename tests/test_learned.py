@@ -188,7 +188,7 @@ def test_timeout_stops_a_learned_call(misses: Misses) -> None:
     with pytest.raises(wb.LaunchTimeout) as caught:
         steps(short, 20, timeout=1e-9)
     assert misses.count == learned
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 60
     assert str(caught.value).startswith("steps on cpu, stream 0: not finished after 0.")
     assert str(caught.value).endswith("its arguments were y int32 (4,), rounds = 20")
     with pytest.raises(wb.ArgumentError) as refused:

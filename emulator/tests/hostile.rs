@@ -36,7 +36,7 @@ static ALLOCATOR: Counting = Counting;
 const HEAD: &str = ".version 8.3\n.target sm_90a\n.address_size 64\n";
 /// Far more than any of the texts needs, far less than what they would take without limits.
 const MOST_BYTES: usize = 1500 << 20;
-const MOST_TIME: Duration = Duration::from_secs(20);
+const MOST_TIME: Duration = Duration::from_secs(60);
 
 /// Loads a text and gives its error, or "loaded".
 fn load(name: &str, text: &str) -> String {

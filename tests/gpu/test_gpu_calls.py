@@ -101,7 +101,7 @@ def test_deadlock_ends_by_timeout_and_the_device_lives_on(library, host: np.ndar
     start = time.monotonic()
     with pytest.raises(wb.LaunchTimeout) as caught:
         wb.kernels.deadlock_demo(x, timeout=0.5)
-    assert 0.5 <= time.monotonic() - start < 3
+    assert 0.5 <= time.monotonic() - start < 30
     assert str(caught.value).startswith("deadlock_demo on cuda:0, stream 0: not finished after 0.5")
     assert "the kernel was stopped; raise timeout if it needs longer" in str(caught.value)
     np.testing.assert_array_equal(library.numpy(wb.kernels.scale(x, 2.0)), 2 * host)

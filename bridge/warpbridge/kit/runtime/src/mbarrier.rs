@@ -43,6 +43,16 @@ impl Barrier {
         engine::is_complete(self, parity)
     }
 
+    /// Whether the phase of this parity is complete, and then that of `next`, which is not asked before the first has answered.
+    ///
+    /// The order counts where `next` has completed the phase before the one that is meant only when this one is complete: until then
+    /// its parity says yes a round too early. And two questions one behind the other in the PTX are not asked one behind the
+    /// other: `try_wait` may suspend a warp, and a GPU asks the second meanwhile unless it needs the first's answer for that.
+    #[inline(always)]
+    pub fn is_complete_before(self, parity: u32, next: Barrier, next_parity: u32) -> bool {
+        self.is_complete(parity) && next.is_complete(next_parity)
+    }
+
     /// Waits, as a warp, for the phase of this parity; then gives `output`.
     #[inline(always)]
     pub fn wait<T: Copy>(self, parity: u32, output: T) -> Wait<T> {

@@ -336,12 +336,11 @@ pub struct Turn {
 impl Future for Turn {
     type Output = Stage;
 
-    /// Both are asked, in this order, and stay true until this reader gives the stage back.
+    /// Given back, then full: both stay true until this reader gives the stage back.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Stage> {
-        let is_given_back = self.empty.is_complete(self.parity ^ 1);
-        let is_full = self.stage.full.is_complete(self.parity);
-        if warp::all(is_given_back & is_full) {
+        let is_there = self.empty.is_complete_before(self.parity ^ 1, self.stage.full, self.parity);
+        if warp::all(is_there) {
             Poll::Ready(self.stage)
         } else {
             Poll::Pending

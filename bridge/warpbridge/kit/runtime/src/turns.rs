@@ -94,14 +94,13 @@ pub struct Turn<const BYTES: u32> {
 impl<const BYTES: u32> Future for Turn<BYTES> {
     type Output = u32;
 
-    /// Both barriers are asked, in this order, and stay true until this reader gives the stage back.
+    /// Given back, then full: both stay true until this reader gives the stage back.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
         let ring = self.ring;
         let (stage, parity) = self.place.split(ring.stages());
-        let is_given_back = ring.empty(stage).is_complete(parity ^ 1);
-        let is_full = ring.full(stage).is_complete(parity);
-        if warp::all(is_given_back & is_full) {
+        let is_there = ring.empty(stage).is_complete_before(parity ^ 1, ring.full(stage), parity);
+        if warp::all(is_there) {
             Poll::Ready(ring.stage(stage).address)
         } else {
             Poll::Pending

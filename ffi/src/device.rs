@@ -98,7 +98,7 @@ pub fn by_dlpack(device_type: i32, device_id: i32) -> Result<&'static Arc<Device
         2 | 13 => device_id,
         other => {
             return Err(format!(
-                "is on a {} device, expected cpu or cuda; convert it first",
+                "is on {} device, expected cpu or cuda; convert it first",
                 dlpack_name(other)
             ))
         }
@@ -125,19 +125,20 @@ fn names() -> String {
     all().iter().map(|d| d.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// Of another kind of device, with its article.
 fn dlpack_name(device_type: i32) -> String {
     let known = [
-        (4, "OpenCL"),
-        (7, "Vulkan"),
-        (8, "Metal"),
-        (10, "ROCm"),
-        (11, "ROCm host"),
-        (14, "oneAPI"),
-        (15, "WebGPU"),
+        (4, "an OpenCL"),
+        (7, "a Vulkan"),
+        (8, "a Metal"),
+        (10, "a ROCm"),
+        (11, "a ROCm host"),
+        (14, "a oneAPI"),
+        (15, "a WebGPU"),
     ];
     match known.iter().find(|row| row.0 == device_type) {
         Some(row) => row.1.into(),
-        None => format!("DLPack type {device_type}"),
+        None => format!("a DLPack type {device_type}"),
     }
 }
 

@@ -255,6 +255,6 @@ fn array_on_a_device_that_is_not_there_is_refused() {
     assert_eq!(error.kind, Kind::Device);
     assert_eq!(
         error.message,
-        "tensor_map: the array is on a OpenCL device, expected cpu or cuda; convert it first"
+        "tensor_map: the array is on an OpenCL device, expected cpu or cuda; convert it first"
     );
 }

@@ -285,7 +285,7 @@ class Kernel(Travels):
         return buffer
 
     def _fields(self, argument: Argument) -> dict[str, Any]:
-        return {"kernel": self.__name__, "argument": argument.name}
+        return self._shape.fields(argument)
 
     def _choices(self, call: Call) -> str | None:
         """Return the dtypes and the variant asked for, as the native core reads them."""

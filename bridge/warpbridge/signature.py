@@ -163,7 +163,7 @@ class CallShape:
             elif place < len(args):
                 raise ArgumentError(
                     f"{self._at(place)} is given twice, by place and by name, expected once",
-                    **self._fields(place),
+                    **self.fields(self.inputs[place]),
                 )
             else:
                 values[place] = value
@@ -171,7 +171,7 @@ class CallShape:
             if values[place] is None and argument.required:
                 is_given = place < len(args) or argument.name in keywords
                 found = f"None, expected {argument.kind}:" if is_given else "missing, expected"
-                raise ArgumentError(f"{self._at(place)} is {found} {self}", **self._fields(place))
+                raise ArgumentError(f"{self._at(place)} is {found} {self}", **self.fields(self.inputs[place]))
         return Call(values=values, **chosen)
 
     def described(self, argument: Argument) -> str:
@@ -186,8 +186,10 @@ class CallShape:
     def _at(self, place: int) -> str:
         return f"{self.name}: argument {place + 1} ({self.inputs[place].name})"
 
-    def _fields(self, place: int) -> dict[str, Any]:
-        return {"kernel": self.name, "argument": self.inputs[place].name, "index": place + 1}
+    def fields(self, argument: Argument) -> dict[str, Any]:
+        """Return what an error about an argument has as fields: an output has no place in the call."""
+        place = self._places.get(argument.name)
+        return {"kernel": self.name, "argument": argument.name, "index": None if place is None else place + 1}
 
     def _unknown(self, name: str, options: Sequence[str]) -> ArgumentError:
         if name == "dtype":

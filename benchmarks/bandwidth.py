@@ -113,15 +113,15 @@ def copy_case() -> Case:
     return Case("device-to-device copy, 1 GiB", 2 * x.nbytes, run, lambda: None)
 
 
-def burst_s(run: Callable[[], Any]) -> float:
+def burst_s(run: Callable[[], Any], count: int = BURST) -> float:
     """Seconds per launch in one burst, by events."""
     start, end = cp.cuda.Event(), cp.cuda.Event()
     start.record()
-    for _ in range(BURST):
+    for _ in range(count):
         run()
     end.record()
     end.synchronize()
-    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
+    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / count
 
 
 def table(cases: list[Case]) -> str:

@@ -9,24 +9,13 @@ from typing import Any
 import cupy as cp
 import torch
 import warpbridge as wb
+from bandwidth import BURST, burst_s
 from kernels_report import Line
 from kernels_table import Row, Runner, Tuned
 
-BURST = 10
 BURST_S = 0.006
 """What a burst of a slow peer may take; one of ours and of the copy always has BURST launches."""
 NOTHING = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry nothing()\n{\n  ret;\n}\n"
-
-
-def burst_s(run: Runner, count: int) -> float:
-    """Seconds per launch in one burst, by events."""
-    start, end = cp.cuda.Event(), cp.cuda.Event()
-    start.record()
-    for _ in range(count):
-        run()
-    end.record()
-    end.synchronize()
-    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / count
 
 
 def launch_s(rounds: int) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 import cupy as cp
 import numpy as np
 import warpbridge as wb
-from bandwidth import MEAN, STD, header
+from bandwidth import MEAN, STD, burst_s, header
 
 ROUNDS = 7
 BURST = 20
@@ -187,21 +187,10 @@ def measure(size: int) -> dict[str, float]:
     rates: dict[str, list[float]] = {name: [] for name in cases}
     for warm in (True, *[False] * ROUNDS):
         for name, several in cases.items():
-            seconds = burst_s(turns[name])
+            seconds = burst_s(lambda turn=turns[name]: next(turn).launch(), BURST)
             if not warm:
                 rates[name].append(several[0].moved_bytes / seconds / 1e12)
     return {name: statistics.median(found) for name, found in rates.items()}
-
-
-def burst_s(turn: itertools.cycle[Case]) -> float:
-    """Seconds per launch in one burst, by events."""
-    start, end = cp.cuda.Event(), cp.cuda.Event()
-    start.record()
-    for _ in range(BURST):
-        next(turn).launch()
-    end.record()
-    end.synchronize()
-    return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / BURST
 
 
 if __name__ == "__main__":

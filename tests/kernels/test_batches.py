@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import warpbridge as wb
+from until import until
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 VARIANTS = ["sm_80", "sm_90"]
@@ -75,13 +73,6 @@ def test_a_fault_that_was_reported_stays_when_blocks_stop() -> None:
     assert control[STATUS] == fault
 
 
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 120.0
-    while not condition():
-        assert time.monotonic() < deadline, "120 s, and nothing has happened"
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("arch", VARIANTS)
 def test_cancel_leaves_the_rest_undone_and_progress_only_grows(arch: str) -> None:
     x, y = np.zeros(1 << 28, np.float32), np.zeros(1 << 28, np.float32)  # memory is touched as far as the launch comes
@@ -92,7 +83,7 @@ def test_cancel_leaves_the_rest_undone_and_progress_only_grows(arch: str) -> Non
         seen.append(pending.progress)
         return len(set(seen)) > 3
 
-    until(moves)
+    assert until(moves, 120.0, collect=False)
     assert pending.cancel()
     with pytest.raises(wb.LaunchCancelled):
         pending.result(60.0)

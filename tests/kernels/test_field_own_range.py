@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import references
 import warpbridge as wb
 from test_field_to_rgba import DTYPES, SIZES, VARIANTS, as_it_is, field
+from until import until
 
 FLOATS = [np.float32, np.float16, np.float64]
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
@@ -250,18 +250,11 @@ LARGE = (16_384, 16_384)
 COLOURS = LUT + np.uint8(1)
 
 
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 120.0
-    while not condition():
-        assert time.monotonic() < deadline, "120 s, and nothing has happened"
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("arch", VARIANTS)
 def test_cancel_while_the_range_is_found(arch: str) -> None:
     x, y = np.zeros(LARGE, np.float32), np.zeros((*LARGE, 4), np.uint8)
     pending = wb.kernels.field_to_rgba.submit(x, COLOURS, out=y, arch=arch)
-    until(lambda: pending.progress > 0.0)
+    assert until(lambda: pending.progress > 0.0, 120.0, collect=False)
     assert pending.cancel()
     with pytest.raises(wb.LaunchCancelled):
         pending.result(60.0)
@@ -278,7 +271,7 @@ def test_cancel_while_colours_are_written_and_progress_only_grows(arch: str) -> 
         seen.append(pending.progress)
         return bool(y[-1, -1].any())  # the tiles go by from the end
 
-    until(has_colours)
+    assert until(has_colours, 120.0, collect=False)
     assert pending.cancel()
     with pytest.raises(wb.LaunchCancelled):
         pending.result(60.0)
@@ -358,7 +351,7 @@ def test_cancel_on_the_gpu(arch: str) -> None:
     x = cupy.zeros((65_536, 65_536), np.float32)  # 16 GiB: milliseconds
     y = cupy.empty((*x.shape, 4), np.uint8)
     pending = wb.kernels.field_to_rgba.submit(x, cupy.asarray(COLOURS), out=y, arch=arch)
-    until(lambda: pending.progress > 0.0)
+    assert until(lambda: pending.progress > 0.0, 120.0, collect=False)
     assert pending.cancel()
     with pytest.raises(wb.LaunchCancelled):
         pending.result(10.0)

@@ -54,6 +54,7 @@ def main() -> int:
     parser.add_argument("--share", help="only compile: 'I/N' takes every Nth row from the Ith on (what --jobs starts)")
     parser.add_argument("--markdown", type=Path, help="also write the tables there, after each row")
     options = parser.parse_args()
+    began = time.monotonic()
     compile_quietly()
     names = [name for name in ROWS if not options.only or any(part in name for part in options.only)]
     if options.share:
@@ -61,10 +62,12 @@ def main() -> int:
         return compile_peers(names[first::step])
     if not options.no_peers:
         compile_beside(names, options.jobs)
-    return time_rows(names, peers=not options.no_peers, markdown=options.markdown)
+    time_rows(names, peers=not options.no_peers, markdown=options.markdown)
+    print(f"took {time.monotonic() - began:.0f} s")
+    return 0
 
 
-def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> int:
+def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> None:
     copy, lines = copy_case(), {}
     nothing_s = launch_s(ROUNDS)
     text = header(ROUNDS).rstrip().removesuffix(".") + "; in brackets a peer's time as a multiple of ours.\n\n"
@@ -79,7 +82,6 @@ def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> int:
         del row
         clear()
     print("", text + tables(lines, nothing_s), sep="\n")
-    return 0
 
 
 def brief(line: Line) -> str:

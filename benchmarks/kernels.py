@@ -30,7 +30,7 @@ import kernels_rows
 import kernels_signal
 import kernels_stencil
 import torch
-from bandwidth import copy_case, header
+from bandwidth import Case, copy_case, header
 from kernels_measure import launch_s, measure
 from kernels_report import Line, tables
 from kernels_table import Row, Runner, Tuned, compile_quietly
@@ -62,26 +62,36 @@ def main() -> int:
         return compile_peers(names[first::step])
     if not options.no_peers:
         compile_beside(names, options.jobs)
-    time_rows(names, peers=not options.no_peers, markdown=options.markdown)
-    print(f"took {time.monotonic() - began:.0f} s")
-    return 0
+    failed = time_rows(names, peers=not options.no_peers, markdown=options.markdown)
+    print(f"took {time.monotonic() - began:.0f} s; {len(failed)} rows failed", *failed, sep="\n")
+    return 1 if failed else 0
 
 
-def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> None:
-    copy, lines = copy_case(), {}
+def time_rows(names: list[str], *, peers: bool, markdown: Path | None) -> list[str]:
+    """Time row after row and show the tables; return the rows that failed, with the reason."""
+    copy, lines, failed = copy_case(), {}, []
     nothing_s = launch_s(ROUNDS)
     text = header(ROUNDS).rstrip().removesuffix(".") + "; in brackets a peer's time as a multiple of ours.\n\n"
     for name in names:
-        row = ROWS[name]()
-        if not peers:
-            row.peers.clear()
-        lines[name] = measure(row, copy.run, copy.moved_bytes, ROUNDS)
+        try:
+            lines[name] = time_row(name, copy, peers)
+        except Exception as error:  # the others are worth their minutes all the same
+            failed.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+            print(failed[-1], flush=True)
+            continue
         print(name, brief(lines[name]), sep=": ", flush=True)
         if markdown:
             markdown.write_text(text + tables(lines, nothing_s))
-        del row
-        clear()
     print("", text + tables(lines, nothing_s), sep="\n")
+    return failed
+
+
+def time_row(name: str, copy: Case, peers: bool) -> Line:
+    clear()
+    row = ROWS[name]()
+    if not peers:
+        row.peers.clear()
+    return measure(row, copy.run, copy.moved_bytes, ROUNDS)
 
 
 def brief(line: Line) -> str:

@@ -196,6 +196,7 @@ def named(*dtypes: torch.dtype | None) -> str:
 
 
 ROWS: dict[str, Callable[[], Row]] = {
+    **{f"gather_rows, rows of {size} B": partial(gather_case, size) for size in (256, 1024, 4096, 16_384)},
     **{
         f"{kernel} {named(dtype)}, rows of {columns}": partial(make, columns, dtype)
         for kernel, make in MADE.items()
@@ -209,5 +210,4 @@ ROWS: dict[str, Callable[[], Row]] = {
         for columns in (4096, 8192)
         for dtype, residual, quantise in FORMS
     },
-    **{f"gather_rows, rows of {size} B": partial(gather_case, size) for size in (256, 1024, 4096, 16_384)},
 }

@@ -168,9 +168,9 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
     w = machine.integers(0, 256, [rows, k // 2], "uint8")
     scales, x = machine.normal([rows, groups], "float16"), machine.normal([batch, k], "float16")
     y = machine.empty([batch, rows], "float16")
-    x_bytes = 2 * batch * k
-    is_long = x_bytes > 65_536
-    shared = (4 if is_long else 8) * (17408 + 16) + 32 + 16384 + x_bytes
+    x_bytes = k // 128 * (256 * batch + 16 * ceil_div(batch, 2))
+    is_long = x_bytes > 84_480
+    shared = (4 if is_long else 8) * (17408 + 16) + 32 + 8192 + x_bytes
 
     def check() -> None:
         vectors = machine.take(x, slice(None)).astype(np.float64)
@@ -192,7 +192,7 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
         check,
         machine.ours("dequant_matvec", entry, shared, w, scales, x, out=y),
         machine.by_hand(
-            *("twin", "dequant_matvec", f"{entry}_twin", min(rows // 16, machine.multiprocessors), 640, args),
+            *("twin", "dequant_matvec", f"{entry}_twin", min(rows // 16, machine.multiprocessors), 320, args),
             shared_bytes=shared,
         ),
         machine.by_hand(

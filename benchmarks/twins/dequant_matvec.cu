@@ -1,19 +1,18 @@
 // int4 weights times up to eight float16 vectors by hand: the twin of kernels/src/dequant_matvec.rs, and the same without roles.
 //
-// Twin: two teams of eight warps have blocks of 16 rows each. Two loader warps per team copy pieces of them, 1 KiB of each row, into the
-// team's stages in turn (eight in all; four where x is long); the team's warps share a piece along k, turn integers into exact float16 and multiply on tensor cores. Scales come
-// from global memory, read a piece ahead. Per 16 rows the team's sums meet in shared memory. One block of 640 threads per
-// multiprocessor, x in shared memory. One role: each warp reads its weights from global memory itself. Symmetric weights (no zeros),
-// groups of 128 or more, k a multiple of 2048, rows of 16.
+// Twin: two teams of four warps have blocks of 16 rows each. A loader warp per team copies pieces of them, 1 KiB of each row, into the
+// team's stages (eight in all; four where x is long); the team's warps share a piece along k and multiply on tensor cores: integers as
+// float16 below the smallest normal one, zeros by way of the sums of x. x and the first scales are asked for before any weights; scales
+// come from global memory, read a piece ahead. A block's sums meet in shared memory, and are added up at the end of the next block.
+// One thread block of 320 threads per multiprocessor, x in shared memory. One role: each warp reads its weights from global memory
+// itself. Symmetric weights (no zeros), groups of 128 or more, k a multiple of 2048, rows of 16.
 
 #include "pipeline.cuh"
 
-constexpr u32 ROWS = 16, COLUMNS = 8, LOADERS = 4, TEAMS = 2, TEAM_WARPS = 8, COMPUTE_WARPS = TEAMS * TEAM_WARPS;
-constexpr u32 UNIT_BYTES = 64, UNITS_PER_WARP = 2, UNITS = TEAM_WARPS * UNITS_PER_WARP; // a unit is 128 numbers of a row, 32 per lane of four
+constexpr u32 ROWS = 16, COLUMNS = 8, TEAMS = 2, TEAM_WARPS = 4, COMPUTE_WARPS = TEAMS * TEAM_WARPS, THREADS = (COMPUTE_WARPS + TEAMS) * 32;
+constexpr u32 UNIT_BYTES = 64, UNITS_PER_WARP = 4, UNITS = TEAM_WARPS * UNITS_PER_WARP; // a unit is 128 numbers of a row, 32 per lane of four
 constexpr u32 BYTES = UNITS * UNIT_BYTES, PITCH = BYTES + 64, STAGE = ROWS * PITCH;
-constexpr u32 PARTIAL_BYTES = ROWS * COLUMNS * 4, SET_BYTES = TEAM_WARPS * PARTIAL_BYTES;
-constexpr u32 PLAIN_WARPS = 8;
-static_assert(PLAIN_WARPS == TEAM_WARPS, "finish() adds up as many shares in both");
+constexpr u32 PLAIN_WARPS = 8, PARTIAL_BYTES = ROWS * COLUMNS * 4, SET_BYTES = TEAM_WARPS * PARTIAL_BYTES, PLAIN_BYTES = PLAIN_WARPS * PARTIAL_BYTES;
 
 struct Job {
     const u8 *w;
@@ -25,24 +24,10 @@ struct Job {
 struct Four { u32 at[4]; };
 struct Sums { float at[4]; };
 
-// Integers of four bits, less 8, as float16: 1024 and more, less 1032; those at the upper half-bytes come multiplied by 16.
+// Integers of four bits as float16, times 2^-24: numbers below the smallest normal one. Those at the upper half-bytes come multiplied by 16.
 DEVICE Four widened(u32 word) {
-    const auto masked = [](u32 v, u32 mask) {
-        u32 r;
-        asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(r) : "r"(v), "r"(mask), "r"(0x64006400));
-        return r;
-    };
-    const auto near = [&](u32 v) {
-        u32 r;
-        asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(masked(v, 0x000f000f)), "r"(0x64086408));
-        return r;
-    };
-    const auto far = [&](u32 v) {
-        u32 r;
-        asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(masked(v, 0x00f000f0)), "r"(0x2c002c00), "r"(0xd480d480));
-        return r;
-    };
-    return {near(word), far(word), near(word >> 8), far(word >> 8)};
+    const u32 above = word >> 8;
+    return {word & 0x000f000f, above & 0x000f000f, word & 0x00f000f0, above & 0x00f000f0};
 }
 
 DEVICE void multiply_add(Sums &s, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
@@ -51,45 +36,113 @@ DEVICE void multiply_add(Sums &s, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1
                  : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+// This lane's numbers of a unit of x, and what its columns' sums start at: less 8 times the sums of x.
+struct Numbers {
+    uint4 x[4], less;
+};
+
 // 16 rows by 128 numbers, times the scale of the row in either half.
-DEVICE void add_unit(Sums &sums, uint4 low, uint4 high, const uint4 *x, float low_scale, float high_scale) {
+DEVICE void add_unit(Sums &sums, uint4 low, uint4 high, const Numbers &n, float low_scale, float high_scale) {
     const u32 ls[4] = {low.x, low.y, low.z, low.w}, hs[4] = {high.x, high.y, high.z, high.w};
-    Sums a = {}, b = {};
+    Sums a = {__uint_as_float(n.less.x), __uint_as_float(n.less.y), __uint_as_float(n.less.z), __uint_as_float(n.less.w)}, b = {};
+#pragma unroll
     for (u32 i = 0; i < 4; ++i) {
         const Four l = widened(ls[i]), h = widened(hs[i]);
-        multiply_add(a, l.at[0], h.at[0], l.at[1], h.at[1], x[i].x, x[i].y);
-        multiply_add(b, l.at[2], h.at[2], l.at[3], h.at[3], x[i].z, x[i].w);
+        multiply_add(a, l.at[0], h.at[0], l.at[1], h.at[1], n.x[i].x, n.x[i].y);
+        multiply_add(b, l.at[2], h.at[2], l.at[3], h.at[3], n.x[i].z, n.x[i].w);
     }
-    sums.at[0] = fmaf(a.at[0] + b.at[0], low_scale, sums.at[0]);
-    sums.at[1] = fmaf(a.at[1] + b.at[1], low_scale, sums.at[1]);
-    sums.at[2] = fmaf(a.at[2] + b.at[2], high_scale, sums.at[2]);
-    sums.at[3] = fmaf(a.at[3] + b.at[3], high_scale, sums.at[3]);
+    sums.at[0] = fmaf(fmaf(b.at[0], 1.0f / 16.0f, a.at[0]), low_scale, sums.at[0]);
+    sums.at[1] = fmaf(fmaf(b.at[1], 1.0f / 16.0f, a.at[1]), low_scale, sums.at[1]);
+    sums.at[2] = fmaf(fmaf(b.at[2], 1.0f / 16.0f, a.at[2]), high_scale, sums.at[2]);
+    sums.at[3] = fmaf(fmaf(b.at[3], 1.0f / 16.0f, a.at[3]), high_scale, sums.at[3]);
 }
 
-// x to shared memory: for each unit and column four times 64 bytes, the eights of four lanes in the order of `widened`. Odd columns have
-// each two the other way round, so that neighbouring columns are in different banks.
-DEVICE void bring_x(const Job &job, u32 place, u32 thread, u32 threads) {
-    const u32 eights = job.bytes / 4;
-    for (u32 item = thread; item < eights * job.batch; item += threads) {
-        const u32 lane = item % 4, eight = item / 4 % 4, unit = item / 16 / job.batch, column = item / 16 - unit * job.batch;
-        const uint4 v = __ldg(reinterpret_cast<const uint4 *>(job.x) + u64(column) * eights + unit * 16 + lane * 4 + eight);
-        const u32 to = place + (unit * job.batch + column) * 256 + (eight ^ column % 2) * 64 + lane * 16;
-        store_shared_word(to, __byte_perm(v.x, v.z, 0x5410));
-        store_shared_word(to + 4, __byte_perm(v.x, v.z, 0x7632));
-        store_shared_word(to + 8, __byte_perm(v.y, v.w, 0x5410));
-        store_shared_word(to + 12, __byte_perm(v.y, v.w, 0x7632));
+// ---- x in shared memory
+
+// Where x and its sums are: for each unit and column four times 64 bytes, the eights of four lanes in the order of `widened`; odd columns
+// have each two the other way round, so that neighbouring columns are in different banks. Behind them, for each unit and pair of
+// columns, 16 bytes: what their sums start at, twice.
+struct Place {
+    u32 x, sums, batch, pairs;
+    DEVICE Place(u32 at, const Job &job) : x(at), sums(at + job.bytes / UNIT_BYTES * job.batch * 256), batch(job.batch), pairs((job.batch + 1) / 2) {}
+};
+
+DEVICE float both(u32 word) { return widen(static_cast<u16>(word)) + widen(static_cast<u16>(word >> 16)); }
+
+DEVICE u32 place_of(const Place &place, u32 column, u32 item) {
+    return place.x + (item / 16 * place.batch + column) * 256 + (item / 4 % 4 ^ column % 2) * 64 + item % 4 * 16;
+}
+
+DEVICE uint4 load_global(const half_t *from) {
+    uint4 v;
+    asm volatile("ld.global.nc.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(__cvta_generic_to_global(from)));
+    return v;
+}
+
+// Eights of a column that a thread has read at once.
+struct Chunk {
+    static constexpr u32 COUNT = 4;
+    uint4 at[COUNT];
+    DEVICE Chunk(const Job &job, u32 column, u32 item, u32 step) {
+        const u32 count = job.bytes / 4;
+#pragma unroll
+        for (u32 i = 0; i < COUNT; ++i) {
+            const u32 n = item + i * step;
+            const bool is_there = column < job.batch && n < count;
+            at[i] = is_there ? load_global(job.x + (u64(column) * count + n / 16 * 16 + n % 4 * 4 + n / 4 % 4) * 8) : uint4{};
+        }
+    }
+};
+
+// Writes an eight to its place, and the unit's sum with the unit's first. The warp calls it together.
+DEVICE void write_x(const Place &place, u32 count, u32 column, u32 item, uint4 v) {
+    float sum = (both(v.x) + both(v.y)) + (both(v.z) + both(v.w));
+#pragma unroll
+    for (u32 distance = 1; distance < 16; distance *= 2) sum += __shfl_xor_sync(~0u, sum, distance);
+    if (item >= count) return;
+    store_shared(place_of(place, column, item), make_uint4(__byte_perm(v.x, v.z, 0x5410), __byte_perm(v.y, v.w, 0x5410),
+                                                           __byte_perm(v.x, v.z, 0x7632), __byte_perm(v.y, v.w, 0x7632)));
+    if (item % 16 > 0) return;
+    const u32 to = place.sums + (item / 16 * place.pairs + column / 2) * 16 + column % 2 * 4;
+    store_shared_word(to, __float_as_uint(sum * (-8.0f / 16777216.0f)));
+    store_shared_word(to + 8, __float_as_uint(sum * (-8.0f / 16777216.0f)));
+}
+
+DEVICE void bring_x(const Job &job, const Place &place, Chunk next, u32 thread, u32 threads) {
+    const u32 count = job.bytes / 4; // eights of a column
+    for (u32 column = 0, item = thread; column < job.batch;) {
+        const u32 here = column, first = item;
+        const Chunk now = next;
+        item += Chunk::COUNT * threads;
+        if (item - lane() >= count) {
+            ++column;
+            item = thread;
+        }
+        next = Chunk(job, column, item, threads);
+#pragma unroll
+        for (u32 i = 0; i < Chunk::COUNT; ++i) write_x(place, count, here, first + i * threads, now.at[i]);
     }
 }
 
-// This lane's numbers of a unit.
-DEVICE void load_x(const Job &job, u32 place, u32 unit, uint4 *x) {
-    const u32 column = least(lane() / 4, job.batch - 1), turn = column % 2 * 64;
-    const u32 at = place + (unit * job.batch + column) * 256 + lane() % 4 * 16;
-    x[0] = load_shared(at + turn);
-    x[1] = load_shared(at + 64 - turn);
-    x[2] = load_shared(at + 128 + turn);
-    x[3] = load_shared(at + 192 - turn);
-}
+// Where this lane reads a unit: its even eights, its odd ones, its columns' sums.
+struct Cursor {
+    u32 even, odd, sums;
+    DEVICE Cursor(const Place &place, u32 unit) {
+        const u32 column = least(lane() / 4, place.batch - 1), turn = column % 2 * 64;
+        const u32 at = place.x + (unit * place.batch + column) * 256 + lane() % 4 * 16;
+        even = at + turn;
+        odd = at + 64 - turn;
+        sums = place.sums + (unit * place.pairs + least(lane() % 4, place.pairs - 1)) * 16;
+    }
+    DEVICE void go(const Place &place, u32 units) {
+        even += units * place.batch * 256;
+        odd += units * place.batch * 256;
+        sums += units * place.pairs * 16;
+    }
+    DEVICE Numbers load() const {
+        return {{load_shared(even), load_shared(odd), load_shared(even + 128), load_shared(odd + 128)}, load_shared(sums)};
+    }
+};
 
 // This lane's sums go to `to`, by row and column.
 DEVICE void leave(const Sums &sums, u32 to) {
@@ -101,18 +154,18 @@ DEVICE void leave(const Sums &sums, u32 to) {
 }
 
 // The warps' sums together, and out.
-DEVICE void finish(const Job &job, u32 set, u32 block, u32 thread) {
+template <u32 WARPS> DEVICE void finish(const Job &job, u32 set, u32 block, u32 thread) {
     const u32 row = thread % ROWS, column = thread / ROWS;
     if (column >= job.batch) return;
     float sum = 0.0f;
-    for (u32 part = 0; part < TEAM_WARPS; ++part) sum += __uint_as_float(load_shared_word(set + part * PARTIAL_BYTES + (row * COLUMNS + column) * 4));
-    store_element(job.y + u64(column) * job.rows + block * ROWS + row, sum);
+    for (u32 part = 0; part < WARPS; ++part) sum += __uint_as_float(load_shared_word(set + part * PARTIAL_BYTES + (row * COLUMNS + column) * 4));
+    store_element(job.y + u64(column) * job.rows + block * ROWS + row, sum * 16777216.0f);
 }
 
 // ---- the twin
 
-// A place in a ring of `count`, and the parity of its round.
-struct Place {
+// A stage in a ring of `count`, and the parity of its round.
+struct Turn {
     u32 at, parity;
     DEVICE void step(u32 by, u32 count) {
         at += by;
@@ -130,111 +183,157 @@ template <u32 STAGES> struct Shared {
           x(sets + TEAMS * 2 * SET_BYTES) {}
 };
 
-template <u32 STAGES> DEVICE void load_pieces(const Job &job, const Shared<STAGES> &shared, u32 number) {
-    const u32 team = number % TEAMS, row = lane() % ROWS;
-    Place place{number, 0};
-    u32 others = number / TEAMS;
+// Whether this lane is the one that the warp elects: bulk copies take their operands from registers that the warp shares.
+DEVICE bool elected() {
+    u32 r;
+    asm volatile("{ .reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p; }" : "=r"(r));
+    return r > 0;
+}
+
+template <u32 STAGES> DEVICE void load_pieces(const Job &job, const Shared<STAGES> &shared, u32 team) {
+    Turn stage{team, 0};
     for (u32 block = blockIdx.x + team * gridDim.x; block < job.rows / ROWS; block += TEAMS * gridDim.x)
         for (u32 piece = 0; piece < job.bytes / BYTES; ++piece) {
-            if (others > 0) {
-                --others;
-                continue;
+            const u32 full = shared.full + stage.at * 8;
+            wait(shared.empty + stage.at * 8, stage.parity ^ 1);
+            if (elected()) {
+                const u8 *from = job.w + u64(block * ROWS) * job.bytes + piece * BYTES;
+                u32 to = shared.stages + stage.at * STAGE;
+                arrive_expecting(full, ROWS * BYTES);
+#pragma unroll
+                for (u32 row = 0; row < ROWS; ++row, from += job.bytes, to += PITCH) bulk_copy(to, from, BYTES, full);
             }
-            others = LOADERS / TEAMS - 1;
-            const u32 full = shared.full + place.at * 8;
-            wait(shared.empty + place.at * 8, place.parity ^ 1);
-            if (lane() == 0) arrive_expecting(full, ROWS * BYTES);
             __syncwarp();
-            const u8 *from = job.w + u64(block * ROWS + row) * job.bytes + piece * BYTES;
-            if (lane() < ROWS) bulk_copy(shared.stages + place.at * STAGE + row * PITCH, from, BYTES, full);
-            place.step(LOADERS, STAGES);
+            stage.step(TEAMS, STAGES);
         }
 }
 
-DEVICE u32 load_global_half(const half_t *from) {
+DEVICE u32 load_global_half(u64 from) {
     u32 v;
-    asm volatile("ld.global.nc.u16 %0, [%1];" : "=r"(v) : "l"(__cvta_generic_to_global(from)));
+    asm volatile("ld.global.nc.u16 %0, [%1];" : "=r"(v) : "l"(from));
     return v;
 }
 
-struct Scales { u32 low, high; };
+// Of four lanes that share a row, each reads the scale of one unit of this warp's, a piece ahead. Behind the last block of rows, those of
+// the last one.
+struct Scales {
+    u64 row, eight, block;
+    u32 unit, shift, piece, pieces, blocks_left, low, high;
+    DEVICE Scales(const Job &job, u32 team, u32 part)
+        : row(__cvta_generic_to_global(job.scales) + (u64(least((blockIdx.x + team * gridDim.x) * ROWS, job.rows - ROWS)) + lane() / 4) * job.groups * 2),
+          eight(u64(job.groups) * 16), block(u64(TEAMS * gridDim.x) * ROWS * job.groups * 2), unit(part * UNITS_PER_WARP + lane() % 4),
+          shift(job.group_shift), piece(0), pieces(job.bytes / BYTES) {
+        const u32 first = blockIdx.x + team * gridDim.x, blocks = job.rows / ROWS;
+        blocks_left = first < blocks ? (blocks - 1 - first) / (TEAMS * gridDim.x) : 0;
+        read();
+    }
+    DEVICE void read() {
+        const u64 at = row + u64((piece * UNITS + unit) >> shift) * 2;
+        low = load_global_half(at);
+        high = load_global_half(at + eight);
+    }
+    // Reads those of the next piece.
+    DEVICE void go_on() {
+        if (++piece == pieces) {
+            piece = 0;
+            if (blocks_left > 0) {
+                --blocks_left;
+                row += block;
+            }
+        }
+        read();
+    }
+};
 
-// Of four lanes that share a row, two read the scale of one unit of this warp's, and two that of the other. Behind the last block of
-// rows, those of the last one.
-DEVICE Scales read_scales(const Job &job, u32 block, u32 piece, u32 part) {
-    const u32 row = least(block * ROWS, job.rows - ROWS) + lane() / 4, unit = piece * UNITS + part * UNITS_PER_WARP + lane() % UNITS_PER_WARP;
-    const half_t *from = job.scales + u64(row) * job.groups + (unit >> job.group_shift);
-    return {load_global_half(from), load_global_half(from + 8 * u64(job.groups))};
+// Every lane arrives for itself.
+DEVICE void leave_and_meet(const Sums &sums, u32 set, u32 part, u32 barrier) {
+    leave(sums, set + part * PARTIAL_BYTES);
+    arrive(barrier);
 }
 
-DEVICE void meet(u32 barrier, u32 parity) {
-    __syncwarp();
-    if (lane() == 0) arrive(barrier);
-    wait(barrier, parity);
+// A warp's units of a piece.
+DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales &scales) {
+    const u32 low = scales.low, high = scales.high;
+    scales.go_on();
+    uint4 lows[UNITS_PER_WARP], highs[UNITS_PER_WARP];
+#pragma unroll
+    for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
+        lows[unit] = load_shared(row + unit * UNIT_BYTES);
+        highs[unit] = load_shared(row + unit * UNIT_BYTES + 8 * PITCH);
+    }
+#pragma unroll
+    for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
+        const u32 from = lane() / 4 * 4 + unit;
+        const float low_scale = widen(static_cast<u16>(__shfl_sync(~0u, low, from)));
+        add_unit(sums, lows[unit], highs[unit], x.load(), low_scale, widen(static_cast<u16>(__shfl_sync(~0u, high, from))));
+        x.go(place, unit + 1 < UNITS_PER_WARP ? 1 : UNITS - UNITS_PER_WARP + 1);
+    }
 }
 
-template <u32 STAGES> DEVICE void multiply_pieces(const Job &job, const Shared<STAGES> &shared) {
-    const u32 team = warp() / TEAM_WARPS, part = warp() % TEAM_WARPS, pieces = job.bytes / BYTES;
-    const u32 first = blockIdx.x + team * gridDim.x, step = TEAMS * gridDim.x;
-    Scales scales = read_scales(job, first, 0, part);
-    bring_x(job, shared.x, threadIdx.x, COMPUTE_WARPS * 32);
-    meet(shared.meetings + TEAMS * 8, 0);
-    Place stage{team, 0};
+template <u32 STAGES> DEVICE void multiply_pieces(const Job &job, const Shared<STAGES> &shared, const Chunk &first_x, Scales &scales) {
+    const u32 team = warp() / TEAM_WARPS, part = warp() % TEAM_WARPS, pieces = job.bytes / BYTES, blocks = job.rows / ROWS;
+    const u32 first = blockIdx.x + team * gridDim.x, step = TEAMS * gridDim.x, meeting = shared.meetings + team * 8;
+    const Place place(shared.x, job);
+    bring_x(job, place, first_x, threadIdx.x, COMPUTE_WARPS * 32);
+    arrive(shared.meetings + TEAMS * 8);
+    wait(shared.meetings + TEAMS * 8, 0);
+    const Cursor start(place, part * UNITS_PER_WARP);
+    const u32 lane_at = shared.stages + lane() / 4 * PITCH + part * UNITS_PER_WARP * UNIT_BYTES + lane() % 4 * 16;
+    Turn stage{team, 0};
     u32 parity = 0;
-    for (u32 block = first; block < job.rows / ROWS; block += step, parity ^= 1) {
+    for (u32 block = first;; block += step, parity ^= 1) {
         Sums sums = {};
-        for (u32 piece = 0; piece < pieces; ++piece) {
+        Cursor x = start;
+        for (u32 piece = 0; block < blocks && piece < pieces; ++piece) {
             wait(shared.full + stage.at * 8, stage.parity);
-            const Scales mine = scales;
-            scales = piece + 1 < pieces ? read_scales(job, block, piece + 1, part) : read_scales(job, block + step, 0, part);
-            const u32 row = shared.stages + stage.at * STAGE + lane() / 4 * PITCH + part * UNITS_PER_WARP * UNIT_BYTES + lane() % 4 * 16;
-            uint4 low[UNITS_PER_WARP], high[UNITS_PER_WARP], x[4];
-#pragma unroll
-            for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
-                low[unit] = load_shared(row + unit * UNIT_BYTES);
-                high[unit] = load_shared(row + unit * UNIT_BYTES + 8 * PITCH);
-            }
-#pragma unroll
-            for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
-                load_x(job, shared.x, piece * UNITS + part * UNITS_PER_WARP + unit, x);
-                const u32 from = lane() / 4 * 4 + unit;
-                add_unit(sums, low[unit], high[unit], x, widen(__shfl_sync(~0u, mine.low, from)), widen(__shfl_sync(~0u, mine.high, from)));
-            }
-            __syncwarp();
-            if (lane() == 0) arrive(shared.empty + stage.at * 8);
+            add_piece(sums, place, x, lane_at + stage.at * STAGE, scales);
+            arrive(shared.empty + stage.at * 8);
             stage.step(TEAMS, STAGES);
         }
-        const u32 set = shared.sets + (team * 2 + parity) * SET_BYTES;
-        leave(sums, set + part * PARTIAL_BYTES);
-        meet(shared.meetings + team * 8, parity);
-        finish(job, set, block, part * 32 + lane());
+        const u32 sets = shared.sets + team * 2 * SET_BYTES;
+        if (block != first) {
+            wait(meeting, parity ^ 1);
+            finish<TEAM_WARPS>(job, sets + (parity ^ 1) * SET_BYTES, block - step, part * 32 + lane());
+        }
+        if (block >= blocks) return;
+        leave_and_meet(sums, sets + parity * SET_BYTES, part, meeting);
     }
+}
+
+template <u32 STAGES> DEVICE void init_barriers(const Shared<STAGES> &shared) {
+    if (threadIdx.x == 0) {
+        for (u32 stage = 0; stage < STAGES; ++stage) {
+            barrier_init(shared.full + stage * 8, 1);
+            barrier_init(shared.empty + stage * 8, TEAM_WARPS * 32);
+        }
+        for (u32 team = 0; team < TEAMS; ++team) barrier_init(shared.meetings + team * 8, TEAM_WARPS * 32);
+        barrier_init(shared.meetings + TEAMS * 8, COMPUTE_WARPS * 32);
+        publish_barriers();
+    }
+    __syncthreads();
 }
 
 template <u32 STAGES> DEVICE void matvec_twin(const Job &job) {
     const Shared<STAGES> shared(shared_base());
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            barrier_init(shared.full + stage * 8, 1);
-            barrier_init(shared.empty + stage * 8, TEAM_WARPS);
-        }
-        for (u32 team = 0; team < TEAMS; ++team) barrier_init(shared.meetings + team * 8, TEAM_WARPS);
-        barrier_init(shared.meetings + TEAMS * 8, COMPUTE_WARPS);
-        publish_barriers();
-    }
-    __syncthreads();
-    if (warp() < COMPUTE_WARPS)
-        multiply_pieces(job, shared);
-    else
+    if (warp() < COMPUTE_WARPS) {
+        // Before any weights: behind those of all thread blocks, x and the first scales would come late.
+        const Chunk first_x(job, 0, threadIdx.x, COMPUTE_WARPS * 32);
+        Scales scales(job, warp() / TEAM_WARPS, warp() % TEAM_WARPS);
+        init_barriers(shared);
+        multiply_pieces(job, shared, first_x, scales);
+    } else {
+        init_barriers(shared);
         load_pieces(job, shared, warp() - COMPUTE_WARPS);
+    }
 }
 
 // ---- one role
 
 // Four lanes have 64 bytes of a row, 128 numbers; which of them a lane has is the same for w and for x.
 DEVICE void matvec_plain(const Job &job) {
-    const u32 sets = shared_base(), place = sets + 2 * SET_BYTES, quarter = lane() % 4;
-    bring_x(job, place, threadIdx.x, blockDim.x);
+    const u32 sets = shared_base(), quarter = lane() % 4;
+    const Place place(sets + 2 * PLAIN_BYTES, job);
+    bring_x(job, place, Chunk(job, 0, threadIdx.x, blockDim.x), threadIdx.x, blockDim.x);
     __syncthreads();
     u32 turn = 0;
     for (u32 block = blockIdx.x; block < job.rows / ROWS; block += gridDim.x, turn ^= 1) {
@@ -244,21 +343,19 @@ DEVICE void matvec_plain(const Job &job) {
         Sums sums = {};
 #pragma unroll 4
         for (u32 unit = warp(); unit < job.bytes / UNIT_BYTES; unit += PLAIN_WARPS) {
-            uint4 x[4];
             const uint4 low = __ldg(w + unit * 4 + quarter), high = __ldg(w + 8 * u64(job.bytes / 16) + unit * 4 + quarter);
             const u32 group = unit >> job.group_shift;
-            load_x(job, place, unit, x);
-            add_unit(sums, low, high, x, load_element(scales + group), load_element(scales + 8 * u64(job.groups) + group));
+            add_unit(sums, low, high, Cursor(place, unit).load(), load_element(scales + group), load_element(scales + 8 * u64(job.groups) + group));
         }
-        leave(sums, sets + turn * SET_BYTES + warp() * PARTIAL_BYTES);
+        leave(sums, sets + turn * PLAIN_BYTES + warp() * PARTIAL_BYTES);
         __syncthreads();
-        finish(job, sets + turn * SET_BYTES, block, threadIdx.x);
+        finish<PLAIN_WARPS>(job, sets + turn * PLAIN_BYTES, block, threadIdx.x);
     }
 }
 
 #define PARAMETERS const u8 *w, const half_t *scales, const half_t *x, half_t *y, u32 rows, u32 numbers, u32 groups, u32 batch
 #define JOB Job{w, scales, x, y, rows, numbers / 2, groups, 31 - static_cast<u32>(__clz(numbers / 128 / groups)), batch}
 
-extern "C" __global__ void __launch_bounds__(640) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin<8>(JOB); }
-extern "C" __global__ void __launch_bounds__(640) dequant_matvec_w4_f16_long_twin(PARAMETERS) { matvec_twin<4>(JOB); }
+extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin<8>(JOB); }
+extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_long_twin(PARAMETERS) { matvec_twin<4>(JOB); }
 extern "C" __global__ void __launch_bounds__(256) dequant_matvec_w4_f16_plain(PARAMETERS) { matvec_plain(JOB); }

@@ -119,6 +119,10 @@ DEVICE uint4 load_shared(u32 from) {
     return v;
 }
 
+DEVICE void store_shared(u32 to, uint4 v) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+
 DEVICE u32 load_shared_word(u32 from) {
     u32 v;
     asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(from));

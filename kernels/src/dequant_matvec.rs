@@ -1,32 +1,28 @@
 //! Quantised weights times a few vectors: y[b, r] = sum over k of (w[r, k] - zero) * scale * x[b, k], w of 4 or 8 bits.
 //!
-//! Teams of warps have blocks of 16 rows each. Loader warps copy pieces of them into a ring of stages (`piece.rs`), and the warps of
-//! a team share each piece along k: they turn integers into exact float16 or bfloat16 (`weights.rs`) and multiply on tensor cores into
-//! float32, where a group's sum meets its scale (`product.rs`, `factors.rs`). At a block's end their sums come together (`meeting.rs`).
-//! x stands in shared memory if it fits (`vector.rs`); there are entries for either case. Before sm_90, and in the
-//! distant entries, a few registers are spilled.
-//! stack dequant_matvec_w4_f16: 40
-//! stack dequant_matvec_w4_bf16: 40
-//! stack dequant_matvec_w8_f16: 16
-//! stack dequant_matvec_w8_bf16: 16
-//! stack dequant_matvec_w4_f16_distant: 160
-//! stack dequant_matvec_w4_bf16_distant: 160
-//! stack dequant_matvec_w8_f16_distant: 160
-//! stack dequant_matvec_w8_bf16_distant: 160
-//! sync: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24
-//! sync dequant_matvec_w4_bf16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
-//! sync dequant_matvec_w8_f16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
-//! sync dequant_matvec_w4_bf16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 24, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24
-//! sync dequant_matvec_w8_f16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16_long: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12
-//! sync dequant_matvec_w4_f16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 16
-//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 20, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 16
-//! sync dequant_matvec_w8_f16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 16, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 12
-//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, vote.sync.all.pred 7, vote.sync.any.pred 4, shfl.sync.idx.b32 12, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 8
+//! Teams of four warps have blocks of 16 rows each. A loader warp per team copies pieces of them into stages (`piece.rs`), and the warps
+//! of the team share each piece along k: they hand integers as float16 or bfloat16 (`weights.rs`, `multiplier.rs`) to the tensor cores, which
+//! sum into float32, where a group's sum meets its scale (`product.rs`, `factors.rs`). The sums of 16 rows come together while the next
+//! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
+//! stack dequant_matvec_w8_f16: 8
+//! stack dequant_matvec_w4_f16_long: 16
+//! stack dequant_matvec_w4_f16: 16
+//! stack dequant_matvec_w4_bf16: 24
+//! sync: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, bar.warp.sync 3
+//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 22, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, bar.warp.sync 3
+//! sync dequant_matvec_w4_f16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, bar.warp.sync 3
+//! sync dequant_matvec_w4_f16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 22, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, bar.warp.sync 3
+//! sync dequant_matvec_w4_f16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, bar.warp.sync 3
+//! sync dequant_matvec_w8_bf16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, bar.warp.sync 3
+//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 14, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, bar.warp.sync 3
+//! sync dequant_matvec_w8_bf16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, bar.warp.sync 3
+//! sync dequant_matvec_w8_f16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, bar.warp.sync 3
+//! sync dequant_matvec_w8_f16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 14, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, bar.warp.sync 3
+//! sync dequant_matvec_w8_f16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, bar.warp.sync 3
 
 mod factors;
 mod meeting;
+mod multiplier;
 mod piece;
 mod product;
 mod vector;
@@ -36,11 +32,13 @@ use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{Control, LoaderInTurn, Reader, Ring, Stripe, run, shared, warp};
 
+use self::factors::Ahead;
 use self::meeting::Meeting;
-use self::piece::{Piece, STAGE};
-use self::product::{Sums, multiply};
-use self::vector::Vector;
-use self::weights::{Bytes, Multiplier, Nibbles, Weights};
+use self::multiplier::Multiplier;
+use self::piece::{PITCH, Piece, STAGE, UNITS};
+use self::product::{Sums, multiply, multiply_whole};
+use self::vector::{Chunk, Vector};
+use self::weights::{Bytes, Nibbles, Weights};
 
 /// Stages, and how many there are room for beside a long x.
 #[cfg(engine = "bulk")]
@@ -49,13 +47,11 @@ const MANY: u32 = 8;
 const MANY: u32 = 4;
 #[cfg(engine = "bulk")]
 const FEW: u32 = 4;
-/// Teams of compute warps, each with blocks of rows of its own, and the warps of a team, which share a piece.
+/// Teams of compute warps, each with blocks of rows of its own, and the warps of a team, which share a piece. Few warps, for whom there
+/// are registers: each has the weights of a whole piece on their way from shared memory at once.
 const TEAMS: u32 = 2;
-const TEAM_WARPS: u32 = 8;
+const TEAM_WARPS: u32 = 4;
 const COMPUTE_WARPS: u32 = TEAMS * TEAM_WARPS;
-/// Warps that start copies, a team's in turn: a row's takes one of them some 60 clocks.
-const LOADERS: u32 = 4;
-const TEAM_LOADERS: u32 = LOADERS / TEAMS;
 /// Rows that are worked on at a time, as many as a tensor core's tile has.
 const ROWS: u32 = 16;
 /// Vectors that a tile has room for.
@@ -67,8 +63,10 @@ const STEP: u32 = 32;
 /// Bytes of each of 16 rows that a warp takes at a time, 16 per lane.
 const UNIT_BYTES: u32 = 64;
 /// Units that a warp takes of a piece.
-const UNITS_PER_WARP: u32 = 2;
+const UNITS_PER_WARP: u32 = 4;
 const ZERO_OUTSIDE: u32 = 1; // fault code
+/// No block of rows.
+const NO_BLOCK: u32 = u32::MAX;
 
 /// The arguments, and what follows from them.
 #[derive(Clone, Copy)]
@@ -115,16 +113,10 @@ impl Job {
     }
 }
 
-/// Keeps a team's stages full, in turn with the team's other loaders.
-async fn load<const STAGES: u32>(mut ring: LoaderInTurn<STAGES, STAGE, LOADERS>, number: u32, job: Job) {
-    let (team, mut others) = (number % TEAMS, number / TEAMS);
+/// Keeps a team's stages full.
+async fn load<const STAGES: u32>(mut ring: LoaderInTurn<STAGES, STAGE, TEAMS>, team: u32, job: Job) {
     for block in job.blocks_of(team).watched(job.control) {
         for number in 0..job.pieces() {
-            if others > 0 {
-                others -= 1;
-                continue;
-            }
-            others = TEAM_LOADERS - 1;
             let stage = ring.reserve().await;
             // SAFETY: a part of w, which fits a stage.
             unsafe { ring.fill_even::<ROWS>(stage, &piece::rows_of(&job, block, number), piece::PITCH) };
@@ -133,62 +125,95 @@ async fn load<const STAGES: u32>(mut ring: LoaderInTurn<STAGES, STAGE, LOADERS>,
 }
 
 /// Multiplies a team's blocks of rows: each warp a part of each piece.
-async fn compute<W: Weights, T: Multiplier, const STAGES: u32, const NEAR: bool, const RESIDENT: bool>(
+async fn compute<
+    W: Weights,
+    T: Multiplier,
+    const STAGES: u32,
+    const NEAR: bool,
+    const RESIDENT: bool,
+    const ZEROS: bool,
+>(
     mut ring: Reader<STAGES, STAGE>,
     mut meeting: Meeting,
+    first_x: Chunk,
+    mut ahead: Ahead,
     job: Job,
 ) {
     let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
-    let first = Piece {
-        block: job.blocks_of(team).next().unwrap_or(0),
-        number: 0,
-    };
-    let mut scales = factors::scales::<W, NEAR>(&job, first, part);
-    let mut zeros = factors::zeros::<W, NEAR>(&job, first, part);
     if RESIDENT {
-        job.x.bring::<W>(Share::of_warps(0, COMPUTE_WARPS), NEAR);
+        let factor = product::factor_of_sums::<W, T, ZEROS>();
+        job.x.bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), NEAR, first_x, factor);
         meeting.of_all().await;
     }
     ring.skip(team);
-    for block in job.blocks_of(team) {
+    let row = warp::lane() / 4 * PITCH + part * UNITS_PER_WARP * UNIT_BYTES + warp::lane() % 4 * 16;
+    let mut blocks = job.blocks_of(team);
+    let mut before = NO_BLOCK;
+    loop {
+        let block = blocks.next().unwrap_or(NO_BLOCK);
         let mut sums = Sums::ZERO;
-        for number in 0..job.pieces() {
+        let mut x = job.x.cursor::<W>(part * UNITS_PER_WARP);
+        let pieces = if block == NO_BLOCK { 0 } else { job.pieces() };
+        for number in 0..pieces {
             let piece = Piece { block, number };
             let stage = ring.filled().await.address;
-            let now = (scales, zeros);
-            let next = piece.next(&job);
-            scales = factors::scales::<W, NEAR>(&job, next, part);
-            zeros = factors::zeros::<W, NEAR>(&job, next, part);
-            sums = multiply::<W, T, NEAR, RESIDENT>(&job, piece, part, stage, now.0, now.1, sums);
+            let now = ahead.take::<W, NEAR, ZEROS>(&job);
+            sums = if NEAR && RESIDENT && piece.is_whole(&job) {
+                multiply_whole::<W, T, ZEROS>(&job, x, stage + row, now, sums)
+            } else {
+                multiply::<W, T, NEAR, RESIDENT, ZEROS>(&job, piece, part, stage, now, sums)
+            };
+            x = job.x.behind::<W>(x, UNITS);
             ring.release();
             ring.skip(TEAMS - 1);
         }
+        if before != NO_BLOCK {
+            let set = meeting.last().await;
+            meeting::finish::<T>(&job, set, before, part);
+        }
+        if block == NO_BLOCK {
+            return;
+        }
         sums.leave(meeting.place(part));
-        let set = meeting.of_team().await;
-        meeting::finish::<T>(&job, set, block, part);
-        factors::check_zeros::<W>(&job, block, sums.zeros);
+        meeting.arrive();
+        before = block;
+        if ZEROS {
+            factors::check_zeros::<W>(&job, block, sums.zeros);
+        }
     }
 }
 
 #[inline(always)]
 fn dequant_matvec<W: Weights, T: Multiplier, const STAGES: u32, const RESIDENT: bool>(job: Job) {
+    let (is_near, is_compute) = (W::is_near(job.group_shift), warp::index() < COMPUTE_WARPS);
+    // Before any weights: behind those of all thread blocks, x and the first scales would come late.
+    let first_x = if RESIDENT && is_compute {
+        job.x.request::<W>(Share::of_warps(0, COMPUTE_WARPS), is_near)
+    } else {
+        [[0; 4]; 4]
+    };
+    let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
+    let ahead = Ahead::start::<W>(&job, team, part, is_near && is_compute);
     let meeting = Meeting::init(shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES);
     // The first team's warps report, and count the other's pieces with theirs.
-    let fills = job.blocks_of(0).remaining() * job.pieces() * TEAMS;
-    let ring = Ring::<STAGES, STAGE>::init(TEAM_WARPS, fills, job.control);
-    if warp::index() >= COMPUTE_WARPS {
-        let number = warp::index() - COMPUTE_WARPS;
-        run(load(ring.loader_in_turn(number), number, job), job.control);
-    } else if W::is_near(job.group_shift) {
-        run(
-            compute::<W, T, STAGES, true, RESIDENT>(ring.reader(), meeting, job),
-            job.control,
-        );
+    let fills = if job.control.is_null() {
+        0
     } else {
-        run(
-            compute::<W, T, STAGES, false, RESIDENT>(ring.reader(), meeting, job),
-            job.control,
-        );
+        job.blocks_of(0).remaining() * job.pieces() * TEAMS
+    };
+    let ring = Ring::<STAGES, STAGE>::init(TEAM_WARPS, fills, job.control);
+    if !is_compute {
+        let team = warp::index() - COMPUTE_WARPS;
+        run(load(ring.loader_in_turn(team), team, job), job.control);
+        return;
+    }
+    let reader = ring.reader();
+    if !is_near {
+        run(compute::<W, T, STAGES, false, RESIDENT, true>(reader, meeting, first_x, ahead, job), job.control);
+    } else if job.zeros != 0 {
+        run(compute::<W, T, STAGES, true, RESIDENT, true>(reader, meeting, first_x, ahead, job), job.control);
+    } else {
+        run(compute::<W, T, STAGES, true, RESIDENT, false>(reader, meeting, first_x, ahead, job), job.control);
     }
 }
 
@@ -210,11 +235,11 @@ macro_rules! entry {
             batch: u32,
             control: Control,
         ) {
-            let group = (numbers / STEP).checked_div(groups).unwrap_or(0).max(1);
+            // The steps of a row are a multiple of the groups, by a power of two.
             let group_shift = if groups == 1 {
                 31
             } else {
-                31 - group.leading_zeros()
+                groups.leading_zeros() - (numbers / STEP).leading_zeros()
             };
             let place = shared::base() + Ring::<$stages, STAGE>::SHARED_BYTES + Meeting::SHARED_BYTES;
             let job = Job {

@@ -1,10 +1,12 @@
-//! Where compute warps meet: all of them once, when x has been brought; those of a team at the end of each block of rows, where they
-//! leave their sums for each other. Two sets of places take turns: nobody writes a set again before everybody has read it.
+//! Where compute warps meet: all of them once, when x has been brought; those of a team for each block of rows, where they leave their
+//! sums for each other. A block's sums are added up at the end of the next one, so that nobody waits for the slowest warp. Two sets of
+//! places take turns: a warp writes a set again when the sums of the block between have met, before which everybody has read it.
+//! Every lane arrives for itself: it hands on what it wrote and says that it has read.
 
-use warpbridge_runtime::element::Element;
 use warpbridge_runtime::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use warpbridge_runtime::{block, shared, warp};
 
+use super::multiplier::Multiplier;
 use super::{COLUMNS, COMPUTE_WARPS, Job, ROWS, TEAM_WARPS, TEAMS};
 
 const PARTIAL_BYTES: u32 = ROWS * COLUMNS * 4; // of one warp
@@ -42,39 +44,45 @@ impl Meeting {
     /// Arrives; when awaited, all compute warps have. For once.
     #[inline(always)]
     pub fn of_all(&self) -> Wait<()> {
-        arrive(self.base + TEAMS * BARRIER_BYTES).wait(0, ())
+        let barrier = Barrier(self.base + TEAMS * BARRIER_BYTES);
+        barrier.arrive();
+        barrier.wait(0, ())
     }
 
     /// Where warp `part` of the team leaves its sums for the next meeting.
     #[inline(always)]
     pub fn place(&self, part: u32) -> u32 {
-        self.set() + part * PARTIAL_BYTES
+        self.set(self.parity) + part * PARTIAL_BYTES
     }
 
-    /// Arrives; when awaited, all warps of the team have, and the sums of all are in the set that it gives.
+    /// Arrives: this lane's sums are in their place.
     #[inline(always)]
-    pub fn of_team(&mut self) -> Wait<u32> {
-        let (set, parity) = (self.set(), self.parity);
+    pub fn arrive(&mut self) {
+        self.barrier().arrive();
         self.parity ^= 1;
-        arrive(self.base + self.team * BARRIER_BYTES).wait(parity, set)
+    }
+
+    /// When awaited, the team's sums have met for which this warp arrived last; gives their set.
+    #[inline(always)]
+    pub fn last(&self) -> Wait<u32> {
+        let parity = self.parity ^ 1;
+        self.barrier().wait(parity, self.set(parity))
     }
 
     #[inline(always)]
-    fn set(&self) -> u32 {
-        self.base + Self::BARRIERS_BYTES + (self.team * 2 + self.parity) * SET_BYTES
+    fn barrier(&self) -> Barrier {
+        Barrier(self.base + self.team * BARRIER_BYTES)
     }
-}
 
-/// Each lane for itself.
-#[inline(always)]
-fn arrive(at: u32) -> Barrier {
-    Barrier(at).arrive();
-    Barrier(at)
+    #[inline(always)]
+    fn set(&self, parity: u32) -> u32 {
+        self.base + Self::BARRIERS_BYTES + (self.team * 2 + parity) * SET_BYTES
+    }
 }
 
 /// Adds the warps' sums up, always in the same order, and stores them: each of the team's first threads one of a row and a column.
 #[inline(always)]
-pub fn finish<T: Element>(job: &Job, set: u32, block: u32, part: u32) {
+pub fn finish<T: Multiplier>(job: &Job, set: u32, block: u32, part: u32) {
     let thread = part * warp::LANES + warp::lane();
     let (row, column) = (thread % ROWS, thread / ROWS);
     let number = block * ROWS + row;
@@ -89,7 +97,7 @@ pub fn finish<T: Element>(job: &Job, set: u32, block: u32, part: u32) {
     }
     let element = u64::from(column) * u64::from(job.rows) + u64::from(number);
     // SAFETY: an element of y.
-    unsafe { T::store_global(job.y + element * u64::from(T::BYTES), sum) };
+    unsafe { T::store_global(job.y + element * u64::from(T::BYTES), sum * T::UNIT) };
 }
 
 const _: () = assert!(TEAM_WARPS * warp::LANES >= ROWS * COLUMNS);

@@ -1,8 +1,8 @@
 //! What stands in one stage: the same bytes of each of 16 rows of w.
 
-use warpbridge_runtime::{EvenRows, block};
+use warpbridge_runtime::EvenRows;
 
-use super::{Job, ROWS, TEAM_WARPS, TEAMS, UNIT_BYTES, UNITS_PER_WARP};
+use super::{Job, ROWS, TEAM_WARPS, UNIT_BYTES, UNITS_PER_WARP};
 
 /// Bytes of a row in a stage.
 pub const BYTES: u32 = TEAM_WARPS * UNITS_PER_WARP * UNIT_BYTES;
@@ -37,26 +37,16 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// The team's next one; behind the last one, one of a block of rows that there need not be.
-    #[inline(always)]
-    pub fn next(self, job: &Job) -> Self {
-        if self.number + 1 < job.pieces() {
-            Self {
-                number: self.number + 1,
-                ..self
-            }
-        } else {
-            Self {
-                block: self.block + TEAMS * block::count(),
-                number: 0,
-            }
-        }
-    }
-
     /// Bytes of each row in it.
     #[inline(always)]
     pub fn bytes(self, job: &Job) -> u32 {
         (job.row_bytes - self.number * BYTES).min(BYTES)
+    }
+
+    /// Whether its rows are as long as they get.
+    #[inline(always)]
+    pub fn is_whole(self, job: &Job) -> bool {
+        self.number < job.row_bytes / BYTES
     }
 }
 

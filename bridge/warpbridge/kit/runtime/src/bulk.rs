@@ -63,22 +63,40 @@ pub unsafe fn copy(rows: &impl Windows, stage: u32, full: Barrier) -> u32 {
     bytes
 }
 
-/// As [`copy`], `ROWS` even rows, `pitch` bytes apart in the stage.
+/// As [`copy`], `ROWS` even rows, `pitch` bytes apart in the stage; one lane starts them all.
 ///
 /// # Safety
 /// The stage is reserved, and the rows lie in their array.
 #[inline(always)]
 #[must_use]
 pub unsafe fn copy_even<const ROWS: u32>(rows: &EvenRows, stage: u32, pitch: u32, full: Barrier) -> u32 {
-    const { assert!(ROWS <= warp::LANES) };
-    let row = warp::lane();
-    if row >= ROWS {
+    if !elected() {
         return 0;
     }
-    let from = rows.first + u64::from(row.min(rows.count - 1)) * rows.stride;
-    // SAFETY: the caller's promise.
-    unsafe { start(stage + row * pitch, from, rows.bytes, full) };
-    rows.bytes
+    let (mut to, mut from) = (stage, rows.first);
+    for row in 0..ROWS {
+        // SAFETY: the caller's promise.
+        unsafe { start(to, from, rows.bytes, full) };
+        to += pitch;
+        from += if row + 1 < rows.count { rows.stride } else { 0 };
+    }
+    ROWS * rows.bytes
+}
+
+/// Whether this lane is the one that the warp elects. The warp calls it together.
+///
+/// A bulk copy takes its operands from registers that the warp shares. Where lanes have operands of their own, ptxas makes a loop over them, of ten
+/// instructions and a wait each; behind an election it knows that there is one lane only, and a copy takes four, one behind the other.
+#[inline(always)]
+#[must_use]
+pub fn elected() -> bool {
+    let is_elected: u32;
+    // SAFETY: all 32 lanes come here. Not an intrinsic, as its result is a pair that Rust has no type for: the gates count it, should it be copied.
+    unsafe {
+        asm!("{{ .reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 {}, 1, 0, p; }}", out(reg32) is_elected,
+             options(nomem, nostack));
+    }
+    is_elected != 0
 }
 
 #[inline(always)]

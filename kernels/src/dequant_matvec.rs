@@ -4,21 +4,28 @@
 //! of the team share each piece along k: they hand integers as float16 or bfloat16 (`weights.rs`, `multiplier.rs`) to the tensor cores, which
 //! sum into float32, where a group's sum meets its scale (`product.rs`, `factors.rs`). The sums of 16 rows come together while the next
 //! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
-//! stack dequant_matvec_w8_f16: 8
-//! stack dequant_matvec_w4_f16_long: 16
-//! stack dequant_matvec_w4_f16: 16
-//! stack dequant_matvec_w4_bf16: 24
-//! sync: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, bar.warp.sync 3
-//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 22, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, bar.warp.sync 3
-//! sync dequant_matvec_w4_f16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, bar.warp.sync 3
-//! sync dequant_matvec_w4_f16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 22, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, bar.warp.sync 3
-//! sync dequant_matvec_w4_f16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 46, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, bar.warp.sync 3
-//! sync dequant_matvec_w8_bf16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, bar.warp.sync 3
-//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 14, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, bar.warp.sync 3
-//! sync dequant_matvec_w8_bf16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, bar.warp.sync 3
-//! sync dequant_matvec_w8_f16: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, bar.warp.sync 3
-//! sync dequant_matvec_w8_f16_distant: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.idx.b32 14, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, bar.warp.sync 3
-//! sync dequant_matvec_w8_f16_long: bar.sync 1, vote.sync.any.pred 5, vote.sync.all.pred 10, shfl.sync.bfly.b32 9, shfl.sync.idx.b32 38, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, bar.warp.sync 3
+//! stack dequant_matvec_w8_bf16_long: 16
+//! stack dequant_matvec_w8_bf16: 16
+//! stack dequant_matvec_w4_bf16: 16
+//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 
 mod factors;
 mod meeting;

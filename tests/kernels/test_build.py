@@ -99,6 +99,13 @@ def test_syncs_may_be_declared_per_architecture() -> None:
     assert declared.syncs_of("once", "x.ptx") == Counter()
 
 
+def test_syncs_may_be_declared_per_architecture_and_entry() -> None:
+    source = "//! sync sm_90 twice: bar.sync 1\n//! sync twice: bar.sync 2\n//! sync sm_90: bar.sync 3\n//! sync: bar.sync 4\n"
+    declared = gates.Declared({}, (64,), gates.read_syncs(source))
+    found = [declared.syncs_of(e, f"x.{a}.ptx")["bar.sync"] for e in ("twice", "once") for a in ("sm_90", "sm_80")]
+    assert found == [1, 2, 3, 4]
+
+
 def test_a_source_without_declared_syncs_is_refused(copy: Path) -> None:
     source = copy / "src" / "scale.rs"
     source.write_text(source.read_text(encoding="utf-8").replace("//! sync:", "//! syncs"), encoding="utf-8")

@@ -137,6 +137,20 @@ def test_scales_that_float16_weights_would_round_away() -> None:
     assert wb.kernels.dequant_matvec(w, scales, x)[0, 0] == np.float16((1024 + 127) * 1.0009765625)
 
 
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_zeros_that_cancel_most_of_the_products(width: Any, arch: str) -> None:
+    """Zeros come off by way of the sums of x: these are many times what is left."""
+    case = Case.random((21, 4096, 128, 3), width, np.float16, zeros=True)
+    assert case.zeros is not None
+    case.x = (1 + case.x.astype(np.float64) / 64).astype(np.float16)
+    middle = np.repeat(case.zeros.astype(np.int64), 128, axis=1)
+    low, high = (0, 15) if width is np.uint8 else (-128, 127)
+    integers = np.clip(middle + np.random.default_rng(1).integers(-1, 2, middle.shape), low, high)
+    case.w = (integers[:, 0::2] | integers[:, 1::2] << 4 if width is np.uint8 else integers).astype(width)
+    case.check(as_it_is, arch=arch)
+
+
 def test_nothing_to_do() -> None:
     assert wb.kernels.dequant_matvec(
         np.zeros((0, 16), np.uint8), np.zeros((0, 1), np.float16), np.zeros((2, 32), np.float16)

@@ -62,7 +62,7 @@ class Declared:
     block: tuple[int, ...]
     """Threads per axis, unless launches or variants differ."""
     syncs: dict[str, Counter[str]]
-    """Synchronising operations by entry, or by architecture; the empty name stands for the others."""
+    """Synchronising operations by entry, by architecture, or by both ("sm_90 entry"); the empty name stands for the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
     most: tuple[Line, ...] = ()
@@ -86,7 +86,8 @@ class Declared:
     def syncs_of(self, entry: str, file: str) -> Counter[str]:
         """Return the operations declared for one entry of a file such as ``scale.sm_90.ptx``."""
         arch = "".join(re.findall(r"\.(sm_\d+)\.", file)[:1])
-        return next((self.syncs[name] for name in (entry, arch, "") if name in self.syncs), Counter())
+        names = (f"{arch} {entry}", entry, arch, "")
+        return next((self.syncs[name] for name in names if name in self.syncs), Counter())
 
 
 def declared(manifest: Path, source: Path) -> Declared:
@@ -176,9 +177,9 @@ def _read_lines(source: str, name: str, word: str, says: str, most: int) -> tupl
 
 
 def read_syncs(source: str) -> dict[str, Counter[str]]:
-    """Parse lines like ``//! sync: bar.sync 1, ...``, ``//! sync entry: ...`` or ``//! sync sm_90: ...``."""
+    """Parse lines like ``//! sync: bar.sync 1, ...``, ``//! sync [sm_90] [entry]: ...``."""
     syncs: dict[str, Counter[str]] = {}
-    for match in re.finditer(r"^//! sync ?(\w*): (.*)$", source, re.M):
+    for match in re.finditer(r"^//! sync ?(\w*(?: \w+)?): (.*)$", source, re.M):
         pairs = (item.split() for item in match[2].split(","))
         syncs[match[1]] = Counter({mnemonic: int(count) for mnemonic, count in pairs})
     return syncs

@@ -149,7 +149,8 @@ async fn compute<
     let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
     if RESIDENT {
         let factor = product::factor_of_sums::<W, T, ZEROS>();
-        job.x.bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), NEAR, first_x, factor);
+        job.x
+            .bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), NEAR, first_x, factor);
         meeting.of_all().await;
     }
     ring.skip(team);
@@ -216,11 +217,20 @@ fn dequant_matvec<W: Weights, T: Multiplier, const STAGES: u32, const RESIDENT: 
     }
     let reader = ring.reader();
     if !is_near {
-        run(compute::<W, T, STAGES, false, RESIDENT, true>(reader, meeting, first_x, ahead, job), job.control);
+        run(
+            compute::<W, T, STAGES, false, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            job.control,
+        );
     } else if job.zeros != 0 {
-        run(compute::<W, T, STAGES, true, RESIDENT, true>(reader, meeting, first_x, ahead, job), job.control);
+        run(
+            compute::<W, T, STAGES, true, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            job.control,
+        );
     } else {
-        run(compute::<W, T, STAGES, true, RESIDENT, false>(reader, meeting, first_x, ahead, job), job.control);
+        run(
+            compute::<W, T, STAGES, true, RESIDENT, false>(reader, meeting, first_x, ahead, job),
+            job.control,
+        );
     }
 }
 

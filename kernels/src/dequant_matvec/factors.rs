@@ -155,13 +155,20 @@ pub fn from_lane(both: Both, source: u32) -> Both {
 /// What is to be taken off for the zeros of either half: see [`Weights::offsets`].
 #[inline(always)]
 pub fn offsets<W: Weights, T: Multiplier, const ZEROS: bool>(zeros: Both) -> [[u32; 2]; 2] {
-    [W::offsets::<T>(unsigned::<W, ZEROS>(zeros.0)), W::offsets::<T>(unsigned::<W, ZEROS>(zeros.1))]
+    [
+        W::offsets::<T>(unsigned::<W, ZEROS>(zeros.0)),
+        W::offsets::<T>(unsigned::<W, ZEROS>(zeros.1)),
+    ]
 }
 
 /// The zero of the unsigned integers that are read, for one as it is in memory.
 #[inline(always)]
 pub fn unsigned<W: Weights, const ZEROS: bool>(zero: u32) -> u32 {
-    if ZEROS { (zero ^ W::ZERO_FLIP).min(W::ZERO_MOST) } else { W::ZERO }
+    if ZEROS {
+        (zero ^ W::ZERO_FLIP).min(W::ZERO_MOST)
+    } else {
+        W::ZERO
+    }
 }
 
 /// The larger zeros, as they are in memory.

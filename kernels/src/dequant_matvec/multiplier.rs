@@ -90,7 +90,12 @@ impl Multiplier for f16 {
     #[inline(always)]
     fn widen_nibbles(word: u32, _: u32) -> [u32; 4] {
         let above = word >> 8;
-        [word & LOW_NIBBLES, above & LOW_NIBBLES, word & HIGH_NIBBLES, above & HIGH_NIBBLES]
+        [
+            word & LOW_NIBBLES,
+            above & LOW_NIBBLES,
+            word & HIGH_NIBBLES,
+            above & HIGH_NIBBLES,
+        ]
     }
 
     #[inline(always)]

@@ -129,7 +129,11 @@ impl Share<'_> {
     ) -> Pair {
         let rows = [W::eight(loaded.0, number), W::eight(loaded.1, number)];
         let sums = add_eights::<W, T>(sums, rows, offsets, x);
-        if T::SUBTRACTS { sums } else { add_offsets::<T>(sums, offsets, x) }
+        if T::SUBTRACTS {
+            sums
+        } else {
+            add_offsets::<T>(sums, offsets, x)
+        }
     }
 
     /// Adds a unit whose numbers are in one group; the factors are the lanes', for all units.
@@ -237,7 +241,11 @@ fn add_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
         let rows = [W::eight(loaded.0, number), W::eight(loaded.1, number)];
         add_eights::<W, T>(sums, rows, offsets, x[number])
     };
-    let mut pair = if T::SUBTRACTS { NONE } else { (less_zeros::<W, ZEROS>(sums_of_x, zeros), NONE.1) };
+    let mut pair = if T::SUBTRACTS {
+        NONE
+    } else {
+        (less_zeros::<W, ZEROS>(sums_of_x, zeros), NONE.1)
+    };
     pair = add(add(pair, 0), 1);
     if W::EIGHTS == 4 {
         pair = add(add(pair, 2), 3);

@@ -4,9 +4,9 @@
 use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{global, shared, warp};
 
+use super::EIGHT;
 use super::multiplier::Multiplier;
 use super::weights::Weights;
-use super::EIGHT;
 
 const EIGHT_BYTES: u32 = 2 * EIGHT;
 /// Of an eight for each of four lanes.
@@ -91,7 +91,12 @@ impl Vector {
             // SAFETY: an eight of x, whose address is a multiple of 16.
             unsafe { global::load_v4(self.x + self.offset_of(column, number)) }
         };
-        [read(item), read(item + step), read(item + 2 * step), read(item + 3 * step)]
+        [
+            read(item),
+            read(item + step),
+            read(item + 2 * step),
+            read(item + 3 * step),
+        ]
     }
 
     /// Writes an eight to its place, and the unit's sum with the unit's first. The warp calls it together.

@@ -169,8 +169,7 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
     scales, x = machine.normal([rows, groups], "float16"), machine.normal([batch, k], "float16")
     y = machine.empty([batch, rows], "float16")
     x_bytes = k // 128 * (256 * batch + 16 * ceil_div(batch, 2))
-    is_long = x_bytes > 84_480
-    shared = (4 if is_long else 8) * (17408 + 16) + 32 + 8192 + x_bytes
+    shared = 4 * (17408 + 16) + 32 + 8192 + x_bytes
 
     def check() -> None:
         vectors = machine.take(x, slice(None)).astype(np.float64)
@@ -183,8 +182,7 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
             assert float((off / size).max()) < 1e-5, "products off by more than float32 sums allow"
 
     args = [w, scales, x, y, rows, k, groups, batch]
-    plain = "dequant_matvec_w4_f16"
-    entry = f"{plain}_long" if is_long else plain
+    entry = "dequant_matvec_w4_f16"
     return Case(
         f"dequant_matvec int4, {rows} x {k}, batch {batch}",
         rows * k // 2 + 2 * (rows * groups + batch * k + batch * rows),
@@ -196,7 +194,7 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
             shared_bytes=shared,
         ),
         machine.by_hand(
-            *("one role", "dequant_matvec", f"{plain}_plain", min(rows // 16, 4 * machine.multiprocessors), 256, args),
+            *("one role", "dequant_matvec", f"{entry}_plain", min(rows // 16, 4 * machine.multiprocessors), 256, args),
             shared_bytes=8192 + x_bytes,
         ),
         tolerance=2**-8,

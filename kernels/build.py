@@ -220,7 +220,7 @@ def compile_all(rustc: Rustc, kernels: tuple[str, ...]) -> dict[tuple[str, Varia
 
 def compile_kernel(rustc: Rustc, kernel: str, variant: Variant, out: Path) -> str:
     """Compile one kernel for one variant into finished PTX."""
-    flags = ("--crate-name", "warpbridge_kernels", "--cfg", f'kernel="{kernel}"')
+    flags = ("--crate-name", "warpbridge_kernels", "--cfg", f'kernel="{kernel}"', *declared(kernel).rustc_flags)
     return ptxtext.finish(
         compiler.compile_crate(rustc, HERE, variant, out, flags)[0],
         f"{kernel}, {variant.arch}",

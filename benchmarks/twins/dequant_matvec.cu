@@ -1,7 +1,7 @@
 // int4 weights times up to eight float16 vectors by hand: the twin of kernels/src/dequant_matvec.rs, and the same without roles.
 //
 // Twin: two teams of four warps have blocks of 16 rows each. A loader warp per team copies pieces of them, 1 KiB of each row, into the
-// team's stages (eight in all; four where x is long); the team's warps share a piece along k and multiply on tensor cores: integers as
+// team's stages (four in all); the team's warps share a piece along k and multiply on tensor cores: integers as
 // float16 below the smallest normal one, zeros by way of the sums of x. x and the first scales are asked for before any weights; scales
 // come from global memory, read a piece ahead. A block's sums meet in shared memory, and are added up at the end of the next block.
 // One thread block of 320 threads per multiprocessor, x in shared memory. One role: each warp reads its weights from global memory
@@ -9,7 +9,7 @@
 
 #include "pipeline.cuh"
 
-constexpr u32 ROWS = 16, COLUMNS = 8, TEAMS = 2, TEAM_WARPS = 4, COMPUTE_WARPS = TEAMS * TEAM_WARPS, THREADS = (COMPUTE_WARPS + TEAMS) * 32;
+constexpr u32 STAGES = 4, ROWS = 16, COLUMNS = 8, TEAMS = 2, TEAM_WARPS = 4, COMPUTE_WARPS = TEAMS * TEAM_WARPS, THREADS = (COMPUTE_WARPS + TEAMS) * 32;
 constexpr u32 UNIT_BYTES = 64, UNITS_PER_WARP = 4, UNITS = TEAM_WARPS * UNITS_PER_WARP; // a unit is 128 numbers of a row, 32 per lane of four
 constexpr u32 BYTES = UNITS * UNIT_BYTES, PITCH = BYTES + 64, STAGE = ROWS * PITCH;
 constexpr u32 PLAIN_WARPS = 8, PARTIAL_BYTES = ROWS * COLUMNS * 4, SET_BYTES = TEAM_WARPS * PARTIAL_BYTES, PLAIN_BYTES = PLAIN_WARPS * PARTIAL_BYTES;
@@ -176,7 +176,7 @@ struct Turn {
     }
 };
 
-template <u32 STAGES> struct Shared {
+struct Shared {
     u32 stages, full, empty, meetings, sets, x;
     DEVICE explicit Shared(u32 base)
         : stages(base), full(base + STAGES * STAGE), empty(full + STAGES * 8), meetings(empty + STAGES * 8), sets(meetings + 32),
@@ -190,7 +190,7 @@ DEVICE bool elected() {
     return r > 0;
 }
 
-template <u32 STAGES> DEVICE void load_pieces(const Job &job, const Shared<STAGES> &shared, u32 team) {
+DEVICE void load_pieces(const Job &job, const Shared &shared, u32 team) {
     Turn stage{team, 0};
     for (u32 block = blockIdx.x + team * gridDim.x; block < job.rows / ROWS; block += TEAMS * gridDim.x)
         for (u32 piece = 0; piece < job.bytes / BYTES; ++piece) {
@@ -253,14 +253,14 @@ DEVICE void leave_and_meet(const Sums &sums, u32 set, u32 part, u32 barrier) {
 
 // A warp's units of a piece.
 DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales &scales) {
-    const u32 low = scales.low, high = scales.high;
-    scales.go_on();
     uint4 lows[UNITS_PER_WARP], highs[UNITS_PER_WARP];
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
         lows[unit] = load_shared(row + unit * UNIT_BYTES);
         highs[unit] = load_shared(row + unit * UNIT_BYTES + 8 * PITCH);
     }
+    const u32 low = scales.low, high = scales.high;
+    scales.go_on();
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
         const u32 from = lane() / 4 * 4 + unit;
@@ -270,7 +270,7 @@ DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales
     }
 }
 
-template <u32 STAGES> DEVICE void multiply_pieces(const Job &job, const Shared<STAGES> &shared, const Chunk &first_x, Scales &scales) {
+DEVICE void multiply_pieces(const Job &job, const Shared &shared, const Chunk &first_x, Scales &scales) {
     const u32 team = warp() / TEAM_WARPS, part = warp() % TEAM_WARPS, pieces = job.bytes / BYTES, blocks = job.rows / ROWS;
     const u32 first = blockIdx.x + team * gridDim.x, step = TEAMS * gridDim.x, meeting = shared.meetings + team * 8;
     const Place place(shared.x, job);
@@ -300,7 +300,7 @@ template <u32 STAGES> DEVICE void multiply_pieces(const Job &job, const Shared<S
     }
 }
 
-template <u32 STAGES> DEVICE void init_barriers(const Shared<STAGES> &shared) {
+DEVICE void init_barriers(const Shared &shared) {
     if (threadIdx.x == 0) {
         for (u32 stage = 0; stage < STAGES; ++stage) {
             barrier_init(shared.full + stage * 8, 1);
@@ -313,8 +313,8 @@ template <u32 STAGES> DEVICE void init_barriers(const Shared<STAGES> &shared) {
     __syncthreads();
 }
 
-template <u32 STAGES> DEVICE void matvec_twin(const Job &job) {
-    const Shared<STAGES> shared(shared_base());
+DEVICE void matvec_twin(const Job &job) {
+    const Shared shared(shared_base());
     if (warp() < COMPUTE_WARPS) {
         // Before any weights: behind those of all thread blocks, x and the first scales would come late.
         const Chunk first_x(job, 0, threadIdx.x, COMPUTE_WARPS * 32);
@@ -356,6 +356,5 @@ DEVICE void matvec_plain(const Job &job) {
 #define PARAMETERS const u8 *w, const half_t *scales, const half_t *x, half_t *y, u32 rows, u32 numbers, u32 groups, u32 batch
 #define JOB Job{w, scales, x, y, rows, numbers / 2, groups, 31 - static_cast<u32>(__clz(numbers / 128 / groups)), batch}
 
-extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin<8>(JOB); }
-extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_long_twin(PARAMETERS) { matvec_twin<4>(JOB); }
+extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin(JOB); }
 extern "C" __global__ void __launch_bounds__(256) dequant_matvec_w4_f16_plain(PARAMETERS) { matvec_plain(JOB); }

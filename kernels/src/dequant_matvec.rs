@@ -4,9 +4,8 @@
 //! of the team share each piece along k: they hand integers as float16 or bfloat16 (`weights.rs`, `multiplier.rs`) to the tensor cores, which
 //! sum into float32, where a group's sum meets its scale (`product.rs`, `factors.rs`). The sums of 16 rows come together while the next
 //! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
-//! stack dequant_matvec_w8_bf16_long: 16
-//! stack dequant_matvec_w8_bf16: 16
-//! stack dequant_matvec_w4_bf16: 16
+//! jump tables: no
+//! stack dequant_matvec_w8_bf16: 8
 //! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
@@ -15,17 +14,14 @@
 //! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_f16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_bf16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_f16_long: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 
 mod factors;
 mod meeting;
@@ -47,13 +43,8 @@ use self::product::{Sums, multiply, multiply_whole};
 use self::vector::{Chunk, Vector};
 use self::weights::{Bytes, Nibbles, Weights};
 
-/// Stages, and how many there are room for beside a long x.
-#[cfg(engine = "bulk")]
-const MANY: u32 = 8;
-#[cfg(engine = "cp_async")]
-const MANY: u32 = 4;
-#[cfg(engine = "bulk")]
-const FEW: u32 = 4;
+/// Stages: two for each team. More are no faster (H200), and a long x has room beside these.
+const STAGES: u32 = 4;
 /// Teams of compute warps, each with blocks of rows of its own, and the warps of a team, which share a piece. Few warps, for whom there
 /// are registers: each has the weights of a whole piece on their way from shared memory at once.
 const TEAMS: u32 = 2;
@@ -121,7 +112,7 @@ impl Job {
 }
 
 /// Keeps a team's stages full.
-async fn load<const STAGES: u32>(mut ring: LoaderInTurn<STAGES, STAGE, TEAMS>, team: u32, job: Job) {
+async fn load(mut ring: LoaderInTurn<STAGES, STAGE, TEAMS>, team: u32, job: Job) {
     for block in job.blocks_of(team).watched(job.control) {
         for number in 0..job.pieces() {
             let stage = ring.reserve().await;
@@ -132,14 +123,7 @@ async fn load<const STAGES: u32>(mut ring: LoaderInTurn<STAGES, STAGE, TEAMS>, t
 }
 
 /// Multiplies a team's blocks of rows: each warp a part of each piece.
-async fn compute<
-    W: Weights,
-    T: Multiplier,
-    const STAGES: u32,
-    const NEAR: bool,
-    const RESIDENT: bool,
-    const ZEROS: bool,
->(
+async fn compute<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: bool, const ZEROS: bool>(
     mut ring: Reader<STAGES, STAGE>,
     mut meeting: Meeting,
     first_x: Chunk,
@@ -192,7 +176,7 @@ async fn compute<
 }
 
 #[inline(always)]
-fn dequant_matvec<W: Weights, T: Multiplier, const STAGES: u32, const RESIDENT: bool>(job: Job) {
+fn dequant_matvec<W: Weights, T: Multiplier, const RESIDENT: bool>(job: Job) {
     let (is_near, is_compute) = (W::is_near(job.group_shift), warp::index() < COMPUTE_WARPS);
     // Before any weights: behind those of all thread blocks, x and the first scales would come late.
     let first_x = if RESIDENT && is_compute {
@@ -218,17 +202,17 @@ fn dequant_matvec<W: Weights, T: Multiplier, const STAGES: u32, const RESIDENT: 
     let reader = ring.reader();
     if !is_near {
         run(
-            compute::<W, T, STAGES, false, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, false, RESIDENT, true>(reader, meeting, first_x, ahead, job),
             job.control,
         );
     } else if job.zeros != 0 {
         run(
-            compute::<W, T, STAGES, true, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, true, RESIDENT, true>(reader, meeting, first_x, ahead, job),
             job.control,
         );
     } else {
         run(
-            compute::<W, T, STAGES, true, RESIDENT, false>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, true, RESIDENT, false>(reader, meeting, first_x, ahead, job),
             job.control,
         );
     }
@@ -236,7 +220,7 @@ fn dequant_matvec<W: Weights, T: Multiplier, const STAGES: u32, const RESIDENT: 
 
 /// One entry per type of w and x; what the arguments are, the manifest says.
 macro_rules! entry {
-    ($name:ident, $weights:ty, $element:ty, $stages:ident, $is_resident:literal) => {
+    ($name:ident, $weights:ty, $element:ty, $is_resident:literal) => {
         /// See the module.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments)]
@@ -258,7 +242,7 @@ macro_rules! entry {
             } else {
                 groups.leading_zeros() - (numbers / STEP).leading_zeros()
             };
-            let place = shared::base() + Ring::<$stages, STAGE>::SHARED_BYTES + Meeting::SHARED_BYTES;
+            let place = shared::base() + Ring::<STAGES, STAGE>::SHARED_BYTES + Meeting::SHARED_BYTES;
             let job = Job {
                 w,
                 scales,
@@ -271,33 +255,22 @@ macro_rules! entry {
                 x: Vector::new::<$weights>(x, place, batch, numbers),
                 control,
             };
-            dequant_matvec::<$weights, $element, $stages, $is_resident>(job);
+            dequant_matvec::<$weights, $element, $is_resident>(job);
         }
     };
 }
 
-entry!(dequant_matvec_w4_f16, Nibbles, f16, MANY, true);
-entry!(dequant_matvec_w4_bf16, Nibbles, BFloat16, MANY, true);
-entry!(dequant_matvec_w8_f16, Bytes, f16, MANY, true);
-entry!(dequant_matvec_w8_bf16, Bytes, BFloat16, MANY, true);
+entry!(dequant_matvec_w4_f16, Nibbles, f16, true);
+entry!(dequant_matvec_w4_bf16, Nibbles, BFloat16, true);
+entry!(dequant_matvec_w8_f16, Bytes, f16, true);
+entry!(dequant_matvec_w8_bf16, Bytes, BFloat16, true);
 
 /// Where x does not fit shared memory. The manifest chooses.
 mod distant {
     use super::*;
 
-    entry!(dequant_matvec_w4_f16_distant, Nibbles, f16, MANY, false);
-    entry!(dequant_matvec_w4_bf16_distant, Nibbles, BFloat16, MANY, false);
-    entry!(dequant_matvec_w8_f16_distant, Bytes, f16, MANY, false);
-    entry!(dequant_matvec_w8_bf16_distant, Bytes, BFloat16, MANY, false);
-}
-
-/// Where x is long, and fits beside fewer stages.
-#[cfg(engine = "bulk")]
-mod long {
-    use super::*;
-
-    entry!(dequant_matvec_w4_f16_long, Nibbles, f16, FEW, true);
-    entry!(dequant_matvec_w4_bf16_long, Nibbles, BFloat16, FEW, true);
-    entry!(dequant_matvec_w8_f16_long, Bytes, f16, FEW, true);
-    entry!(dequant_matvec_w8_bf16_long, Bytes, BFloat16, FEW, true);
+    entry!(dequant_matvec_w4_f16_distant, Nibbles, f16, false);
+    entry!(dequant_matvec_w4_bf16_distant, Nibbles, BFloat16, false);
+    entry!(dequant_matvec_w8_f16_distant, Bytes, f16, false);
+    entry!(dequant_matvec_w8_bf16_distant, Bytes, BFloat16, false);
 }

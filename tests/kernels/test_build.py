@@ -99,6 +99,12 @@ def test_syncs_may_be_declared_per_architecture() -> None:
     assert declared.syncs_of("once", "x.ptx") == Counter()
 
 
+def test_jump_tables_may_be_forbidden_to_one_kernel() -> None:
+    matvec, scale = (gates.declared(build.HERE / f"{name}.toml", build.HERE / "src" / f"{name}.rs") for name in ("dequant_matvec", "scale"))
+    assert (matvec.rustc_flags, scale.rustc_flags) == (("-C", "jump-tables=no"), ())
+    assert "brx.idx" not in build.path_of("dequant_matvec", build.VARIANTS[1]).read_text()
+
+
 def test_syncs_may_be_declared_per_architecture_and_entry() -> None:
     source = "//! sync sm_90 twice: bar.sync 1\n//! sync twice: bar.sync 2\n//! sync sm_90: bar.sync 3\n//! sync: bar.sync 4\n"
     declared = gates.Declared({}, (64,), gates.read_syncs(source))

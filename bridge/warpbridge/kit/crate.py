@@ -155,7 +155,8 @@ def _core(rustc: Rustc, write: Callable[[str], object]) -> Path:
 
 
 def _compile(crate: Crate, file: str, variant: Variant, rustc: Rustc, core: Path) -> tuple[str, str]:
-    flags = ("--crate-name", crate.name, "-W", "warnings")  # warn, where warpbridge's own kernels fail
+    warned = ("-W", "warnings")  # where warpbridge's own kernels fail
+    flags = ("--crate-name", crate.name, *warned, *crate.declared.rustc_flags)
     text, warnings = compiler.compile_crate(rustc, crate.folder, variant, core, flags)
     finished = ptxtext.finish(
         text,

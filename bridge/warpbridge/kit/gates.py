@@ -71,6 +71,13 @@ class Declared:
     """Where more than one block is to fit a multiprocessor: how many, by architecture and entry."""
     blocks: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """Threads per axis of variants that have their own, by architecture and entry."""
+    jump_tables: bool = True
+    """Whether LLVM may make tables of branches; '//! jump tables: no' says that it may not."""
+
+    @property
+    def rustc_flags(self) -> tuple[str, ...]:
+        """What rustc is told for this kernel alone."""
+        return () if self.jump_tables else ("-C", "jump-tables=no")
 
     def block_of(self, arch: str, entry: str) -> ptxtext.Block:
         """Return threads per axis, or the most that a launch gives a block, of one entry on one architecture."""
@@ -91,7 +98,7 @@ class Declared:
 
 
 def declared(manifest: Path, source: Path) -> Declared:
-    """Read what the manifest and the lines ``//! sync:``, ``//! stack ENTRY: BYTES``, ``//! block:`` declare."""
+    """Read what the manifest and the lines ``//! sync:``, ``//! stack ENTRY: BYTES``, ``//! block:`` and others declare."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:
@@ -111,7 +118,8 @@ def declared(manifest: Path, source: Path) -> Declared:
         if "block" in variant.get("launch", {})
     }
     said = read_most(text, source.name), read_least(text, source.name)
-    found = Declared(names, _axes(block), syncs, stacks, *said, own)
+    jump_tables = not re.search(r"^//! jump tables: no$", text, re.M)
+    found = Declared(names, _axes(block), syncs, stacks, *said, own, jump_tables)
     _check_lines(found, source.name)
     for variant in table["variants"]:
         found_block = found.block_of(variant.get("arch", ""), variant["entry"])

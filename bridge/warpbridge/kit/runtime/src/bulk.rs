@@ -85,13 +85,14 @@ pub unsafe fn copy_even<const ROWS: u32>(rows: &EvenRows, stage: u32, pitch: u32
 
 /// Whether this lane is the one that the warp elects. The warp calls it together.
 ///
-/// A bulk copy takes its operands from registers that the warp shares. Where lanes have operands of their own, ptxas makes a loop over them, of ten
-/// instructions and a wait each; behind an election it knows that there is one lane only, and a copy takes four, one behind the other.
+/// A bulk copy takes its operands from registers that the warp shares. Where lanes have operands of their own, ptxas makes a loop over
+/// them, of ten instructions and a wait each; behind an election it knows that there is one lane only, and a copy takes four.
 #[inline(always)]
 #[must_use]
 pub fn elected() -> bool {
     let is_elected: u32;
-    // SAFETY: all 32 lanes come here. Not an intrinsic, as its result is a pair that Rust has no type for: the gates count it, should it be copied.
+    // SAFETY: all 32 lanes come here. Not an intrinsic, as its result is a pair that Rust has no type for: the gates count it,
+    // should it be copied.
     unsafe {
         asm!("{{ .reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 {}, 1, 0, p; }}", out(reg32) is_elected,
              options(nomem, nostack));

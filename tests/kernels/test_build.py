@@ -100,7 +100,10 @@ def test_syncs_may_be_declared_per_architecture() -> None:
 
 
 def test_jump_tables_may_be_forbidden_to_one_kernel() -> None:
-    matvec, scale = (gates.declared(build.HERE / f"{name}.toml", build.HERE / "src" / f"{name}.rs") for name in ("dequant_matvec", "scale"))
+    matvec, scale = (
+        gates.declared(build.HERE / f"{name}.toml", build.HERE / "src" / f"{name}.rs")
+        for name in ("dequant_matvec", "scale")
+    )
     assert (matvec.rustc_flags, scale.rustc_flags) == (("-C", "jump-tables=no"), ())
     assert "brx.idx" not in build.path_of("dequant_matvec", build.VARIANTS[1]).read_text()
 

@@ -79,6 +79,16 @@ def test_table_of_wrong_length(colours: int) -> None:
     assert f"lut has {colours} colours, expected 1 to 4096" in str(caught.value)
 
 
+@pytest.mark.parametrize(("end", "text"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+@pytest.mark.parametrize(("place", "name"), [(3, "vmin"), (4, "vmax")])
+def test_range_without_an_end_is_refused(place: int, name: str, end: float, text: str) -> None:
+    ends = [-1.0, 1.0]
+    ends[place - 3] = end
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.kernels.field_to_rgba(np.zeros((2, 2), np.float32), np.zeros((8, 4), np.uint8), *ends)
+    assert str(caught.value) == f"field_to_rgba: argument {place} ({name}) is {text}, expected a finite number"
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -109,7 +109,8 @@ def test_jump_tables_may_be_forbidden_to_one_kernel() -> None:
 
 
 def test_syncs_may_be_declared_per_architecture_and_entry() -> None:
-    source = "//! sync sm_90 twice: bar.sync 1\n//! sync twice: bar.sync 2\n//! sync sm_90: bar.sync 3\n//! sync: bar.sync 4\n"
+    names = ("sync sm_90 twice", "sync twice", "sync sm_90", "sync")
+    source = "".join(f"//! {name}: bar.sync {count}\n" for count, name in enumerate(names, 1))
     declared = gates.Declared({}, (64,), gates.read_syncs(source))
     found = [declared.syncs_of(e, f"x.{a}.ptx")["bar.sync"] for e in ("twice", "once") for a in ("sm_90", "sm_80")]
     assert found == [1, 2, 3, 4]

@@ -62,7 +62,7 @@ class Declared:
     block: tuple[int, ...]
     """Threads per axis, unless launches or variants differ."""
     syncs: dict[str, Counter[str]]
-    """Synchronising operations by entry, by architecture, or by both ("sm_90 entry"); the empty name stands for the others."""
+    """Synchronising operations by entry, by architecture, or by both ("sm_90 entry"); the empty name: the others."""
     stacks: dict[str, int] = field(default_factory=dict)
     """Bytes of stack that an entry may have for spilled registers, where that has been accepted."""
     most: tuple[Line, ...] = ()
@@ -98,7 +98,7 @@ class Declared:
 
 
 def declared(manifest: Path, source: Path) -> Declared:
-    """Read what the manifest and the lines ``//! sync:``, ``//! stack ENTRY: BYTES``, ``//! block:`` and others declare."""
+    """Read what manifest and lines declare: ``//! sync:``, ``//! stack ENTRY: BYTES``, ``//! block:`` and others."""
     table = tomllib.loads(manifest.read_text(encoding="utf-8"))
     entries: dict[str, set[str]] = {}
     for variant in table["variants"]:

@@ -1,9 +1,17 @@
 //! Layer normalisation of the rows of a matrix: y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias.
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
-//! its `row_kernel.rs`.
-//! block: at most 896 threads
-//! block sm_80: at most 640 threads
+//! its `row_kernel.rs`, short ones in its `short_rows.rs`.
+//! block *_f32: at most 896 threads
+//! block *f16: at most 896 threads
+//! block sm_80 *_f32: at most 640 threads
+//! block sm_80 *f16: at most 640 threads
+//! blocks sm_90 *16_short: at least 7 per multiprocessor
+//! stack layer_norm_f16_short: 16
+//! stack layer_norm_bf16_short: 16
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 5, vote.sync.any.pred 2
+//! sync layer_norm_bf16_short: bar.red.or.pred 1, shfl.sync.bfly.b32 10, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync layer_norm_f16_short: bar.red.or.pred 1, shfl.sync.bfly.b32 10, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync layer_norm_f32_short: bar.red.or.pred 1, shfl.sync.bfly.b32 10, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 
@@ -12,8 +20,13 @@ use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::norms::LayerNorm;
 use warpbridge_runtime::output::Plain;
 use warpbridge_runtime::row_kernel::{Shape, run_rows};
+use warpbridge_runtime::short_rows::run_short_rows;
 use warpbridge_runtime::source::One;
 use warpbridge_runtime::tile::Affine;
+
+/// Of an entry for short rows: bytes of a stage, and warps that read.
+const SHORT_STAGE: u32 = 8192 + 128;
+const SHORT_READERS: u32 = 2;
 
 /// One entry per type; what the arguments are, the manifest says.
 macro_rules! entry {
@@ -44,3 +57,34 @@ macro_rules! entry {
 entry!(layer_norm_f32, f32);
 entry!(layer_norm_f16, f16);
 entry!(layer_norm_bf16, BFloat16);
+
+/// The same for rows of 1 to 2 KiB.
+macro_rules! short_entry {
+    ($name:ident, $element:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            weight: u64,
+            bias: u64,
+            y: u64,
+            rows: u32,
+            columns: u32,
+            eps: f32,
+            control: Control,
+        ) {
+            let kernel = LayerNorm::<$element> {
+                eps,
+                element: PhantomData,
+            };
+            let affine = Affine { weight, bias };
+            let shape = Shape { rows, columns };
+            run_short_rows::<_, SHORT_STAGE, SHORT_READERS>(kernel, x, affine, y, shape, control);
+        }
+    };
+}
+
+short_entry!(layer_norm_f32_short, f32);
+short_entry!(layer_norm_f16_short, f16);
+short_entry!(layer_norm_bf16_short, BFloat16);

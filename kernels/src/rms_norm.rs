@@ -1,9 +1,16 @@
 //! Root-mean-square normalisation of the rows of a matrix: y = x / sqrt(mean(x^2) + eps) * weight.
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
-//! its `row_kernel.rs`.
-//! block: at most 1024 threads
-//! block sm_80: at most 640 threads
+//! its `row_kernel.rs`, short ones in its `short_rows.rs`.
+//! block *_f32: at most 1024 threads
+//! block *f16: at most 1024 threads
+//! block sm_80 *_f32: at most 640 threads
+//! block sm_80 *f16: at most 640 threads
+//! blocks sm_90 *_f16_short: at least 10 per multiprocessor
+//! blocks sm_90 *_bf16_short: at least 9 per multiprocessor
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 10, vote.sync.all.pred 5, vote.sync.any.pred 2
+//! sync rms_norm_bf16_short: bar.red.or.pred 1, shfl.sync.bfly.b32 5, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync rms_norm_f16_short: bar.red.or.pred 1, shfl.sync.bfly.b32 5, vote.sync.all.pred 2, vote.sync.any.pred 2
+//! sync rms_norm_f32_short: bar.red.or.pred 1, shfl.sync.bfly.b32 5, vote.sync.all.pred 2, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 
@@ -12,8 +19,13 @@ use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::norms::RmsNorm;
 use warpbridge_runtime::output::Plain;
 use warpbridge_runtime::row_kernel::{Shape, run_rows};
+use warpbridge_runtime::short_rows::run_short_rows;
 use warpbridge_runtime::source::One;
 use warpbridge_runtime::tile::Affine;
+
+/// Of an entry for short rows: bytes of a stage, and warps that read.
+const SHORT_STAGE: u32 = 4096 + 128;
+const SHORT_READERS: u32 = 2;
 
 /// One entry per type; what the arguments are, the manifest says.
 macro_rules! entry {
@@ -42,3 +54,33 @@ macro_rules! entry {
 entry!(rms_norm_f32, f32);
 entry!(rms_norm_f16, f16);
 entry!(rms_norm_bf16, BFloat16);
+
+/// The same for rows of 512 bytes to 2 KiB.
+macro_rules! short_entry {
+    ($name:ident, $element:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            weight: u64,
+            y: u64,
+            rows: u32,
+            columns: u32,
+            eps: f32,
+            control: Control,
+        ) {
+            let kernel = RmsNorm::<$element> {
+                eps,
+                element: PhantomData,
+            };
+            let affine = Affine { weight, bias: 0 };
+            let shape = Shape { rows, columns };
+            run_short_rows::<_, SHORT_STAGE, SHORT_READERS>(kernel, x, affine, y, shape, control);
+        }
+    };
+}
+
+short_entry!(rms_norm_f32_short, f32);
+short_entry!(rms_norm_f16_short, f16);
+short_entry!(rms_norm_bf16_short, BFloat16);

@@ -16,7 +16,21 @@ KERNELS = Path(__file__).parents[2] / "kernels" / "ptx"
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
 VARIANTS = ["sm_80", "sm_90"]
 # Number and length: several rows in a stage, at odd addresses, one per stage, several stages, longer than the ring.
-SHAPES = [(1, 1), (3, 5), (7, 33), (100, 64), (5, 1000), (40, 2048), (4, 4096), (3, 8191), (2, 30_000), (2, 110_001)]
+SHAPES = [
+    (1, 1),
+    (3, 5),
+    (7, 33),
+    (100, 64),
+    (50, 320),
+    (33, 512),
+    (5, 1000),
+    (9, 1024),
+    (40, 2048),
+    (4, 4096),
+    (3, 8191),
+    (2, 30_000),
+    (2, 110_001),
+]
 
 Check = Callable[..., None]
 
@@ -89,7 +103,7 @@ def test_any_shape(check: Check, shape: tuple[int, int], dtype: Any, arch: str) 
 def test_every_schedule(check: Check, arch: str, schedule: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     with wb.cpu(schedule=schedule, seed=seed, checks="all"):
-        for shape in [(37, 65), (20, 2100), (3, 9000), (1, 52_000)]:
+        for shape in [(37, 65), (70, 512), (20, 2100), (3, 9000), (1, 52_000)]:
             check(rng, shape, DTYPES[rng.integers(3)], as_it_is, arch=arch)
 
 
@@ -106,6 +120,36 @@ def test_rows_at_addresses_that_are_no_multiple_of_16(dtype: Any, arch: str) -> 
         near(y, references.softmax(x))
         assert (out[: shift + 1] == 99).all()
         assert (out[shift + 1 + 5 * 301 :] == 99).all()
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["rms_norm", "layer_norm"])
+def test_short_rows_at_addresses_that_are_no_multiple_of_16(name: str, dtype: Any, arch: str) -> None:
+    """Rows of a size that a warp has in registers; x, weights and y each elsewhere, and one of them aligned."""
+    rng = np.random.default_rng(3)
+    rows, columns = 13, 1536 // np.dtype(dtype).itemsize
+    count = rows * columns
+    for x_at, weight_at, y_at in [(0, 0, 1), (0, 3, 0), (5, 0, 0), (1, 2, 7)]:
+        x = values(rng, (count + 8,), dtype)[x_at : x_at + count].reshape(rows, columns)
+        weight = values(rng, (columns + 8,), dtype)[weight_at : weight_at + columns]
+        out = np.full(count + 16, 99, dtype)
+        y = out[y_at : y_at + count].reshape(rows, columns)
+        with wb.cpu(checks="all"):
+            getattr(wb.kernels, name)(x, weight, out=y, arch=arch)
+        near(y, getattr(references, name)(x, weight), least=1e-5)
+        assert (out[:y_at] == 99).all()
+        assert (out[y_at + count :] == 99).all()
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("name", ["rms_norm", "layer_norm"])
+def test_short_rows_in_place(name: str, arch: str) -> None:
+    x = values(np.random.default_rng(4), (50, 640), np.float16)
+    expected = getattr(references, name)(x.copy())
+    with wb.cpu(checks="all"):
+        assert getattr(wb.kernels, name)(x, out=x, arch=arch) is x
+    near(x, expected, least=1e-5)
 
 
 @pytest.mark.parametrize("columns", [7, 5000, 60_000])
@@ -137,7 +181,7 @@ def test_cross_entropy_of_special_values(columns: int) -> None:
     near(loss[4:], np.array([np.log(columns - 1), 0.0]))
 
 
-@pytest.mark.parametrize("columns", [100, 70_000])
+@pytest.mark.parametrize("columns", [100, 400, 70_000])
 def test_layer_norm_of_rows_far_from_zero(columns: int) -> None:
     x = (1000.0 + np.random.default_rng(2).standard_normal((3, columns))).astype(np.float32)
     near(wb.kernels.layer_norm(x), references.layer_norm(x), least=2e-3)

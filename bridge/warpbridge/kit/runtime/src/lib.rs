@@ -43,6 +43,7 @@ pub mod row;
 pub mod row_kernel;
 pub mod rows;
 pub mod shared;
+pub mod short_rows;
 pub mod softmax;
 pub mod source;
 pub mod team;

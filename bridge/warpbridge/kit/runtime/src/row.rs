@@ -168,7 +168,8 @@ impl Numbers for One {
     }
 }
 
-struct Packed<T>([u32; 4], PhantomData<T>);
+/// Those of a vector.
+pub(crate) struct Packed<T>(pub(crate) [u32; 4], pub(crate) PhantomData<T>);
 
 impl<T: Element> Numbers for Packed<T> {
     const COUNT: u32 = VECTOR / T::BYTES;

@@ -16,9 +16,9 @@ from .kernel import Kernel
 SUFFIX = "_long"
 """A bundled kernel is such a kernel if there is one whose name has this behind its own."""
 
-MOST_BYTES = {"softmax": 192 * 1024, "rms_norm": 104 * 1024, "layer_norm": 104 * 1024}
-"""Of a row that stays in one thread block: what a Hopper's has room for. The norms leave it earlier, because a ring of
-that size takes the L1's room from their weights (docs/notes/kernels-speed.md)."""
+MOST_BYTES = {"softmax": 128 * 1024, "rms_norm": 104 * 1024, "layer_norm": 64 * 1024}
+"""Of a row that stays in one thread block. A Hopper's has room for 192 KiB, but that is one block per multiprocessor, and
+weights take the way that longer rows take anyway (docs/notes/kernels-speed.md)."""
 
 
 class LongRows(Forms):

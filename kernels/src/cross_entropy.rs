@@ -1,8 +1,9 @@
 //! Cross entropy of the rows of a matrix: loss = log(sum(exp(x))) - x[target].
 //! How rows are brought and shared out is in the runtime's `row_kernel.rs`.
-//! block: at most 1024 threads
+//! block: at most 896 threads
 //! block sm_80: at most 640 threads
-//! stack cross_entropy_f32: 8
+//! stack cross_entropy_f16: 8
+//! stack cross_entropy_bf16: 8
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 4, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
@@ -10,7 +11,7 @@ use core::marker::PhantomData;
 use warpbridge_runtime::element::{BFloat16, Element};
 use warpbridge_runtime::exponential::{Partial, base, log};
 use warpbridge_runtime::row_kernel::{Found, RowKernel, Shape, run_rows};
-use warpbridge_runtime::source::One;
+use warpbridge_runtime::source::many;
 use warpbridge_runtime::tile::Affine;
 use warpbridge_runtime::{Control, global};
 
@@ -129,7 +130,7 @@ macro_rules! entry {
                 rows,
                 columns: classes,
             };
-            run_rows(kernel, One(x), Affine::NONE, (), shape, control);
+            run_rows(kernel, many::<2, 1>(x), Affine::NONE, (), shape, control);
         }
     };
 }

@@ -3,6 +3,8 @@
 //! its `row_kernel.rs`, short ones in its `short_rows.rs`.
 //! block *_f32: at most 896 threads
 //! block *f16: at most 896 threads
+//! block *_wide: at most 512 threads
+//! block sm_80 *_wide: at most 384 threads
 //! block sm_80 *_f32: at most 640 threads
 //! block sm_80 *f16: at most 640 threads
 //! blocks sm_90 *16_short: at least 7 per multiprocessor
@@ -21,16 +23,17 @@ use warpbridge_runtime::norms::LayerNorm;
 use warpbridge_runtime::output::Plain;
 use warpbridge_runtime::row_kernel::{Shape, run_rows};
 use warpbridge_runtime::short_rows::run_short_rows;
-use warpbridge_runtime::source::One;
+use warpbridge_runtime::source::{One, many};
 use warpbridge_runtime::tile::Affine;
 
 /// Of an entry for short rows: bytes of a stage, and warps that read.
 const SHORT_STAGE: u32 = 8192 + 128;
 const SHORT_READERS: u32 = 2;
 
-/// One entry per type; what the arguments are, the manifest says.
+/// Two entries per type: wide ones have more registers, and more vectors under way per thread. What the arguments are, and which rows
+/// are for which, the manifest says.
 macro_rules! entry {
-    ($name:ident, $element:ty) => {
+    ($name:ident, $element:ty, $source:expr) => {
         /// See the module.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments)]
@@ -49,14 +52,17 @@ macro_rules! entry {
                 element: PhantomData,
             };
             let affine = Affine { weight, bias };
-            run_rows(kernel, One(x), affine, Plain(y), Shape { rows, columns }, control);
+            run_rows(kernel, $source(x), affine, Plain(y), Shape { rows, columns }, control);
         }
     };
 }
 
-entry!(layer_norm_f32, f32);
-entry!(layer_norm_f16, f16);
-entry!(layer_norm_bf16, BFloat16);
+entry!(layer_norm_f32, f32, One);
+entry!(layer_norm_f16, f16, One);
+entry!(layer_norm_bf16, BFloat16, One);
+entry!(layer_norm_f32_wide, f32, many::<4, 8>);
+entry!(layer_norm_f16_wide, f16, many::<4, 8>);
+entry!(layer_norm_bf16_wide, BFloat16, many::<4, 8>);
 
 /// The same for rows of 1 to 2 KiB.
 macro_rules! short_entry {

@@ -160,6 +160,21 @@ def test_functions_calls_and_local_memory_are_refused() -> None:
     ]
 
 
+WAIT = "\t{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%r1], 0; selp.u32 %r0, 1, 0, p; }\n"
+
+
+def test_two_waits_that_are_asked_at_once_are_refused() -> None:
+    at_once = FINISHED.replace("\tret;", WAIT + WAIT.replace("%r1", "%r0") + "\tret;")
+    assert gates.gate_waits(at_once, "twice.sm_90.ptx") == [
+        "twice.sm_90.ptx: entry twice asks the mbarriers at %r1 and %r0 at once, expected a branch on the first one's "
+        "answer between: see Barrier::is_complete_before"
+    ]
+    one_by_one = FINISHED.replace(
+        "\tret;", WAIT + "\t@%p1 bra \t$L__BB0_1;\n" + WAIT + "$L__BB0_1:\n" + WAIT + "\tret;"
+    )
+    assert gates.gate_waits(one_by_one, "twice.sm_90.ptx") == []
+
+
 def test_another_hash_is_refused() -> None:
     name, digest = "twice.sm_90.ptx", "0123456789abcdef"
     advice = "expected 0123456789ab...: the sources have changed, run python kernels/build.py"

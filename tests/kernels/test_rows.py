@@ -107,6 +107,20 @@ def test_every_schedule(check: Check, arch: str, schedule: str, seed: int) -> No
             check(rng, shape, DTYPES[rng.integers(3)], as_it_is, arch=arch)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+)
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("columns", [4096, 8192, 16_384, 32_768], ids=str)
+@pytest.mark.parametrize("check", CHECKS)
+def test_rows_follow_each_other_in_the_ring_of_one_block(
+    check: Check, columns: int, arch: str, schedule: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    with wb.cpu(schedule=schedule, seed=seed, checks="all", threads=1):
+        check(rng, (max(3, 49_152 // columns), columns), DTYPES[(columns // 4096 + seed) % 2], as_it_is, arch=arch)
+
+
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_at_addresses_that_are_no_multiple_of_16(dtype: Any, arch: str) -> None:

@@ -202,6 +202,7 @@ def gate(text: str, name: str, kernel: Declared, assembled_for: tuple[str, ...],
         *gate_entries(text, name, kernel.entries.get(file, frozenset()), bounds_of),
         *gate_syncs(text, name, kernel),
         *gate_calls(text, name),
+        *gate_waits(text, name),
     ]
     return complaints or [
         found for arch in assembled_for for found in gate_ptxas(text, name, arch, ptxas, kernel.stacks)
@@ -260,6 +261,24 @@ def gate_calls(text: str, name: str) -> list[str]:
             f"{'; divide by warpbridge_runtime::divide' if what.endswith('_by_zero') else ''}"
             for what in left
         ]
+    return complaints
+
+
+def gate_waits(text: str, name: str) -> list[str]:
+    """Check that no two mbarriers are asked with nothing between that needs the first's answer.
+
+    A ``try_wait`` may suspend the warp, and a GPU asks the second meanwhile: if its phase counts only behind the first
+    one's, it may say yes a round too early.
+    """
+    complaints = []
+    for entry, body in ptxtext.entries(text).items():
+        for block in re.split(r"^\s*\$\w+:|^\s*(?:@!?%\w+\s+)?(?:bra|brx)\b.*$", body, flags=re.M):
+            asked = re.findall(r"\bmbarrier\.(?:try|test)_wait\b[^;]*?\[([^\]]*)\]", block)
+            if len(asked) > 1:
+                complaints.append(
+                    f"{name}: entry {entry} asks the mbarriers at {' and '.join(asked)} at once, expected a branch on "
+                    "the first one's answer between: see Barrier::is_complete_before"
+                )
     return complaints
 
 

@@ -258,6 +258,14 @@ impl<T: Element, Q: Quantised> Output<T> for Scaled<Q> {
     }
 }
 
+/// Loads some vectors, a step apart, then puts them: what is loaded is under way at the same time.
+macro_rules! at_once {
+    ($offset:ident, $step:ident, $load:expr, $put:expr, $($name:ident = $number:literal),+) => {{
+        $(let $name = $load($offset + $number * $step);)+
+        $($put($offset + $number * $step, $name);)+
+    }};
+}
+
 /// Puts `affine(f(x))` of this thread's part of a span into `output`, which is at the row's begin.
 ///
 /// # Safety
@@ -280,10 +288,22 @@ pub unsafe fn map_row<T: Element>(
         output.put_v4(offset, packed, others, |x, w, b| Affine::apply(f(x), w, b));
     };
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    while row.at_once() == 4 && offset + step < end {
-        let (a, b) = (load(offset), load(offset + step));
-        put(offset, a);
-        put(offset + step, b);
+    // Eight have no registers for elements, too, which are near anyway.
+    // SAFETY: as above.
+    let (others, put_others) = (
+        |offset: u32| unsafe { affine.load_v4::<T>(offset) },
+        |offset: u32, others| put(offset, (unsafe { row.load_v4(offset) }, others)),
+    );
+    while row.mapped_at_once() == 8 && offset + 7 * step < end {
+        at_once!(offset, step, others, put_others, a = 0, b = 1, c = 2, d = 3, e = 4, f = 5, g = 6, h = 7);
+        offset += 8 * step;
+    }
+    while row.mapped_at_once() == 4 && offset + 3 * step < end {
+        at_once!(offset, step, load, put, a = 0, b = 1, c = 2, d = 3);
+        offset += 4 * step;
+    }
+    while row.mapped_at_once() == 2 && offset + step < end {
+        at_once!(offset, step, load, put, a = 0, b = 1);
         offset += 2 * step;
     }
     while offset < end {

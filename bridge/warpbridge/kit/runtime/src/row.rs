@@ -17,10 +17,16 @@ pub trait Elements<T: Element>: Copy {
     /// 0 modulo [`VECTOR`] if vectors may be read.
     fn skip(&self) -> u32;
 
-    /// How many vectors there are registers for at a time: four, two or one.
+    /// How many vectors there are registers for at a time, where they are summed up: four, two or one.
     #[inline(always)]
     fn at_once(&self) -> u32 {
         4
+    }
+
+    /// The same where they are mapped, with their weights: eight, four, two or one.
+    #[inline(always)]
+    fn mapped_at_once(&self) -> u32 {
+        if self.at_once() == 4 { 2 } else { 1 }
     }
 
     /// A vector of elements.
@@ -106,6 +112,40 @@ impl<T: Element> Elements<T> for Piece {
     unsafe fn load(&self, offset: u32) -> f32 {
         // SAFETY: the caller's promise.
         unsafe { T::load_shared(self.address.wrapping_add(offset)) }
+    }
+}
+
+/// The same for entries whose launch bounds (`//! block`) leave more registers, or fewer: `SUMMED` vectors at once where they are
+/// summed up, `MAPPED` where they are mapped.
+#[derive(Clone, Copy)]
+pub struct AtOnce<E, const SUMMED: u32, const MAPPED: u32>(pub E);
+
+impl<T: Element, E: Elements<T>, const SUMMED: u32, const MAPPED: u32> Elements<T> for AtOnce<E, SUMMED, MAPPED> {
+    #[inline(always)]
+    fn skip(&self) -> u32 {
+        self.0.skip()
+    }
+
+    #[inline(always)]
+    fn at_once(&self) -> u32 {
+        SUMMED
+    }
+
+    #[inline(always)]
+    fn mapped_at_once(&self) -> u32 {
+        MAPPED
+    }
+
+    #[inline(always)]
+    unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.load_v4(offset) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.load(offset) }
     }
 }
 

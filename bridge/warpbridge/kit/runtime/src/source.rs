@@ -6,7 +6,7 @@ use core::future::Future;
 
 use crate::matrix::Matrix;
 use crate::ring::ANY_STAGES;
-use crate::row::{Piece, Sum};
+use crate::row::{AtOnce, Piece, Sum};
 use crate::row_kernel::STAGE;
 use crate::{Loader, Stage};
 
@@ -62,6 +62,39 @@ impl Source<WHOLE> for One {
             address: origin.wrapping_add(matrix.skew(unit) + row * matrix.row_bytes),
         }
     }
+}
+
+/// The same rows, so many vectors at a time: see [`AtOnce`].
+#[derive(Clone, Copy)]
+pub struct Many<S, const SUMMED: u32, const MAPPED: u32>(pub S);
+
+impl<S, const TILE: u32, const SUMMED: u32, const MAPPED: u32> Source<TILE> for Many<S, SUMMED, MAPPED>
+where
+    S: Source<TILE>,
+{
+    type Piece = AtOnce<S::Piece, SUMMED, MAPPED>;
+
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.0.address()
+    }
+
+    #[inline(always)]
+    unsafe fn fill(self, ring: &mut RowLoader, stage: Stage, matrix: Matrix<TILE>, unit: u32, number: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.fill(ring, stage, matrix, unit, number) };
+    }
+
+    #[inline(always)]
+    fn piece(self, origin: u32, matrix: Matrix<TILE>, unit: u32, row: u32) -> Self::Piece {
+        AtOnce(self.0.piece(origin, matrix, unit, row))
+    }
+}
+
+/// Rows of one array, so many vectors at a time.
+#[inline(always)]
+pub fn many<const SUMMED: u32, const MAPPED: u32>(x: u64) -> Many<One, SUMMED, MAPPED> {
+    Many(One(x))
 }
 
 /// The sums of the rows of two arrays of one form.

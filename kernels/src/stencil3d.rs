@@ -7,6 +7,7 @@
 //! resident beside any other.
 //! blocks sm_90: at least 2 per multiprocessor
 //! sync: bar.sync 1, bar.warp.sync 2, shfl.sync.bfly.b32 5, vote.sync.all.pred 5, vote.sync.any.pred 3
+//! sync sm_90: bar.sync 1, bar.warp.sync 2, elect.sync 1, shfl.sync.bfly.b32 5, vote.sync.all.pred 5, vote.sync.any.pred 3
 
 mod grid;
 mod job;

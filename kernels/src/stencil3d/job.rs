@@ -1,7 +1,11 @@
 //! The arguments, and what follows from them: which tile a piece of work is, where its planes are.
 
+#[cfg(engine = "cp_async")]
 use core::arch::asm;
 
+#[cfg(engine = "bulk")]
+use warpbridge_runtime::engine;
+use warpbridge_runtime::mbarrier::Barrier;
 use warpbridge_runtime::{Array, Control, Windows, shared, warp};
 
 use super::grid::{Work, span};
@@ -178,6 +182,7 @@ impl Job {
             pitch: self.pitch(),
             is_edge: ((z == 0 || is_tiny) && tile.from % 16 != 0)
                 || ((z + 1 == self.nz || is_tiny) && (tile.from + bytes) % 16 != 0),
+            by_one: cfg!(engine = "cp_async") || self.radius > 1,
         }
     }
 
@@ -223,16 +228,53 @@ pub struct Plane {
     bytes: u32,
     pitch: u32,
     is_edge: bool,
+    /// Whether one lane starts all its copies: not with the few rows of radius 1, where lanes with a row each were faster (H200).
+    by_one: bool,
 }
 
 impl Plane {
+    /// Whether `copy_inside` may bring it, and had better.
+    #[inline(always)]
+    pub fn is_inside(&self) -> bool {
+        self.by_one && !self.is_edge
+    }
+
+    /// As `engine::copy`, for a plane without edges: one lane starts the copies of all rows, from row to row by additions.
+    ///
+    /// # Safety
+    /// As for `engine::copy`.
+    #[cfg(engine = "bulk")]
+    #[inline(always)]
+    pub unsafe fn copy_inside(&self, stage: u32, full: Barrier) -> u32 {
+        let mut bytes = 0;
+        if engine::elected() {
+            let (mut row, mut from) = (self.row, Windows::row(self, 0));
+            let mut to = stage + self.slot(0);
+            for _ in 0..self.count {
+                let window = from & !15;
+                let length = (((from + u64::from(self.bytes) + 15) & !15) - window) as u32;
+                // SAFETY: the caller's promise; both ends are multiples of 16.
+                unsafe { engine::start(to, window, length, full) };
+                bytes += length;
+                to += self.pitch;
+                row += 1;
+                from += self.row_bytes;
+                if row == self.rows {
+                    (row, from) = (0, self.first);
+                }
+            }
+        }
+        bytes
+    }
+
     /// As `engine::copy` on sm_80, for a plane without edges: from row to row by additions. There the lanes share each row, so
     /// that what is computed per row is the loader's time.
     ///
     /// # Safety
     /// As for `engine::copy`.
+    #[cfg(engine = "cp_async")]
     #[inline(always)]
-    pub unsafe fn copy_inside(&self, stage: u32) {
+    pub unsafe fn copy_inside(&self, stage: u32, _: Barrier) -> u32 {
         let (mut row, mut from) = (self.row, Windows::row(self, 0));
         let mut to = stage + self.slot(0) + warp::lane() * UNIT;
         for _ in 0..self.count {
@@ -253,14 +295,17 @@ impl Plane {
                 (row, from) = (0, self.first);
             }
         }
+        0
     }
 }
 
 /// Bytes that one lane copies at a time.
+#[cfg(engine = "cp_async")]
 const UNIT: u32 = 16;
 
 /// # Safety
 /// As [`Plane::copy_inside`].
+#[cfg(engine = "cp_async")]
 #[inline(always)]
 unsafe fn copy_unit(to: u32, from: u64) {
     // SAFETY: the caller's promise.

@@ -132,10 +132,9 @@ impl Loader {
     #[inline(always)]
     pub unsafe fn fill(&mut self, stage: u32, rows: &Plane) {
         let full = self.ring.full(self.place.stage);
-        let bytes = if cfg!(engine = "cp_async") && !rows.reaches_edges() {
+        let bytes = if rows.is_inside() {
             // SAFETY: the caller's promise.
-            unsafe { rows.copy_inside(stage) };
-            0
+            unsafe { rows.copy_inside(stage, full) }
         } else {
             // SAFETY: the caller's promise.
             unsafe { engine::copy(rows, stage, full) }

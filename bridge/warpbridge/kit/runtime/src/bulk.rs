@@ -100,8 +100,12 @@ pub fn elected() -> bool {
     is_elected != 0
 }
 
+/// Starts one copy of bytes into shared memory; for an [`elected`] lane, which then announces them all.
+///
+/// # Safety
+/// Both ends are valid and multiples of 16, and so are the bytes; the stage is reserved, and drained before the block leaves.
 #[inline(always)]
-unsafe fn start(to: u32, from: u64, bytes: u32, full: Barrier) {
+pub unsafe fn start(to: u32, from: u64, bytes: u32, full: Barrier) {
     // SAFETY: the caller's promise: both ends valid and 16-byte aligned, the stage drained before the block leaves.
     unsafe {
         asm!("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [{}], [{}], {}, [{}];", in(reg32) to,

@@ -52,7 +52,14 @@ macro_rules! entry {
                 element: PhantomData,
             };
             let affine = Affine { weight, bias };
-            run_rows(kernel, $source(x), affine, Plain(y), Shape { rows, columns }, control);
+            run_rows(
+                kernel,
+                $source(x),
+                affine,
+                Plain(y),
+                Shape { rows, columns },
+                control,
+            );
         }
     };
 }

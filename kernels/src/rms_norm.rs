@@ -49,7 +49,14 @@ macro_rules! entry {
                 element: PhantomData,
             };
             let affine = Affine { weight, bias: 0 };
-            run_rows(kernel, $source(x), affine, Plain(y), Shape { rows, columns }, control);
+            run_rows(
+                kernel,
+                $source(x),
+                affine,
+                Plain(y),
+                Shape { rows, columns },
+                control,
+            );
         }
     };
 }

@@ -288,14 +288,13 @@ pub unsafe fn map_row<T: Element>(
         output.put_v4(offset, packed, others, |x, w, b| Affine::apply(f(x), w, b));
     };
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
-    // Eight have no registers for elements, too, which are near anyway.
+    // For eight, which leave no registers for elements: those are near, and loaded when the weights are there.
     // SAFETY: as above.
-    let (others, put_others) = (
-        |offset: u32| unsafe { affine.load_v4::<T>(offset) },
-        |offset: u32, others| put(offset, (unsafe { row.load_v4(offset) }, others)),
-    );
+    let weights = |offset: u32| unsafe { affine.load_v4::<T>(offset) };
+    // SAFETY: as above.
+    let put_behind = |offset: u32, others| put(offset, (unsafe { row.load_v4(offset) }, others));
     while row.mapped_at_once() == 8 && offset + 7 * step < end {
-        at_once!(offset, step, others, put_others, a = 0, b = 1, c = 2, d = 3, e = 4, f = 5, g = 6, h = 7);
+        at_once! { offset, step, weights, put_behind, a = 0, b = 1, c = 2, d = 3, e = 4, f = 5, g = 6, h = 7 }
         offset += 8 * step;
     }
     while row.mapped_at_once() == 4 && offset + 3 * step < end {

@@ -339,7 +339,9 @@ impl Future for Turn {
     /// Given back, then full: both stay true until this reader gives the stage back.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Stage> {
-        let is_there = self.empty.is_complete_before(self.parity ^ 1, self.stage.full, self.parity);
+        let is_there = self
+            .empty
+            .is_complete_before(self.parity ^ 1, self.stage.full, self.parity);
         if warp::all(is_there) {
             Poll::Ready(self.stage)
         } else {

@@ -99,7 +99,9 @@ impl<const BYTES: u32> Future for Turn<BYTES> {
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
         let ring = self.ring;
         let (stage, parity) = self.place.split(ring.stages());
-        let is_there = ring.empty(stage).is_complete_before(parity ^ 1, ring.full(stage), parity);
+        let is_there = ring
+            .empty(stage)
+            .is_complete_before(parity ^ 1, ring.full(stage), parity);
         if warp::all(is_there) {
             Poll::Ready(ring.stage(stage).address)
         } else {

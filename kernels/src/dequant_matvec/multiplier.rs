@@ -106,7 +106,7 @@ impl Multiplier for f16 {
     /// The integers plus 128.
     #[inline(always)]
     fn widen_bytes(word: u32, _: u32) -> [u32; 2] {
-        let unsigned = |word: u32| word & LOW_BYTES ^ 0x80 * TWICE;
+        let unsigned = |word: u32| (word & LOW_BYTES) ^ (0x80 * TWICE);
         [unsigned(word), unsigned(word >> 8)]
     }
 

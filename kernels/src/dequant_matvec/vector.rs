@@ -123,7 +123,7 @@ impl Vector {
     #[inline(always)]
     fn place_of<W: Weights>(&self, column: u32, item: u32) -> u32 {
         let (unit, eight, lane) = (item / 4 / W::EIGHTS, item / 4 % W::EIGHTS, item % 4);
-        self.column_at::<W>(unit, column) + (eight ^ column % 2) * STEP_BYTES + lane * EIGHT_BYTES
+        self.column_at::<W>(unit, column) + (eight ^ (column % 2)) * STEP_BYTES + lane * EIGHT_BYTES
     }
 
     /// Bytes before eight number `number` of a column of x.

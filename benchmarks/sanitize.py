@@ -98,7 +98,7 @@ def load_from(folder: Path, blocks: int | None) -> None:
     def load(name: str) -> Any:
         ptx, manifest = folder / "ptx" / f"{name}.sm_90.ptx", folder / f"{name}.toml"
         text = manifest.read_text(encoding="utf-8")
-        if blocks is not None and not name.endswith("_long"):  # those have a grid of two blocks per chunk, always
+        if blocks is not None and not name.endswith("_long"):  # those have as many as share a row, or a multiple
             text, found = re.subn(r'^grid = \["(.*?)"\]', rf'grid = ["min(\1, {blocks})"]', text, flags=re.M)
             assert found == 1, f"{manifest}: one grid expected"
         return _ffi.module_load(ptx.read_bytes(), str(ptx), text, str(manifest), str(folder))

@@ -1,11 +1,12 @@
 //! `rms_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 20, vote.sync.all.pred 7, vote.sync.any.pred 2
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 15, vote.sync.all.pred 10, vote.sync.any.pred 5
 
 use core::marker::PhantomData;
 
 use warpbridge_runtime::Control;
+use warpbridge_runtime::desk::Desk;
 use warpbridge_runtime::element::BFloat16;
-use warpbridge_runtime::long_rows::{Desk, run_long_rows};
+use warpbridge_runtime::long_rows::{Plan, run_long_rows};
 use warpbridge_runtime::norms::RmsNorm;
 use warpbridge_runtime::row_kernel::Shape;
 use warpbridge_runtime::tile::Affine;
@@ -20,11 +21,12 @@ macro_rules! entry {
             x: u64,
             weight: u64,
             y: u64,
-            counts: u64,
             notes: u64,
             rows: u32,
             columns: u32,
-            lead: u32,
+            each: u32,
+            lookers: u32,
+            patience: u32,
             eps: f32,
             control: Control,
         ) {
@@ -32,14 +34,17 @@ macro_rules! entry {
                 eps,
                 element: PhantomData,
             };
-            let desk = Desk { counts, notes };
             run_long_rows(
                 kernel,
                 x,
                 Affine { weight, bias: 0 },
                 y,
-                desk,
-                lead,
+                Desk(notes),
+                Plan {
+                    each,
+                    lookers,
+                    patience,
+                },
                 Shape { rows, columns },
                 control,
             );

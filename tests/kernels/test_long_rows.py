@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -15,9 +17,12 @@ from warpbridge.long_rows import MOST_BYTES
 
 VARIANTS = ["sm_80", "sm_90"]
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+PATIENCE = 'name = "patience"\nkind = "size"\ndtype = "uint32"\nvalue = "1000"'
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
-# Number and length: shorter than a vector, one chunk, two, many, at odd addresses, more of them than a warp has lanes.
+# Number and length: shorter than a vector, one piece, several, at odd addresses, more of them than the judge reads at a time.
 SHAPES = [(3, 1), (4, 5), (2, 8192), (3, 8193), (2, 20_001), (1, 300_007)]
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
+NAMES = ["softmax_long", "rms_norm_long", "layer_norm_long"]
 
 Check = Callable[..., None]
 
@@ -82,9 +87,41 @@ def test_any_number_of_multiprocessors(arch: str, threads: int) -> None:
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_no_races_in_global_memory(check: Check, arch: str) -> None:
-    # As many chunks in a row as are looked at ahead: the first to be mapped comes right behind its row's last.
     with wb.cpu(global_races=True, threads=4):
         check(values((4, 73_000), np.float32), np.asarray, arch=arch)
+
+
+def changed(name: str, folder: Path, found: str, other: str) -> Any:
+    """The bundled kernel with another text in its manifest."""
+    (folder / "ptx").mkdir()
+    for arch in VARIANTS:
+        shutil.copy(KERNELS / "ptx" / f"{name}.{arch}.ptx", folder / "ptx")
+    text = (KERNELS / f"{name}.toml").read_text()
+    assert text.count(found) == 1
+    (folder / f"{name}.toml").write_text(text.replace(found, other))
+    return wb.load(folder / "ptx" / f"{name}.sm_90.ptx", folder / f"{name}.toml").kernels[name]
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize(("schedule", "seed"), SCHEDULES)
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_without_patience_look_for_others(
+    tmp_path: Path, name: str, schedule: str, seed: int, arch: str
+) -> None:
+    kernel = changed(name, tmp_path, PATIENCE, PATIENCE.replace("1000", "0"))
+    x = values((3, 12_001), np.float32)
+    with wb.cpu(schedule=schedule, seed=seed, checks="all"):
+        near(kernel(x, arch=arch), getattr(references, name.removesuffix("_long"))(x))
+        y = kernel(x.copy(), arch=arch)
+    np.testing.assert_array_equal(y, getattr(wb.kernels, name)(x, arch=arch))
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("check", CHECKS)
+def test_rows_of_more_pieces_than_all_rings_have_stages(check: Check, arch: str) -> None:
+    # One host thread stands for 17 thread blocks of 11 or 27 stages each.
+    with wb.cpu(threads=1):
+        check(values((2, 980_001), np.float32), np.asarray, arch=arch)
 
 
 @pytest.mark.parametrize("arch", VARIANTS)

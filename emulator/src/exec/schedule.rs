@@ -182,6 +182,7 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
         return Ok(());
     }
     let judged = cluster.judge.is_some();
+    let seeded = env.launch.settings.schedule == Schedule::Seeded;
     cluster.begin(cta, warp, env);
     let mut x = Ctx::new(cluster, cta, warp, env);
     let mut budget = turn;
@@ -189,6 +190,11 @@ fn run_warp(cluster: &mut Cluster, cta: usize, warp: usize, env: &Env<'_>, turn:
         x.enter(split);
         x.polls = 0;
         let end = turn::run(&mut x, &mut budget, judged)?;
+        // A seeded turn may be too short for as many polls: one of them is enough if the turn ends among them.
+        let end = match end {
+            turn::End::Budget if seeded && x.polls > 0 => turn::End::Pause,
+            end => end,
+        };
         turn::settle(&mut x, &end);
         if budget == 0 {
             break;

@@ -161,7 +161,8 @@ pub(crate) fn ld<'t>(l: &mut Lower<'_, 't>, i: &Instruction<'t>) -> Lowered<()> 
                 c,
                 d,
                 imm: offset,
-                extra: count << space::COUNT_SHIFT,
+                // The judge asks which space it is.
+                extra: space::PARAM | count << space::COUNT_SHIFT,
                 ..blank(run)
             });
             return Ok(());

@@ -169,6 +169,14 @@ impl Report {
         }
     }
 
+    /// As [`Report::begin`], where one lane of a role calls it.
+    #[inline(always)]
+    pub fn begin_role(self, tiles: u32) {
+        if self.0 != 0 && warp::lane() == 0 {
+            store(self.0 + TOTAL, tiles);
+        }
+    }
+
     /// Says how many tiles block 0 has done. One lane of each block calls it, once per tile: a plain store, no atomic.
     #[inline(always)]
     pub fn set_progress(self, tiles: u32) {

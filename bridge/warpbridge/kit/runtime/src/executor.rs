@@ -16,12 +16,18 @@ use crate::{Control, engine};
 /// which waits often but never long sees it too.
 #[inline(always)]
 pub fn run<F: Future<Output = ()>>(role: F, control: Control) {
+    run_watchful::<{ engine::POLLS_PER_LOOK }, F>(role, control);
+}
+
+/// As [`run`], looking once per `POLLS` pending polls: for grids of blocks that stay, which end late by the time of that many.
+#[inline(always)]
+pub fn run_watchful<const POLLS: u32, F: Future<Output = ()>>(role: F, control: Control) {
     let mut role = pin!(role);
     let mut context = Context::from_waker(Waker::noop());
     let mut pending = 0u32;
     while role.as_mut().poll(&mut context).is_pending() {
         pending = pending.wrapping_add(1);
-        if pending % engine::POLLS_PER_LOOK == 0 && control.is_cancelled() {
+        if pending % POLLS == 0 && control.is_cancelled() {
             control.mark_stopped();
             return;
         }

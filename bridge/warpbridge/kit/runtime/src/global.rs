@@ -195,17 +195,38 @@ pub unsafe fn load_acquire_u32(address: u64) -> u32 {
     value
 }
 
-/// Reads 8 bytes that were written during the launch.
+/// Reads 8 bytes that others may be writing: what one of them has written as a whole, or what was there.
 ///
 /// # Safety
-/// `address` is a multiple of 8 in an array argument, and what was written there has been acquired.
+/// `address` is a multiple of 8 in an array argument.
 #[inline(always)]
 #[must_use]
-pub unsafe fn load_written_v2(address: u64) -> [u32; 2] {
-    let (a, b): (u32, u32);
+pub unsafe fn load_whole_u64(address: u64) -> u64 {
+    let value: u64;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("ld.relaxed.gpu.global.b64 {}, [{}];", out(reg64) value, in(reg64) address, options(nostack)) };
+    value
+}
+
+/// Writes 8 bytes, which others see as a whole: see [`load_whole_u64`].
+///
+/// # Safety
+/// `address` is a multiple of 8 in an output argument.
+#[inline(always)]
+pub unsafe fn store_whole_u64(address: u64, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("st.relaxed.gpu.global.b64 [{}], {};", in(reg64) address, in(reg64) value, options(nostack)) };
+}
+
+/// Writes 8 bytes as [`store_whole_u64`], if they are zero so far.
+///
+/// # Safety
+/// As [`store_whole_u64`].
+#[inline(always)]
+pub unsafe fn store_first_u64(address: u64, value: u64) {
     // SAFETY: the caller's promise.
     unsafe {
-        asm!("ld.global.v2.b32 {{{}, {}}}, [{}];", out(reg32) a, out(reg32) b, in(reg64) address, options(nostack))
-    };
-    [a, b]
+        asm!("{{ .reg .b64 before; atom.relaxed.gpu.global.cas.b64 before, [{}], 0, {}; }}", in(reg64) address,
+             in(reg64) value, options(nostack));
+    }
 }

@@ -26,7 +26,9 @@
 #![deny(clippy::undocumented_unsafe_blocks, missing_docs, unsafe_op_in_unsafe_fn)]
 
 pub mod block;
+pub mod columns;
 pub mod control;
+pub mod desk;
 pub mod element;
 pub mod executor;
 pub mod exponential;

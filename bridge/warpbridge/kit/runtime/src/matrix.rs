@@ -60,6 +60,12 @@ impl<const TILE: u32> Matrix<TILE> {
         u64::from(unit * self.group) * u64::from(self.row_bytes)
     }
 
+    /// Address of a unit's first byte.
+    #[inline(always)]
+    pub fn address(&self, unit: u32) -> u64 {
+        self.array.begin + self.offset(unit)
+    }
+
     /// Where a unit's first byte is behind its stages' start.
     #[inline(always)]
     pub fn skew(&self, unit: u32) -> u32 {

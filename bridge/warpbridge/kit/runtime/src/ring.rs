@@ -101,6 +101,28 @@ impl<const STAGES: u32, const BYTES: u32> Ring<STAGES, BYTES> {
         Some(ring)
     }
 
+    /// As [`Ring::start_sized`], for blocks that stay, and tell the host themselves how far they are.
+    #[inline(always)]
+    pub fn start_to_stay(stages: u32, reader_warps: u32, control: Control) -> Option<Self> {
+        // As above, but here: called, it changes the PTX of every kernel (order of branches), for nothing.
+        let look = if block::thread() == 0 {
+            control.look()
+        } else {
+            Look::NOTHING
+        };
+        let ring = Self {
+            base: shared::base(),
+            stages,
+            report: Report::NONE,
+        };
+        ring.set_up(reader_warps);
+        if block::sync_any(look.stops()) {
+            look.mark_stopped(control);
+            return None;
+        }
+        Some(ring)
+    }
+
     #[inline(always)]
     fn set_up(self, reader_warps: u32) {
         if block::thread() == 0 {

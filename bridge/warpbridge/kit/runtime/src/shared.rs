@@ -100,6 +100,19 @@ pub unsafe fn store_v4(address: u32, value: [u32; 4]) {
     }
 }
 
+/// Writes 8 bytes.
+///
+/// # Safety
+/// As [`store_u8`], for an address that is a multiple of 8.
+#[inline(always)]
+pub unsafe fn store_v2(address: u32, value: [u32; 2]) {
+    let [a, b] = value;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("st.shared.v2.b32 [{}], {{{}, {}}};", in(reg32) address, in(reg32) a, in(reg32) b, options(nostack));
+    }
+}
+
 /// Writes one byte.
 ///
 /// # Safety

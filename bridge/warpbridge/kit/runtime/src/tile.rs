@@ -121,9 +121,9 @@ pub struct Affine {
 impl Affine {
     /// Neither.
     pub const NONE: Self = Self { weight: 0, bias: 0 };
-    const NO_WEIGHT: f32 = 1.0;
+    pub(crate) const NO_WEIGHT: f32 = 1.0;
     /// Not +0, which would turn -0 into it.
-    const NO_BIAS: f32 = -0.0;
+    pub(crate) const NO_BIAS: f32 = -0.0;
 
     /// 16 bytes of both; of one that is missing, what changes nothing.
     ///

@@ -24,6 +24,30 @@ impl Stripe {
         }
     }
 
+    /// From tile `next` on every `step`-th, up to `end`.
+    #[inline(always)]
+    pub fn between(next: u32, step: u32, end: u32) -> Self {
+        Self { next, step, end }
+    }
+
+    /// The next tile, if it is before the end.
+    #[inline(always)]
+    pub fn first(&self) -> u32 {
+        self.next
+    }
+
+    /// From one tile to the next.
+    #[inline(always)]
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Behind the last tile.
+    #[inline(always)]
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
     /// How many tiles are left.
     #[inline(always)]
     pub fn remaining(&self) -> u32 {

@@ -7,6 +7,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use crate::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use crate::ring::{ANY_STAGES, Ring};
 use crate::warp;
 
@@ -65,6 +66,19 @@ impl<const BYTES: u32> Turns<BYTES> {
         Turn { ring: self.ring, place }
     }
 
+    /// Of some barriers, one per stage, at `barriers`: that of a stage.
+    #[inline(always)]
+    pub fn barrier(&self, barriers: u32, place: Place) -> Barrier {
+        Barrier(barriers + place.split(self.ring.stages()).0 * BARRIER_BYTES)
+    }
+
+    /// Waits until such a barrier has completed in the stage's round, which has begun: `turn` has been awaited.
+    #[inline(always)]
+    pub fn also(&self, barriers: u32, place: Place) -> Wait<()> {
+        let (_, parity) = place.split(self.ring.stages());
+        self.barrier(barriers, place).wait(parity, ())
+    }
+
     /// Gives a stage back. The warp calls it together.
     #[inline(always)]
     pub fn give_back(&self, place: Place) {
@@ -76,7 +90,7 @@ impl<const BYTES: u32> Turns<BYTES> {
 impl Place {
     /// The stage's number, and the parity of its round.
     #[inline(always)]
-    fn split(self, stages: u32) -> (u32, u32) {
+    pub(crate) fn split(self, stages: u32) -> (u32, u32) {
         if self.0 >= stages {
             (self.0 - stages, 1)
         } else {

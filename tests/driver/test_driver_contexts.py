@@ -144,3 +144,13 @@ entry.launch(1, 1, [x])
 print("leaving")
 """
     assert on_driver(program) == "leaving\n"
+
+
+def test_much_shared_memory_leaves_no_preference_to_later_launches(on_driver) -> None:
+    program = """
+fine = wb.load(ptx("fine")).entries["fine"]
+fine(1, 1, [x], 200_000)
+fine(1, 1, [x], 1000)
+print(count("launches"))
+"""
+    assert on_driver(program) == "2\n"

@@ -154,13 +154,14 @@ impl CudaModule {
         if total <= SHARED_WITHOUT_ASKING || shared_bytes <= entry.allowed_shared_bytes {
             return Ok(());
         }
-        let set = |attribute, value: u32| {
-            let value = i32::try_from(value).unwrap_or(i32::MAX);
-            let set = self.state.api().set_function_attribute(entry.handle, attribute, value);
-            set.map_err(|f| self.state.error(&format!("{name}: asking for shared memory"), f))
-        };
-        set(sys::FUNCTION_MAX_DYNAMIC_SHARED, shared_bytes)?;
-        set(sys::FUNCTION_SHARED_CARVEOUT, sys::CARVEOUT_MAX_SHARED)?;
+        // No preference for how the multiprocessor's memory is parted into L1 and shared: it would outlast this launch, and leave a
+        // later one of the same entry, with less shared memory, without an L1 (rms_norm of 4096 after 24576: 1.4 times as long).
+        let (attribute, most) = (
+            sys::FUNCTION_MAX_DYNAMIC_SHARED,
+            i32::try_from(shared_bytes).unwrap_or(i32::MAX),
+        );
+        let set = self.state.api().set_function_attribute(entry.handle, attribute, most);
+        set.map_err(|f| self.state.error(&format!("{name}: asking for shared memory"), f))?;
         entry.allowed_shared_bytes = shared_bytes;
         Ok(())
     }

@@ -43,10 +43,7 @@ pub(super) const DEVICE_MAX_SHARED_PER_BLOCK_OPTIN: c_int = 97;
 pub(super) const FUNCTION_MAX_THREADS: c_int = 0;
 pub(super) const FUNCTION_STATIC_SHARED: c_int = 1;
 pub(super) const FUNCTION_MAX_DYNAMIC_SHARED: c_int = 8;
-pub(super) const FUNCTION_SHARED_CARVEOUT: c_int = 9;
 pub(super) const FUNCTION_NON_PORTABLE_CLUSTER: c_int = 14;
-/// Percent of the unified cache to be shared memory: all that there is.
-pub(super) const CARVEOUT_MAX_SHARED: u32 = 100;
 
 pub(super) const JIT_INFO_LOG: c_int = 3;
 pub(super) const JIT_INFO_LOG_BYTES: c_int = 4;

@@ -111,14 +111,14 @@ def test_every_schedule(check: Check, arch: str, schedule: str, seed: int) -> No
     ("schedule", "seed"), [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
 )
 @pytest.mark.parametrize("arch", VARIANTS)
-@pytest.mark.parametrize("columns", [4096, 8192, 16_384, 32_768], ids=str)
+@pytest.mark.parametrize("columns", [8192, 16_384, 32_768], ids=str)
 @pytest.mark.parametrize("check", CHECKS)
 def test_rows_follow_each_other_in_the_ring_of_one_block(
     check: Check, columns: int, arch: str, schedule: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     with wb.cpu(schedule=schedule, seed=seed, checks="all", threads=1):
-        check(rng, (max(3, 49_152 // columns), columns), DTYPES[(columns // 4096 + seed) % 2], as_it_is, arch=arch)
+        check(rng, (max(3, 40_960 // columns), columns), DTYPES[(columns // 4096 + seed) % 2], as_it_is, arch=arch)
 
 
 @pytest.mark.parametrize("arch", VARIANTS)

@@ -19,7 +19,7 @@ VARIANTS = ["sm_80", "sm_90"]
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
 PATIENCE = 'name = "patience"\nkind = "size"\ndtype = "uint32"\nvalue = "1000"'
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16]
-# Number and length: shorter than a vector, one piece, several, at odd addresses, more of them than the judge reads at a time.
+# Number and length: shorter than a vector, one piece, several, at odd addresses, more than the judge reads at a time.
 SHAPES = [(3, 1), (4, 5), (2, 8192), (3, 8193), (2, 20_001), (1, 300_007)]
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 NAMES = ["softmax_long", "rms_norm_long", "layer_norm_long"]

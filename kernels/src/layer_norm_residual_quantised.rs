@@ -4,16 +4,30 @@
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
 //! its `row_kernel.rs`.
 //! block: at most 768 threads
+//! block *_held: at most 512 threads
 //! block sm_80: at most 544 threads
 //! stack layer_norm_residual_quantised_f16_s8: 8
 //! stack layer_norm_residual_quantised_bf16_s8: 8
 //! stack layer_norm_residual_quantised_f32_s8: 8
+//! stack layer_norm_residual_quantised_f16_e4m3_held: 24
+//! stack layer_norm_residual_quantised_f16_s8_held: 24
+//! stack layer_norm_residual_quantised_bf16_e4m3_held: 24
+//! stack layer_norm_residual_quantised_bf16_s8_held: 24
+//! stack layer_norm_residual_quantised_bf16_e4m3: 8
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_bf16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_bf16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f32_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f32_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 
 use core::marker::PhantomData;
 
 use warpbridge_runtime::Control;
 use warpbridge_runtime::element::BFloat16;
+#[cfg(engine = "bulk")]
+use warpbridge_runtime::held_rows::{To, run_held_rows};
 use warpbridge_runtime::norms::LayerNorm;
 use warpbridge_runtime::output::{Scaled, WithRows};
 use warpbridge_runtime::quantise::{Float8, Int8};
@@ -68,3 +82,57 @@ entry!(layer_norm_residual_quantised_f16_e4m3, f16, Float8);
 entry!(layer_norm_residual_quantised_f16_s8, f16, Int8);
 entry!(layer_norm_residual_quantised_bf16_e4m3, BFloat16, Float8);
 entry!(layer_norm_residual_quantised_bf16_s8, BFloat16, Int8);
+
+/// The same of rows that warps can hold in registers.
+#[cfg(engine = "bulk")]
+macro_rules! held_entry {
+    ($name:ident, $element:ty, $kind:ty) => {
+        /// See the module.
+        #[unsafe(no_mangle)]
+        #[allow(clippy::too_many_arguments)]
+        pub extern "ptx-kernel" fn $name(
+            x: u64,
+            residual: u64,
+            weight: u64,
+            bias: u64,
+            scale: u64,
+            y: u64,
+            sum: u64,
+            scales: u64,
+            rows: u32,
+            columns: u32,
+            eps: f32,
+            control: Control,
+        ) {
+            let norm = LayerNorm::<$element> {
+                eps,
+                element: PhantomData,
+            };
+            let to = To {
+                output: Scaled::<$kind>::new(y, scales, scale),
+                rows: sum,
+            };
+            run_held_rows(
+                norm,
+                Two(x, residual),
+                Affine { weight, bias },
+                to,
+                Shape { rows, columns },
+                control,
+            );
+        }
+    };
+}
+
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_f32_e4m3_held, f32, Float8);
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_f32_s8_held, f32, Int8);
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_f16_e4m3_held, f16, Float8);
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_f16_s8_held, f16, Int8);
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_bf16_e4m3_held, BFloat16, Float8);
+#[cfg(engine = "bulk")]
+held_entry!(layer_norm_residual_quantised_bf16_s8_held, BFloat16, Int8);

@@ -3,6 +3,7 @@
 //! What is found of a row and what becomes of it is in the runtime's `norms.rs`, how rows are brought and shared out in
 //! its `row_kernel.rs`.
 //! block: at most 1024 threads
+//! stack rms_norm_residual_bf16: 8
 //! block sm_80: at most 640 threads
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 10, vote.sync.all.pred 5, vote.sync.any.pred 2
 

@@ -19,6 +19,8 @@ KINDS = [np.int8, FLOAT8]
 NORMS = ["rms_norm", "layer_norm"]
 # Short rows, odd ones, one stage and several with and without a residual, longer than the ring.
 SHAPES = [(1, 1), (3, 5), (7, 33), (100, 64), (40, 1024), (3, 4095), (2, 30_000), (2, 60_001)]
+# Rows that warps hold in registers: of whole parts, and of parts of which one is not.
+SHAPES += [(9, 4096), (5, 7168), (3, 8193)]
 
 # Elements of float32; without a residual.
 LONGER_THAN_THE_RING = {"sm_80": 23_001, "sm_90": 50_001}
@@ -90,7 +92,7 @@ def test_any_shape(norm: str, shape: tuple[int, int], dtype: Any, arch: str) -> 
 def test_every_schedule(norm: str, arch: str, schedule: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     with wb.cpu(schedule=schedule, seed=seed, checks="all"):
-        for shape in [(37, 65), (5, 2100), (2, 4500)]:
+        for shape in [(37, 65), (5, 2100), (2, 4500), (9, 4096)]:
             check(rng, norm, shape, DTYPES[rng.integers(3)], arch=arch)
         check(rng, norm, (1, 25_500), np.float32, arch=arch)  # longer than the ring: both halves of its stages are full
 
@@ -145,7 +147,7 @@ def test_int8_is_rounded_to_even_and_saturates(arch: str) -> None:
 
 
 @pytest.mark.parametrize("arch", VARIANTS)
-@pytest.mark.parametrize("columns", [7, 5000, 60_000])
+@pytest.mark.parametrize("columns", [7, 4096, 5000, 60_000])
 def test_rows_of_zeros_and_of_nan(columns: int, arch: str) -> None:
     x = np.zeros((3, columns), np.float32)
     x[1, -1] = np.nan

@@ -3,32 +3,32 @@
 use crate::{global, shared};
 
 mod half;
+mod wide;
 
 pub use half::BFloat16;
+pub use wide::Wide;
 
 /// An element type of an array.
 pub trait Element: Copy {
     /// Its size.
     const BYTES: u32;
+    /// The elements packed into 16 bytes, as f32.
+    type Wide: Wide;
 
     /// A word of elements that all have this value, which the type can hold.
     fn splat(value: f32) -> u32;
+
+    /// The elements packed into 16 bytes, as f32.
+    fn widen_v4(packed: [u32; 4]) -> Self::Wide;
+
+    /// The sums of the elements at the same place, rounded once.
+    fn add_v4(a: [u32; 4], b: [u32; 4]) -> [u32; 4];
 
     /// Applies `f` to each of the elements packed into 16 bytes.
     fn map_v4(packed: [u32; 4], f: impl Fn(f32) -> f32) -> [u32; 4];
 
     /// Applies `f` to each element and the two at its place in `weights` and `biases`.
     fn map3_v4(packed: [u32; 4], weights: [u32; 4], biases: [u32; 4], f: impl Fn(f32, f32, f32) -> f32) -> [u32; 4];
-
-    /// Applies `f` likewise, then `pack` to each two neighbours' results, which gives 16 bits. The second word counts only where
-    /// a vector has more than four elements.
-    fn pack_v4(
-        packed: [u32; 4],
-        weights: [u32; 4],
-        biases: [u32; 4],
-        f: impl Fn(f32, f32, f32) -> f32,
-        pack: impl Fn(f32, f32) -> u32,
-    ) -> [u32; 2];
 
     /// Goes over each element and the two at its place in `weights` and `biases`, first to last.
     fn fold3_v4<A>(
@@ -87,6 +87,22 @@ pub trait Element: Copy {
 
 impl Element for f32 {
     const BYTES: u32 = 4;
+    type Wide = [f32; 4];
+
+    #[inline(always)]
+    fn widen_v4([a, b, c, d]: [u32; 4]) -> [f32; 4] {
+        [
+            f32::from_bits(a),
+            f32::from_bits(b),
+            f32::from_bits(c),
+            f32::from_bits(d),
+        ]
+    }
+
+    #[inline(always)]
+    fn add_v4(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        Self::map3_v4(a, b, b, |a, b, _| a + b)
+    }
 
     #[inline(always)]
     fn splat(value: f32) -> u32 {
@@ -105,18 +121,6 @@ impl Element for f32 {
         let ([x0, x1, x2, x3], [w0, w1, w2, w3], [b0, b1, b2, b3]) = (packed, weights, biases);
         let g = |x, w, b| f(f32::from_bits(x), f32::from_bits(w), f32::from_bits(b)).to_bits();
         [g(x0, w0, b0), g(x1, w1, b1), g(x2, w2, b2), g(x3, w3, b3)]
-    }
-
-    #[inline(always)]
-    fn pack_v4(
-        packed: [u32; 4],
-        weights: [u32; 4],
-        biases: [u32; 4],
-        f: impl Fn(f32, f32, f32) -> f32,
-        pack: impl Fn(f32, f32) -> u32,
-    ) -> [u32; 2] {
-        let [a, b, c, d] = Self::map3_v4(packed, weights, biases, f).map(f32::from_bits);
-        [pack(a, b) | pack(c, d) << 16, 0]
     }
 
     #[inline(always)]

@@ -23,6 +23,13 @@ pub fn maximum(value: f32) -> f32 {
     maximum_in(value, warp::LANES)
 }
 
+/// The largest of the lanes' values, which are not negative; NaN if one is.
+#[inline(always)]
+pub fn magnitude(value: f32) -> f32 {
+    // The bits of such numbers are in their order, with NaN above all.
+    f32::from_bits(warp::max_u32(value.to_bits()))
+}
+
 /// As [`sum`], over each group of `lanes` neighbours: 8, 16 or 32, the same number in all lanes.
 #[inline(always)]
 pub fn sum_in(value: f32, lanes: u32) -> f32 {

@@ -33,6 +33,9 @@ pub mod element;
 pub mod executor;
 pub mod exponential;
 pub mod global;
+pub mod held_part;
+pub mod held_row;
+pub mod held_rows;
 pub mod lanes;
 pub mod long_rows;
 pub mod matrix;
@@ -44,6 +47,7 @@ pub mod ring;
 pub mod row;
 pub mod row_kernel;
 pub mod rows;
+pub mod scaled;
 pub mod shared;
 pub mod short_rows;
 pub mod softmax;
@@ -122,6 +126,17 @@ pub fn rsqrt(x: f32) -> f32 {
         core::arch::asm!("rsqrt.approx.f32 {}, {};", out(reg32) near, in(reg32) x, options(pure, nomem, nostack))
     };
     let better = fma(fma(-x * near, near, 1.0), 0.5 * near, near);
+    // At 0 and infinity the approximation is exact, and the step is NaN.
+    if better.is_nan() { near } else { better }
+}
+
+/// `1 / x`: the hardware's approximation and a Newton step, which is the nearest number but where that is subnormal.
+#[inline(always)]
+pub fn reciprocal(x: f32) -> f32 {
+    let near: f32;
+    // SAFETY: arithmetic.
+    unsafe { core::arch::asm!("rcp.approx.f32 {}, {};", out(reg32) near, in(reg32) x, options(pure, nomem, nostack)) };
+    let better = fma(fma(-x, near, 1.0), near, near);
     // At 0 and infinity the approximation is exact, and the step is NaN.
     if better.is_nan() { near } else { better }
 }

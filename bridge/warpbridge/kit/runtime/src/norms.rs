@@ -52,6 +52,7 @@ impl<T: Element> RowKernel for RmsNorm<T> {
     type Element = T;
     type Summary = Squares;
     type Result = f32;
+    const MULTIPLIES: bool = true;
 
     #[inline(always)]
     fn result(&self, _: u32, found: Found, _: bool) -> f32 {
@@ -61,6 +62,11 @@ impl<T: Element> RowKernel for RmsNorm<T> {
     #[inline(always)]
     fn map(factor: f32, x: f32) -> f32 {
         x * factor
+    }
+
+    #[inline(always)]
+    fn scaled(factor: f32, by: f32) -> f32 {
+        factor * by
     }
 }
 

@@ -1,13 +1,14 @@
 //! Where the results of a row kernel go: an array of the rows' type, one of an 8-bit type with a scale per row, and with
-//! either the rows as they were read.
+//! either the rows as they were read. The 8-bit ones are in `scaled.rs`.
 
 use core::marker::PhantomData;
 
-use crate::element::Element;
-use crate::quantise::Quantised;
-use crate::row::{Elements, Span, VECTOR};
+use crate::element::{Element, Wide};
+use crate::row::{Elements, One, Packed, Span, Summary, VECTOR};
 use crate::tile::{Affine, Share};
 use crate::{global, maximum_of};
+
+pub use crate::scaled::Scaled;
 
 /// The arrays that a row goes to.
 pub trait Output<T: Element>: Copy {
@@ -29,6 +30,12 @@ pub trait Output<T: Element>: Copy {
     #[inline(always)]
     fn ranged(self, _row: u32, _range: f32, _first: bool) -> Self {
         self
+    }
+
+    /// What results are multiplied with, by the caller.
+    #[inline(always)]
+    fn factor(self) -> f32 {
+        1.0
     }
 
     /// 0 modulo a vector if vectors may be written.
@@ -139,6 +146,11 @@ impl<T: Element, O: Output<T>> Output<T> for WithRows<O> {
     }
 
     #[inline(always)]
+    fn factor(self) -> f32 {
+        self.output.factor()
+    }
+
+    #[inline(always)]
     fn skip(self) -> u64 {
         self.output.skip() | self.rows
     }
@@ -166,98 +178,6 @@ impl<T: Element, O: Output<T>> Output<T> for WithRows<O> {
     }
 }
 
-/// An array of an 8-bit type, and one with the scale of each row.
-#[derive(Clone, Copy)]
-pub struct Scaled<Q> {
-    y: u64,
-    scales: u64,
-    /// Address of the scale of all rows, or 0: each has its own.
-    given: u64,
-    /// 1 over the scale.
-    inverse: f32,
-    kind: PhantomData<Q>,
-}
-
-impl<Q: Quantised> Scaled<Q> {
-    /// By the addresses of the results, of the rows' scales, and of a scale for all of them or 0.
-    #[inline(always)]
-    pub fn new(y: u64, scales: u64, given: u64) -> Self {
-        Self {
-            y,
-            scales,
-            given,
-            inverse: 0.0,
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<T: Element, Q: Quantised> Output<T> for Scaled<Q> {
-    const RANGES: bool = true;
-
-    #[inline(always)]
-    fn wants_range(self) -> bool {
-        self.given == 0
-    }
-
-    #[inline(always)]
-    fn at(self, bytes: u64) -> Self {
-        Self {
-            y: self.y + bytes / u64::from(T::BYTES),
-            ..self
-        }
-    }
-
-    #[inline(always)]
-    fn ranged(self, row: u32, range: f32, first: bool) -> Self {
-        let scale = if self.given == 0 {
-            Q::scale(range)
-        } else {
-            // SAFETY: the one element of the array.
-            f32::from_bits(unsafe { global::load_u32(self.given) })
-        };
-        if first {
-            // SAFETY: the row's element.
-            unsafe { global::store_u32(self.scales + u64::from(row) * 4, scale.to_bits()) };
-        }
-        Self {
-            inverse: 1.0 / scale,
-            ..self
-        }
-    }
-
-    #[inline(always)]
-    fn skip(self) -> u64 {
-        self.y * u64::from(T::BYTES)
-    }
-
-    #[inline(always)]
-    unsafe fn put_v4(
-        self,
-        offset: u32,
-        packed: [u32; 4],
-        (weights, biases): ([u32; 4], [u32; 4]),
-        f: impl Fn(f32, f32, f32) -> f32,
-    ) {
-        let results = T::pack_v4(packed, weights, biases, |x, w, b| f(x, w, b) * self.inverse, Q::pack);
-        let to = self.y + u64::from(offset / T::BYTES);
-        if T::BYTES == 4 {
-            // SAFETY: the caller's promise.
-            unsafe { global::store_u32(to, results[0]) };
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { global::store_v2(to, results) };
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn put(self, offset: u32, _: f32, result: f32) {
-        let bits = Q::pack(result * self.inverse, 0.0) as u8;
-        // SAFETY: the caller's promise.
-        unsafe { global::store_u8(self.y + u64::from(offset / T::BYTES), bits) };
-    }
-}
-
 /// Loads some vectors, a step apart, then puts them: what is loaded is under way at the same time.
 macro_rules! at_once {
     ($offset:ident, $step:ident, $load:expr, $put:expr, $($name:ident = $number:literal),+) => {{
@@ -280,12 +200,29 @@ pub unsafe fn map_row<T: Element>(
     share: Share,
     f: impl Fn(f32) -> f32 + Copy,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe { map_row_by(row, output, affine, span, share, |x, w, b| Affine::apply(f(x), w, b)) };
+}
+
+/// As [`map_row`], what `f` makes of each element, its weight and its bias.
+///
+/// # Safety
+/// As [`map_row`].
+#[inline(always)]
+pub unsafe fn map_row_by<T: Element>(
+    row: impl Elements<T>,
+    output: impl Output<T>,
+    affine: Affine,
+    span: Span,
+    share: Share,
+    f: impl Fn(f32, f32, f32) -> f32,
+) {
     let end = vectors_end::<T>(row, output.skip(), affine, span);
     // SAFETY: callers of these stay below `end`, so inside the span.
     let load = |offset: u32| unsafe { (row.load_v4(offset), affine.load_v4::<T>(offset)) };
     // SAFETY: as above.
     let put = |offset: u32, (packed, others)| unsafe {
-        output.put_v4(offset, packed, others, |x, w, b| Affine::apply(f(x), w, b));
+        output.put_v4(offset, packed, others, &f);
     };
     let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
     // For eight, which leave no registers for elements: those are near, and loaded when the weights are there.
@@ -312,7 +249,7 @@ pub unsafe fn map_row<T: Element>(
     let mut offset = end + share.thread * T::BYTES;
     while offset < span.end {
         // SAFETY: below the span's end.
-        let (x, result) = unsafe { one(row, affine, offset, f) };
+        let (x, result) = unsafe { one(row, affine, offset, &f) };
         // SAFETY: as above.
         unsafe { output.put(offset, x, result) };
         offset += share.threads * T::BYTES;
@@ -345,11 +282,46 @@ pub unsafe fn range_row<T: Element>(
     let mut offset = end + share.thread * T::BYTES;
     while offset < span.end {
         // SAFETY: below the span's end.
-        let (_, result) = unsafe { one(row, affine, offset, f) };
+        let (_, result) = unsafe { one(row, affine, offset, |x, w, b| Affine::apply(f(x), w, b)) };
         range = maximum_of(range, result.abs());
         offset += share.threads * T::BYTES;
     }
     range
+}
+
+/// Takes this thread's part of a span into `summary`, and gives the largest magnitude of its elements times their weights, and
+/// `range`; NaN if one is.
+///
+/// # Safety
+/// As [`map_row`].
+#[inline(always)]
+pub unsafe fn summarise_ranged<T: Element, S: Summary>(
+    row: impl Elements<T>,
+    affine: Affine,
+    span: Span,
+    share: Share,
+    mut summary: S,
+    mut range: f32,
+) -> (S, f32) {
+    let end = vectors_end::<T>(row, 0, affine, span);
+    let (mut offset, step) = (span.begin + share.thread * VECTOR, share.threads * VECTOR);
+    while offset < end {
+        // SAFETY: below `end`, so inside the span.
+        let (packed, (weights, _)) = unsafe { (row.load_v4(offset), affine.load_v4::<T>(offset)) };
+        summary = summary.add(&Packed::<T>(packed, PhantomData));
+        let products = T::widen_v4(packed).with(T::widen_v4(weights), |x, w| x * w);
+        range = products.fold(range, |range, product: f32| maximum_of(range, product.abs()));
+        offset += step;
+    }
+    let mut offset = end + share.thread * T::BYTES;
+    while offset < span.end {
+        // SAFETY: below the span's end; the arrays are as long as the row.
+        let (x, (weight, _)) = unsafe { (row.load(offset), affine.load::<T>(u64::from(offset))) };
+        summary = summary.add(&One(x));
+        range = maximum_of(range, (x * weight).abs());
+        offset += share.threads * T::BYTES;
+    }
+    (summary, range)
 }
 
 /// Behind the last vector of a span; its begin where one of the addresses allows no vectors.
@@ -367,8 +339,13 @@ fn vectors_end<T: Element>(row: impl Elements<T>, skip: u64, affine: Affine, spa
 /// # Safety
 /// The element lies in the row, whose stages are filled.
 #[inline(always)]
-unsafe fn one<T: Element>(row: impl Elements<T>, affine: Affine, offset: u32, f: impl Fn(f32) -> f32) -> (f32, f32) {
+unsafe fn one<T: Element>(
+    row: impl Elements<T>,
+    affine: Affine,
+    offset: u32,
+    f: impl Fn(f32, f32, f32) -> f32,
+) -> (f32, f32) {
     // SAFETY: the caller's promise; the arrays are as long as the row.
     let (x, (weight, bias)) = unsafe { (row.load(offset), affine.load::<T>(u64::from(offset))) };
-    (x, Affine::apply(f(x), weight, bias))
+    (x, f(x, weight, bias))
 }

@@ -5,6 +5,8 @@
 #[cfg(engine = "bulk")]
 use core::arch::asm;
 
+use crate::fma;
+
 /// An 8-bit type.
 pub trait Quantised: Copy {
     /// The largest number; what the largest of a row becomes.
@@ -15,10 +17,19 @@ pub trait Quantised: Copy {
     /// Two numbers rounded, the first in the low byte.
     fn pack(first: f32, second: f32) -> u32;
 
+    /// Four numbers rounded, the first in the low byte.
+    #[inline(always)]
+    fn pack_four([a, b, c, d]: [f32; 4]) -> u32 {
+        Self::pack(a, b) | Self::pack(c, d) << 16
+    }
+
     /// The scale of a row whose largest magnitude is `range`; NaN for NaN.
     #[inline(always)]
     fn scale(range: f32) -> f32 {
-        let scale = range / Self::LARGEST;
+        // The quotient, from the reciprocal that the compiler knows and what is missing.
+        let near = range * (1.0 / Self::LARGEST);
+        let better = fma(fma(-near, Self::LARGEST, range), 1.0 / Self::LARGEST, near);
+        let scale = if range < f32::INFINITY { better } else { near };
         if scale < Self::LEAST_SCALE {
             Self::LEAST_SCALE
         } else {
@@ -46,6 +57,19 @@ impl Quantised for Float8 {
                  options(pure, nomem, nostack));
         }
         u32::from(bits)
+    }
+
+    #[cfg(engine = "bulk")]
+    #[inline(always)]
+    fn pack_four([a, b, c, d]: [f32; 4]) -> u32 {
+        let packed: u32;
+        // SAFETY: arithmetic.
+        unsafe {
+            asm!("{{ .reg .b16 low, high; cvt.rn.satfinite.e4m3x2.f32 low, {}, {}; cvt.rn.satfinite.e4m3x2.f32 high, {}, {};",
+                 "mov.b32 {}, {{low, high}}; }}",
+                 in(reg32) b, in(reg32) a, in(reg32) d, in(reg32) c, out(reg32) packed, options(pure, nomem, nostack));
+        }
+        packed
     }
 
     /// NaN becomes NaN, of positive sign.
@@ -96,6 +120,20 @@ impl Quantised for Int8 {
             core::arch::asm!(
                 "{{ .reg .b32 a, b; cvt.rni.s32.f32 a, {}; cvt.rni.s32.f32 b, {}; cvt.pack.sat.s8.s32.b32 {}, b, a, 0; }}",
                 in(reg32) first, in(reg32) second, out(reg32) packed, options(pure, nomem, nostack));
+        }
+        packed
+    }
+
+    /// What is in a pack already moves to the upper half.
+    #[inline(always)]
+    fn pack_four([a, b, c, d]: [f32; 4]) -> u32 {
+        let packed: u32;
+        // SAFETY: as in `pack`.
+        unsafe {
+            core::arch::asm!(
+                "{{ .reg .b32 a, b, c, d, high; cvt.rni.s32.f32 a, {}; cvt.rni.s32.f32 b, {}; cvt.rni.s32.f32 c, {}; cvt.rni.s32.f32 d, {};",
+                "cvt.pack.sat.s8.s32.b32 high, d, c, 0; cvt.pack.sat.s8.s32.b32 {}, b, a, high; }}",
+                in(reg32) a, in(reg32) b, in(reg32) c, in(reg32) d, out(reg32) packed, options(pure, nomem, nostack));
         }
         packed
     }

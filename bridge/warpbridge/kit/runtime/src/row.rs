@@ -169,7 +169,7 @@ impl<T: Element, R: Elements<T>> Elements<T> for Sum<R> {
     unsafe fn load_v4(&self, offset: u32) -> [u32; 4] {
         // SAFETY: the caller's promise.
         let (a, b) = unsafe { (self.0.load_v4(offset), self.1.load_v4(offset)) };
-        T::map3_v4(a, b, b, |a, b, _| a + b)
+        T::add_v4(a, b)
     }
 
     #[inline(always)]
@@ -197,7 +197,8 @@ pub trait Numbers {
     fn fold<A>(&self, start: A, f: impl Fn(A, f32) -> A) -> A;
 }
 
-struct One(f32);
+/// One number.
+pub(crate) struct One(pub f32);
 
 impl Numbers for One {
     const COUNT: u32 = 1;

@@ -13,7 +13,7 @@ use core::future::Future;
 
 use crate::element::Element;
 use crate::matrix::Matrix;
-use crate::output::{Output, map_row, range_row};
+use crate::output::{Output, map_row_by, range_row, summarise_ranged};
 use crate::ring::{ANY_STAGES, Ring};
 use crate::row::{Elements, Span, Summary, summarise};
 use crate::source::{Source, load};
@@ -35,11 +35,20 @@ pub trait RowKernel: Copy {
     /// What the map of a row needs to know.
     type Result: Copy;
 
+    /// Whether an element of y is that of x times a factor of the row, times its weight, and biases there are none.
+    const MULTIPLIES: bool = false;
+
     /// What follows for row number `row`; `first` is true for one thread of the team.
     fn result(&self, row: u32, found: Found, first: bool) -> Self::Result;
 
     /// The element of y for one of x.
     fn map(result: Self::Result, x: f32) -> f32;
+
+    /// The same with all of y multiplied with `by`. Only called if the kernel multiplies.
+    #[inline(always)]
+    fn scaled(result: Self::Result, _by: f32) -> Self::Result {
+        result
+    }
 }
 
 /// What all threads together have found of a row.
@@ -89,7 +98,7 @@ pub fn run_rows<K, S, O, const TILE: u32>(
     let x = Matrix::<TILE>::new(source.address(), shape.rows, row_bytes, most);
     let units = Batch::of(x.units());
     let passes = if is_long && O::MAPS {
-        2 + u32::from(O::RANGES && output.wants_range())
+        2 + u32::from(O::RANGES && !K::MULTIPLIES && output.wants_range())
     } else {
         1
     };
@@ -211,7 +220,9 @@ where
                 let row = first + work.over_lanes(warp::lane());
                 first += work.over_lanes(warp::LANES);
                 let is_last = first >= rows;
-                let mut summary = K::Summary::EMPTY;
+                let (mut summary, mut range) = (K::Summary::EMPTY, 0.0);
+                // The range of y is that of x times its weights, times the factor: no need to go over the row for it.
+                let is_ranged = O::RANGES && K::MULTIPLIES && work.output.wants_range();
                 let leaves = ring.is_short_of(work.x.stages) || (!O::MAPS && is_last);
                 over_row!(
                     ring,
@@ -221,10 +232,18 @@ where
                     ring.is_short_of(work.x.stages),
                     |stage, number| {
                         let piece = work.source.piece(stage.wrapping_sub(number * TILE), work.x, unit, row);
-                        // SAFETY: the row's elements, which have landed.
-                        summary = unsafe {
-                            summarise::<K::Element, _>(piece, work.span(number, row < rows), work.share(), summary)
-                        };
+                        if is_ranged {
+                            let (span, share) = (work.span(number, row < rows), work.share());
+                            // SAFETY: the row's elements, which have landed; weights are as many.
+                            (summary, range) = unsafe {
+                                summarise_ranged::<K::Element, _>(piece, work.affine, span, share, summary, range)
+                            };
+                        } else {
+                            // SAFETY: as above.
+                            summary = unsafe {
+                                summarise::<K::Element, _>(piece, work.span(number, row < rows), work.share(), summary)
+                            };
+                        }
                     }
                 );
                 let mut agreed = 0.0;
@@ -255,36 +274,47 @@ where
                     }
                     // One loop for both: LLVM keeps the states of a loop that no kernel without ranges ever comes to.
                     loop {
-                        let mut range = 0.0;
                         let leaves = if ranges {
                             ring.is_short_of(work.x.stages)
                         } else {
                             is_last
                         };
-                        over_row!(
-                            ring,
-                            work,
-                            team,
-                            leaves,
-                            ring.is_short_of(work.x.stages),
-                            |stage, number| {
-                                let piece = work.source.piece(stage.wrapping_sub(number * TILE), work.x, unit, row);
-                                let (span, f) = (work.span(number, row < rows), move |x| K::map(result, x));
-                                if ranges {
-                                    // SAFETY: as above.
-                                    range = unsafe { range_row(piece, work.affine, span, work.share(), f, range) };
-                                } else {
-                                    // SAFETY: as above, and the same elements of the outputs.
-                                    unsafe { map_row(piece, output, work.affine, span, work.share(), f) };
+                        if !(ranges && is_ranged) {
+                            over_row!(
+                                ring,
+                                work,
+                                team,
+                                leaves,
+                                ring.is_short_of(work.x.stages),
+                                |stage, number| {
+                                    let piece = work.source.piece(stage.wrapping_sub(number * TILE), work.x, unit, row);
+                                    let (span, f) = (work.span(number, row < rows), move |x| K::map(result, x));
+                                    let by = output.factor();
+                                    if ranges {
+                                        // SAFETY: as above.
+                                        range = unsafe { range_row(piece, work.affine, span, work.share(), f, range) };
+                                    } else if O::RANGES && K::MULTIPLIES {
+                                        let scaled = K::scaled(result, by);
+                                        let g = |x, w, _| K::map(scaled, x) * w;
+                                        // SAFETY: as above, and the same elements of the outputs.
+                                        unsafe { map_row_by(piece, output, work.affine, span, work.share(), g) };
+                                    } else {
+                                        let g = |x, w, b| Affine::apply(f(x), w, b) * by;
+                                        // SAFETY: as above.
+                                        unsafe { map_row_by(piece, output, work.affine, span, work.share(), g) };
+                                    }
                                 }
-                            }
-                        );
+                            );
+                        }
                         if !ranges {
                             break;
                         }
                         range = lanes::maximum_in(range, work.lanes);
                         if team.size > 1 {
                             range = lanes::maximum(team.exchange(range).await.by_lane(0.0));
+                        }
+                        if is_ranged {
+                            range = K::map(result, range);
                         }
                         output = output.ranged(work.x.number(unit, row), range, speaks);
                         ranges = false;

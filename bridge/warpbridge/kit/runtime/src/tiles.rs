@@ -150,6 +150,12 @@ impl Batch {
         }
     }
 
+    /// How many tiles are left.
+    #[inline(always)]
+    pub(crate) fn remaining(&self) -> u32 {
+        self.end - self.next
+    }
+
     /// The share of part `number` of `parts` that take turns.
     #[inline(always)]
     pub fn part(self, number: u32, parts: u32) -> Stripe {

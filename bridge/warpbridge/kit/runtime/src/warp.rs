@@ -16,6 +16,8 @@ unsafe extern "unadjusted" {
     fn vote_all_sync(mask: u32, value: bool) -> bool;
     #[link_name = "llvm.nvvm.vote.any.sync"]
     fn vote_any_sync(mask: u32, value: bool) -> bool;
+    #[link_name = "llvm.nvvm.redux.sync.umax"]
+    fn redux_umax_sync(value: u32, mask: u32) -> u32;
     #[link_name = "llvm.nvvm.shfl.sync.bfly.f32"]
     fn shfl_bfly_sync_f32(mask: u32, value: f32, distance: u32, clamp: u32) -> f32;
     #[link_name = "llvm.nvvm.shfl.sync.bfly.i32"]
@@ -59,6 +61,13 @@ pub fn all(value: bool) -> bool {
 pub fn any(value: bool) -> bool {
     // SAFETY: as in `sync`.
     unsafe { vote_any_sync(ALL_LANES, value) }
+}
+
+/// The largest of the lanes' values.
+#[inline(always)]
+pub fn max_u32(value: u32) -> u32 {
+    // SAFETY: as in `sync`.
+    unsafe { redux_umax_sync(value, ALL_LANES) }
 }
 
 /// The value of the lane whose number differs in the bits of `distance`.

@@ -34,6 +34,8 @@ pub trait RowKernel: Copy {
     type Summary: Summary;
     /// What the map of a row needs to know.
     type Result: Copy;
+    /// Lanes that have a row together where four to seven rows share a stage.
+    const LANES_OF_FOUR: u32 = 8;
 
     /// Whether an element of y is that of x times a factor of the row, times its weight, and biases there are none.
     const MULTIPLIES: bool = false;
@@ -115,7 +117,7 @@ pub fn run_rows<K, S, O, const TILE: u32>(
             affine,
             output,
             x,
-            lanes: lanes_per_row(x.group),
+            lanes: lanes_per_row(x.group, K::LANES_OF_FOUR),
             per_column: 1.0 / shape.columns as f32,
         };
         let own = units.part(team.number, team.teams);
@@ -126,10 +128,11 @@ pub fn run_rows<K, S, O, const TILE: u32>(
 /// Lanes that have a row together, of which `group` share a stage. Eight lanes read 128 bytes that follow each other: fewer, and
 /// the rows' places would collide in the banks of shared memory.
 #[inline(always)]
-fn lanes_per_row(group: u32) -> u32 {
+fn lanes_per_row(group: u32, of_four: u32) -> u32 {
     match group {
         0 | 1 => warp::LANES,
         2 | 3 => 16,
+        4..=7 => of_four,
         _ => 8,
     }
 }

@@ -22,6 +22,8 @@ impl<T: Element> RowKernel for Softmax<T> {
     type Element = T;
     type Summary = Partial;
     type Result = Scale;
+    /// 0.958 of the copy for 0.944 (float16, rows of 1024, H200).
+    const LANES_OF_FOUR: u32 = 16;
 
     #[inline(always)]
     fn result(&self, _: u32, found: Found, _: bool) -> Scale {

@@ -114,3 +114,14 @@ fn needs_are_those_of_the_entry_and_what_it_calls() {
         ("other", 1, false)
     );
 }
+
+#[test]
+fn more_registers_than_a_number_counts_are_as_many_as_it_does() {
+    let most = u64::MAX;
+    let text = entry(
+        "",
+        &format!(".reg .b32 %a<{most}>, %b<{most}>;\n.reg .v4 .f32 %c<{most}>;\nret;"),
+    );
+    let found = survey(&parse(&text));
+    assert_eq!(found[0].registers.values().collect::<Vec<_>>(), [&most, &most]);
+}

@@ -61,8 +61,11 @@ fn entry_survey(module: &Module, file: &File<'_>, entry: &Function<'_>) -> Surve
         for statement in function.body.iter().flatten() {
             match statement {
                 Statement::Registers { ty, vector, names } => {
-                    let count: u64 = names.iter().map(|n| n.count.unwrap_or(1)).sum();
-                    *found.registers.entry(ty.name().to_owned()).or_default() += count * u64::from(*vector);
+                    let known = found.registers.entry(ty.name().to_owned()).or_default();
+                    for name in names {
+                        let count = name.count.unwrap_or(1).saturating_mul(u64::from(*vector));
+                        *known = known.saturating_add(count);
+                    }
                 }
                 Statement::Instruction(instruction) => note(&mut found, instruction, &dynamic),
                 _ => {}

@@ -133,6 +133,12 @@ fn thread_block_without_a_whole_warpgroup_is_refused() {
 }
 
 #[test]
+fn groups_of_nothing_are_waited_for_by_fewer_warps_than_four() {
+    let body = format!("{COMMIT}{WAIT}st.global.v2.b32 [%rd1], {{%d0, %d1}};");
+    assert_eq!(run(&body, 64, SCHEDULES[0]).unwrap(), [[0.0; 2]; 64]);
+}
+
+#[test]
 fn warps_with_different_descriptors_are_refused() {
     let body = format!("shr.u32 %r4, %r0, 5;\ncvt.u64.u32 %rd2, %r4;\nadd.s64 %db, %db, %rd2;\n{PRODUCT}");
     let expected = "fault in \"k\": wgmma with matrix descriptor 0x1000080080, expected 0x1000080083 as in the other warps of \

@@ -314,8 +314,11 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         return Flow::Block;
     }
     all.commits[rank].drain(..over);
-    let (cta, program) = (x.cta, x.env.program);
-    complete(x.cluster, (cta, group), count, rank..rank + 1, program);
+    // Groups of nothing may be waited for by fewer warps than a warpgroup has.
+    if count > 0 {
+        let (cta, program) = (x.cta, x.env.program);
+        complete(x.cluster, (cta, group), count, rank..rank + 1, program);
+    }
     judge::waited(x, due).err().unwrap_or(Flow::Next)
 }
 

@@ -97,6 +97,15 @@ def test_every_schedule(norm: str, arch: str, schedule: str, seed: int) -> None:
         check(rng, norm, (1, 25_500), np.float32, arch=arch)  # longer than the ring: both halves of its stages are full
 
 
+@pytest.mark.parametrize(("schedule", "seed"), [("latest", 0), ("seeded", 1), ("seeded", 2)])
+@pytest.mark.parametrize(("columns", "dtype"), [(4096, np.float16), (4096, np.float32), (6144, np.float16)], ids=str)
+@pytest.mark.parametrize("norm", NORMS)
+def test_held_rows_go_around_the_ring(norm: str, columns: int, dtype: Any, schedule: str, seed: int) -> None:
+    """One thread, so as few blocks as there are at a time: each has more rows than stages."""
+    with wb.cpu(schedule=schedule, seed=seed, checks="all", threads=1):
+        check(np.random.default_rng(seed), norm, (43, columns), dtype, arch="sm_90")
+
+
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_at_addresses_that_are_no_multiple_of_16(dtype: Any, arch: str) -> None:

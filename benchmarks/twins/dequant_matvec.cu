@@ -1,9 +1,10 @@
 // int4 weights times up to eight float16 vectors by hand: the twin of kernels/src/dequant_matvec.rs, and the same without roles.
 //
 // Twin: two teams of four warps have blocks of 16 rows each. A loader warp per team copies pieces of them, 1 KiB of each row, into the
-// team's stages (four in all); the team's warps share a piece along k and multiply on tensor cores: integers as
-// float16 below the smallest normal one, zeros by way of the sums of x. x and the first scales are asked for before any weights; scales
-// come from global memory, read a piece ahead. A block's sums meet in shared memory, and are added up at the end of the next block.
+// team's stages (four in all); the team's warps share a piece along k, give its stage back when they have its weights in registers, and
+// multiply on tensor cores: integers as float16 below the smallest normal one, zeros by way of the sums of x. x and the first scales are
+// asked for before any weights; scales come from global memory, read a piece ahead. A block's sums meet in shared memory, and are added
+// up at the end of the next block.
 // One thread block of 320 threads per multiprocessor, x in shared memory. One role: each warp reads its weights from global memory
 // itself. Symmetric weights (no zeros), groups of 128 or more, k a multiple of 2048, rows of 16.
 
@@ -251,14 +252,15 @@ DEVICE void leave_and_meet(const Sums &sums, u32 set, u32 part, u32 barrier) {
     arrive(barrier);
 }
 
-// A warp's units of a piece.
-DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales &scales) {
+// A warp's units of a piece. The stage is given back, at `empty`, when they have been read.
+DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales &scales, u32 empty) {
     uint4 lows[UNITS_PER_WARP], highs[UNITS_PER_WARP];
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
         lows[unit] = load_shared(row + unit * UNIT_BYTES);
         highs[unit] = load_shared(row + unit * UNIT_BYTES + 8 * PITCH);
     }
+    arrive(empty);
     const u32 low = scales.low, high = scales.high;
     scales.go_on();
 #pragma unroll
@@ -286,8 +288,7 @@ DEVICE void multiply_pieces(const Job &job, const Shared &shared, const Chunk &f
         Cursor x = start;
         for (u32 piece = 0; block < blocks && piece < pieces; ++piece) {
             wait(shared.full + stage.at * 8, stage.parity);
-            add_piece(sums, place, x, lane_at + stage.at * STAGE, scales);
-            arrive(shared.empty + stage.at * 8);
+            add_piece(sums, place, x, lane_at + stage.at * STAGE, scales, shared.empty + stage.at * 8);
             stage.step(TEAMS, STAGES);
         }
         const u32 sets = shared.sets + team * 2 * SET_BYTES;

@@ -6,20 +6,20 @@
 //! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
 //! jump tables: no
 //! stack dequant_matvec_w8_bf16: 8
-//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 48, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 36, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 
@@ -39,11 +39,11 @@ use self::factors::Ahead;
 use self::meeting::Meeting;
 use self::multiplier::Multiplier;
 use self::piece::{PITCH, Piece, STAGE, UNITS};
-use self::product::{Sums, multiply, multiply_whole};
-use self::vector::{Chunk, Vector};
+use self::product::{Sums, load_whole, multiply, multiply_whole};
+use self::vector::Vector;
 use self::weights::{Bytes, Nibbles, Weights};
 
-/// Stages: two for each team. More are no faster (H200), and a long x has room beside these.
+/// Stages: two for each team. More are no faster (H200; eight are slower), and a long x has room beside these.
 const STAGES: u32 = 4;
 /// Teams of compute warps, each with blocks of rows of its own, and the warps of a team, which share a piece. Few warps, for whom there
 /// are registers: each has the weights of a whole piece on their way from shared memory at once.
@@ -126,15 +126,11 @@ async fn load(mut ring: LoaderInTurn<STAGES, STAGE, TEAMS>, team: u32, job: Job)
 async fn compute<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: bool, const ZEROS: bool>(
     mut ring: Reader<STAGES, STAGE>,
     mut meeting: Meeting,
-    first_x: Chunk,
     mut ahead: Ahead,
     job: Job,
 ) {
     let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
     if RESIDENT {
-        let factor = product::factor_of_sums::<W, T, ZEROS>();
-        job.x
-            .bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), NEAR, first_x, factor);
         meeting.of_all().await;
     }
     ring.skip(team);
@@ -151,12 +147,16 @@ async fn compute<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: bo
             let stage = ring.filled().await.address;
             let now = ahead.take::<W, NEAR, ZEROS>(&job);
             sums = if NEAR && RESIDENT && piece.is_whole(&job) {
-                multiply_whole::<W, T, ZEROS>(&job, x, stage + row, now, sums)
+                let loaded = load_whole(stage + row);
+                // What is left is done with registers: the next copy need not wait for it.
+                ring.release();
+                multiply_whole::<W, T, ZEROS>(&job, x, loaded, now, sums)
             } else {
-                multiply::<W, T, NEAR, RESIDENT, ZEROS>(&job, piece, part, stage, now, sums)
+                let sums = multiply::<W, T, NEAR, RESIDENT, ZEROS>(&job, piece, part, stage, now, sums);
+                ring.release();
+                sums
             };
             x = job.x.behind::<W>(x, UNITS);
-            ring.release();
             ring.skip(TEAMS - 1);
         }
         if before != NO_BLOCK {
@@ -200,19 +200,25 @@ fn dequant_matvec<W: Weights, T: Multiplier, const RESIDENT: bool>(job: Job) {
         return;
     }
     let reader = ring.reader();
+    if RESIDENT {
+        // Once for all forms of the role: instructions come behind weights, too.
+        let factor = product::factor_of_sums::<W, T>(!is_near || job.zeros != 0);
+        job.x
+            .bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), is_near, first_x, factor);
+    }
     if !is_near {
         run(
-            compute::<W, T, false, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, false, RESIDENT, true>(reader, meeting, ahead, job),
             job.control,
         );
     } else if job.zeros != 0 {
         run(
-            compute::<W, T, true, RESIDENT, true>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, true, RESIDENT, true>(reader, meeting, ahead, job),
             job.control,
         );
     } else {
         run(
-            compute::<W, T, true, RESIDENT, false>(reader, meeting, first_x, ahead, job),
+            compute::<W, T, true, RESIDENT, false>(reader, meeting, ahead, job),
             job.control,
         );
     }

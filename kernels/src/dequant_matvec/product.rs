@@ -82,7 +82,7 @@ fn add_offsets<T: Multiplier>(sums: Pair, [low, high]: [[u32; 2]; 2], x: [u32; 4
 }
 
 /// This lane's 16 bytes of a unit: of its row in either half.
-type Bytes16 = ([u32; 4], [u32; 4]);
+pub type Bytes16 = ([u32; 4], [u32; 4]);
 
 /// This warp's share of a piece that is in a stage.
 #[derive(Clone, Copy)]
@@ -205,24 +205,32 @@ pub fn multiply<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: boo
     sums
 }
 
-/// As `multiply`, near units of a piece with whole rows, whose x is in shared memory at `x`: no ends to look for, and the sums of x are
-/// known, so that zeros cost nothing. What all but the last of a row's pieces come to.
+/// The units of [`load_whole`].
+pub type Loaded = [Bytes16; UNITS_PER_WARP as usize];
+
+/// Reads this lane's 16 bytes of each unit, the first in either half at `row`: all are on their way before the first is used, and have
+/// been read when the lane arrives anywhere.
+#[inline(always)]
+pub fn load_whole(row: u32) -> Loaded {
+    // SAFETY: bytes of the stage, which is filled.
+    let load = |unit: u32| unsafe { (shared::load_v4(row + unit), shared::load_v4(row + unit + 8 * PITCH)) };
+    [load(0), load(UNIT_BYTES), load(2 * UNIT_BYTES), load(3 * UNIT_BYTES)]
+}
+
+/// As `multiply`, near units of a piece with whole rows, which `load_whole` has read, and whose x is in shared memory at `x`: no ends to
+/// look for, and the sums of x are known, so that zeros cost nothing. What all but the last of a row's pieces come to.
 #[inline(always)]
 pub fn multiply_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
     job: &Job,
     x: Cursor,
-    row: u32,
+    [a, b, c, d]: Loaded,
     factors: Factors,
     sums: Sums,
 ) -> Sums {
-    // SAFETY: bytes of the stage, which is filled.
-    let load = |unit: u32| unsafe { (shared::load_v4(row + unit), shared::load_v4(row + unit + 8 * PITCH)) };
     let add = |sums: Sums, unit: u32, loaded: Bytes16| {
         let x = job.x.behind::<W>(x, unit);
         add_whole::<W, T, ZEROS>(job, x, loaded, factors.of_unit::<ZEROS>(unit), sums)
     };
-    // All are on their way before the first is used.
-    let (a, b, c, d) = (load(0), load(UNIT_BYTES), load(2 * UNIT_BYTES), load(3 * UNIT_BYTES));
     add(add(add(add(sums, 0, a), 1, b), 2, c), 3, d)
 }
 
@@ -255,8 +263,8 @@ fn add_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
 
 /// What sums of x are multiplied by when they are brought: what a zero takes off the sums of products, or the zero of all.
 #[inline(always)]
-pub fn factor_of_sums<W: Weights, T: Multiplier, const ZEROS: bool>() -> f32 {
-    let zero = if ZEROS { 1.0 } else { W::ZERO as f32 };
+pub fn factor_of_sums<W: Weights, T: Multiplier>(has_zeros: bool) -> f32 {
+    let zero = if has_zeros { 1.0 } else { W::ZERO as f32 };
     -zero / T::UNIT
 }
 

@@ -77,6 +77,15 @@ def test_every_schedule(check: Check, schedule: str, seed: int, arch: str) -> No
         check(values((5, 20_001), np.float32), np.asarray, arch=arch)
 
 
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize(("schedule", "seed"), SCHEDULES[:3])
+@pytest.mark.parametrize("check", CHECKS)
+def test_rows_of_four_pieces_per_block(check: Check, schedule: str, seed: int, arch: str) -> None:
+    """Beside the weights and biases of four pieces, sm_80 would have four stages left, for twelve warps that take turns."""
+    with wb.cpu(schedule=schedule, seed=seed, checks="all"):
+        check(values((37, 8192), np.float32), np.asarray, arch=arch)
+
+
 @pytest.mark.parametrize("threads", [1, 3, 16])
 @pytest.mark.parametrize("arch", VARIANTS)
 def test_any_number_of_multiprocessors(arch: str, threads: int) -> None:

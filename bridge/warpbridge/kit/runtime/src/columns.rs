@@ -48,7 +48,7 @@ impl<T: Element> Columns<T> for Affine {
 #[derive(Clone, Copy)]
 pub struct KeptColumns<const TILE: u32, const STAGE: u32> {
     affine: Affine,
-    /// Address of the stages, biases behind weights.
+    /// Address of the stages, biases behind weights; 0 where none are kept.
     base: u32,
     each: u32,
     landed: Barrier,
@@ -65,7 +65,7 @@ pub struct PieceOfColumns {
 }
 
 impl<const TILE: u32, const STAGE: u32> KeptColumns<TILE, STAGE> {
-    /// Of `affine`, in stages from `base` on; `landed` is a barrier.
+    /// Of `affine`, in stages from `base` on, or none where that is 0; `landed` is a barrier.
     #[inline(always)]
     pub fn new(affine: Affine, each: u32, base: u32, landed: Barrier) -> Self {
         Self {
@@ -80,6 +80,12 @@ impl<const TILE: u32, const STAGE: u32> KeptColumns<TILE, STAGE> {
     #[inline(always)]
     pub fn shared_bytes(affine: Affine, each: u32) -> u32 {
         (u32::from(affine.weight != 0) + u32::from(affine.bias != 0)) * each * STAGE
+    }
+
+    /// Whether any columns are kept.
+    #[inline(always)]
+    pub fn are_there(self) -> bool {
+        self.base != 0
     }
 
     /// Sets the barrier up. One thread calls it, before the block's barriers are published.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! While one row's notes are under way, the rows behind it are loaded and looked at. A row of which a block's ring has no room for the block's
-//! own pieces goes by twice: all are only looked at the first time, and only mapped the second.
+//! own pieces goes by twice: all are only looked at the first time, and only mapped the second. Weights and biases are kept only where
+//! they leave enough stages, and else read from global memory for each row.
 //!
 //! Blocks take their columns by a counter, in the order in which they come to run.
 
@@ -108,18 +109,17 @@ pub fn run_long_rows<K: RowKernel>(
     const FIXED: u32 = 2 * BARRIER_BYTES + 16; // the columns' barrier, the number, and what an alignment takes
     let per_stage = Stages::shared_bytes(1) + BARRIER_BYTES;
     let room = shared::bytes() - FIXED;
+    // A warp that looks or maps skips as many stages as there are such warps, which must not be more than all stages: `Turns::skip`.
+    let most_skipped = block::threads() / warp::LANES - ROLES_BEFORE - 1;
+    let enough = plan.each.max(most_skipped) * per_stage;
     let columns_bytes = Kept::shared_bytes(affine, plan.each);
-    let keeps = columns_bytes + plan.each * per_stage <= room;
-    let stages = divide(if keeps { room - columns_bytes } else { room }, per_stage).0;
+    let keeps_columns = columns_bytes + enough <= room;
+    let stages = divide(if keeps_columns { room - columns_bytes } else { room }, per_stage).0;
     let judged = shared::base() + Stages::shared_bytes(stages);
     let landed = Barrier(judged + stages * BARRIER_BYTES);
     let number_at = landed.0 + BARRIER_BYTES;
-    let kept = Kept::new(
-        affine,
-        plan.each,
-        (number_at + BARRIER_BYTES).next_multiple_of(16),
-        landed,
-    );
+    let columns_at = (number_at + BARRIER_BYTES).next_multiple_of(16);
+    let kept = Kept::new(affine, plan.each, if keeps_columns { columns_at } else { 0 }, landed);
     if block::thread() == 0 {
         for stage in 0..stages {
             Barrier(judged + stage * BARRIER_BYTES).init(warp::LANES);
@@ -155,7 +155,7 @@ pub fn run_long_rows<K: RowKernel>(
         ),
         first,
         count: (x.stages - first).min(plan.each),
-        again: u32::from(!keeps),
+        again: u32::from(stages < plan.each),
         judged,
     };
     let readers = warp::index().wrapping_sub(ROLES_BEFORE);

@@ -13,7 +13,7 @@ use crate::{Control, lanes, shared, warp};
 /// Fills the ring.
 pub(super) async fn load<K: RowKernel>(mut ring: Loader<ANY_STAGES, STAGE>, job: Job<K>, control: Control) {
     let landed = Landed(job.kept.landed());
-    let count = if job.again == 0 { job.count } else { 0 };
+    let count = if job.kept.are_there() { job.count } else { 0 };
     // SAFETY: the arrays are as long as a row.
     unsafe { job.kept.copy(job.x.row_bytes, job.first, count) };
     for row in job.rows.watched(control) {
@@ -151,7 +151,7 @@ pub(super) async fn map<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, rank:
             let to = job.y + job.x.offset(walk.row);
             let span = job.x.span(number, 1);
             let f = move |x| K::map(result, x);
-            if job.again == 0 {
+            if job.kept.are_there() {
                 let columns = job.kept.piece(job.first, walk.piece);
                 // SAFETY: the piece has landed, and so have the columns; y has as many elements.
                 unsafe { map_piece::<K::Element, _>(piece, to, columns, span, f) };

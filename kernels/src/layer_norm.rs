@@ -30,10 +30,10 @@ use warpbridge_runtime::tile::Affine;
 const SHORT_STAGE: u32 = 8192 + 128;
 const SHORT_READERS: u32 = 2;
 
-/// Two entries per type: wide ones have more registers, and more vectors under way per thread. What the arguments are, and which rows
-/// are for which, the manifest says.
+/// Three entries per type: wide ones have more registers, and more vectors under way per thread; short ones are for rows of 1 to 2 KiB. What
+/// the arguments are, and which rows are for which, the manifest says.
 macro_rules! entry {
-    ($name:ident, $element:ty, $source:expr) => {
+    ($name:ident, $element:ty, $source:expr, $run:path) => {
         /// See the module.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments)]
@@ -52,7 +52,7 @@ macro_rules! entry {
                 element: PhantomData,
             };
             let affine = Affine { weight, bias };
-            run_rows(
+            $run(
                 kernel,
                 $source(x),
                 affine,
@@ -64,40 +64,27 @@ macro_rules! entry {
     };
 }
 
-entry!(layer_norm_f32, f32, One);
-entry!(layer_norm_f16, f16, One);
-entry!(layer_norm_bf16, BFloat16, One);
-entry!(layer_norm_f32_wide, f32, many::<4, 8>);
-entry!(layer_norm_f16_wide, f16, many::<4, 8>);
-entry!(layer_norm_bf16_wide, BFloat16, many::<4, 8>);
-
-/// The same for rows of 1 to 2 KiB.
-macro_rules! short_entry {
-    ($name:ident, $element:ty) => {
-        /// See the module.
-        #[unsafe(no_mangle)]
-        #[allow(clippy::too_many_arguments)]
-        pub extern "ptx-kernel" fn $name(
-            x: u64,
-            weight: u64,
-            bias: u64,
-            y: u64,
-            rows: u32,
-            columns: u32,
-            eps: f32,
-            control: Control,
-        ) {
-            let kernel = LayerNorm::<$element> {
-                eps,
-                element: PhantomData,
-            };
-            let affine = Affine { weight, bias };
-            let shape = Shape { rows, columns };
-            run_short_rows::<_, SHORT_STAGE, SHORT_READERS>(kernel, x, affine, y, shape, control);
-        }
-    };
-}
-
-short_entry!(layer_norm_f32_short, f32);
-short_entry!(layer_norm_f16_short, f16);
-short_entry!(layer_norm_bf16_short, BFloat16);
+entry!(layer_norm_f32, f32, One, run_rows);
+entry!(layer_norm_f16, f16, One, run_rows);
+entry!(layer_norm_bf16, BFloat16, One, run_rows);
+entry!(layer_norm_f32_wide, f32, many::<4, 8>, run_rows);
+entry!(layer_norm_f16_wide, f16, many::<4, 8>, run_rows);
+entry!(layer_norm_bf16_wide, BFloat16, many::<4, 8>, run_rows);
+entry!(
+    layer_norm_f32_short,
+    f32,
+    One,
+    run_short_rows::<_, SHORT_STAGE, SHORT_READERS>
+);
+entry!(
+    layer_norm_f16_short,
+    f16,
+    One,
+    run_short_rows::<_, SHORT_STAGE, SHORT_READERS>
+);
+entry!(
+    layer_norm_bf16_short,
+    BFloat16,
+    One,
+    run_short_rows::<_, SHORT_STAGE, SHORT_READERS>
+);

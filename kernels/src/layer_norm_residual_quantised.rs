@@ -26,8 +26,6 @@ use core::marker::PhantomData;
 
 use warpbridge_runtime::Control;
 use warpbridge_runtime::element::BFloat16;
-#[cfg(engine = "bulk")]
-use warpbridge_runtime::held_rows::{To, run_held_rows};
 use warpbridge_runtime::norms::LayerNorm;
 use warpbridge_runtime::output::{Scaled, WithRows};
 use warpbridge_runtime::quantise::{Float8, Int8};
@@ -35,9 +33,9 @@ use warpbridge_runtime::row_kernel::{Shape, run_rows};
 use warpbridge_runtime::source::Two;
 use warpbridge_runtime::tile::Affine;
 
-/// One entry per type; what the arguments are, the manifest says.
+/// An entry per type and frame; what the arguments are, the manifest says.
 macro_rules! entry {
-    ($name:ident, $element:ty, $kind:ty) => {
+    ($name:ident, $element:ty, $kind:ty, $run:path) => {
         /// See the module.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments)]
@@ -59,15 +57,14 @@ macro_rules! entry {
                 eps,
                 element: PhantomData,
             };
-            let affine = Affine { weight, bias };
             let output = WithRows {
                 output: Scaled::<$kind>::new(y, scales, scale),
                 rows: sum,
             };
-            run_rows(
+            $run(
                 kernel,
                 Two(x, residual),
-                affine,
+                Affine { weight, bias },
                 output,
                 Shape { rows, columns },
                 control,
@@ -76,63 +73,34 @@ macro_rules! entry {
     };
 }
 
-entry!(layer_norm_residual_quantised_f32_e4m3, f32, Float8);
-entry!(layer_norm_residual_quantised_f32_s8, f32, Int8);
-entry!(layer_norm_residual_quantised_f16_e4m3, f16, Float8);
-entry!(layer_norm_residual_quantised_f16_s8, f16, Int8);
-entry!(layer_norm_residual_quantised_bf16_e4m3, BFloat16, Float8);
-entry!(layer_norm_residual_quantised_bf16_s8, BFloat16, Int8);
+entry!(layer_norm_residual_quantised_f32_e4m3, f32, Float8, run_rows);
+entry!(layer_norm_residual_quantised_f32_s8, f32, Int8, run_rows);
+entry!(layer_norm_residual_quantised_f16_e4m3, f16, Float8, run_rows);
+entry!(layer_norm_residual_quantised_f16_s8, f16, Int8, run_rows);
+entry!(layer_norm_residual_quantised_bf16_e4m3, BFloat16, Float8, run_rows);
+entry!(layer_norm_residual_quantised_bf16_s8, BFloat16, Int8, run_rows);
 
-/// The same of rows that warps can hold in registers.
+/// Of rows that warps can hold in registers.
 #[cfg(engine = "bulk")]
-macro_rules! held_entry {
-    ($name:ident, $element:ty, $kind:ty) => {
-        /// See the module.
-        #[unsafe(no_mangle)]
-        #[allow(clippy::too_many_arguments)]
-        pub extern "ptx-kernel" fn $name(
-            x: u64,
-            residual: u64,
-            weight: u64,
-            bias: u64,
-            scale: u64,
-            y: u64,
-            sum: u64,
-            scales: u64,
-            rows: u32,
-            columns: u32,
-            eps: f32,
-            control: Control,
-        ) {
-            let norm = LayerNorm::<$element> {
-                eps,
-                element: PhantomData,
-            };
-            let to = To {
-                output: Scaled::<$kind>::new(y, scales, scale),
-                rows: sum,
-            };
-            run_held_rows(
-                norm,
-                Two(x, residual),
-                Affine { weight, bias },
-                to,
-                Shape { rows, columns },
-                control,
-            );
-        }
-    };
+mod held {
+    use warpbridge_runtime::held_rows::run_held_rows;
+
+    use super::*;
+
+    entry!(layer_norm_residual_quantised_f32_e4m3_held, f32, Float8, run_held_rows);
+    entry!(layer_norm_residual_quantised_f32_s8_held, f32, Int8, run_held_rows);
+    entry!(layer_norm_residual_quantised_f16_e4m3_held, f16, Float8, run_held_rows);
+    entry!(layer_norm_residual_quantised_f16_s8_held, f16, Int8, run_held_rows);
+    entry!(
+        layer_norm_residual_quantised_bf16_e4m3_held,
+        BFloat16,
+        Float8,
+        run_held_rows
+    );
+    entry!(
+        layer_norm_residual_quantised_bf16_s8_held,
+        BFloat16,
+        Int8,
+        run_held_rows
+    );
 }
-
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_f32_e4m3_held, f32, Float8);
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_f32_s8_held, f32, Int8);
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_f16_e4m3_held, f16, Float8);
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_f16_s8_held, f16, Int8);
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_bf16_e4m3_held, BFloat16, Float8);
-#[cfg(engine = "bulk")]
-held_entry!(layer_norm_residual_quantised_bf16_s8_held, BFloat16, Int8);

@@ -2,8 +2,8 @@
 //! its part of a row once, gives its stage back, and works on until the results are stored. Rows that are longer, or so short that
 //! a warp has several, are `row_kernel.rs`'s, which goes over shared memory once per step.
 //!
-//! Thread blocks stay, one per multiprocessor, with as many rows each, one behind the other: what a block that comes and goes has to
-//! do before its first row is stored takes as long as several rows here. Block 0 says how far all are.
+//! Thread blocks stay, as many as there is room for at a time, each with as many rows, one behind the other: what a block that comes
+//! and goes has to do before its first row is stored takes as long as several rows here. Block 0 says how far all are.
 
 use core::future::Future;
 
@@ -12,7 +12,7 @@ use crate::element::Element;
 use crate::held_part::{Arrays, PART, Part};
 use crate::matrix::Matrix;
 use crate::norms::{LayerNorm, RmsNorm};
-use crate::output::{Output, Scaled};
+use crate::output::{Output, Scaled, WithRows};
 use crate::quantise::Quantised;
 use crate::ring::{ANY_STAGES, Ring};
 use crate::row::{Elements, Span};
@@ -62,21 +62,62 @@ impl<T: Element> Norm for LayerNorm<T> {
 #[derive(Clone, Copy)]
 pub struct To<Q> {
     /// The results, and the rows' scales.
-    pub output: Scaled<Q>,
+    output: Scaled<Q>,
     /// Address of an array for the rows as they were read, or 0.
-    pub rows: u64,
+    rows: u64,
+}
+
+/// What [`run_held_rows`] takes for it.
+pub trait Rounded: Copy {
+    /// Type of the results.
+    type Kind: Quantised;
+
+    /// The two parts.
+    fn to(self) -> To<Self::Kind>;
+}
+
+impl<Q: Quantised> Rounded for Scaled<Q> {
+    type Kind = Q;
+
+    #[inline(always)]
+    fn to(self) -> To<Q> {
+        To { output: self, rows: 0 }
+    }
+}
+
+impl<Q: Quantised> Rounded for WithRows<Scaled<Q>> {
+    type Kind = Q;
+
+    #[inline(always)]
+    fn to(self) -> To<Q> {
+        To {
+            output: self.output,
+            rows: self.rows,
+        }
+    }
 }
 
 /// Runs the norm on the rows of `source`, a part of a row per warp, one or two of them in a stage. Every thread of the block calls it.
 #[inline(always)]
-pub fn run_held_rows<N, S, Q, const TILE: u32>(
+pub fn run_held_rows<N, S, O, const TILE: u32>(
     norm: N,
     source: S,
     affine: Affine,
-    to: To<Q>,
+    output: O,
     shape: Shape,
     control: Control,
 ) where
+    N: Norm,
+    S: Source<TILE, Piece: Elements<N::Element>>,
+    O: Rounded,
+{
+    run_to(norm, source, affine, output.to(), shape, control);
+}
+
+/// The same for either output.
+#[inline(always)]
+fn run_to<N, S, Q, const TILE: u32>(norm: N, source: S, affine: Affine, to: To<Q>, shape: Shape, control: Control)
+where
     N: Norm,
     S: Source<TILE, Piece: Elements<N::Element>>,
     Q: Quantised,

@@ -8,8 +8,10 @@ use core::future::Future;
 use core::marker::PhantomData;
 
 use crate::element::Element;
+use crate::output::Plain;
 use crate::row::{Packed, Summary, VECTOR};
 use crate::row_kernel::{Found, RowKernel, Shape};
+use crate::source::One;
 use crate::tile::Affine;
 use crate::{Array, Batch, Control, Loader, Reader, Ring, Windows, anew, divide, global, lanes, run, shared, warp};
 
@@ -21,15 +23,15 @@ const MOST: u32 = 4 * STEP;
 /// Bytes from a lane's vector to its next one.
 const STEP: u32 = warp::LANES * VECTOR;
 
-/// Runs the kernel on the rows at `x`, of at most 2 KiB and a multiple of 16 bytes; results go through `affine` to `y`. Every thread of
+/// Runs the kernel on the rows of `x`, of at most 2 KiB and a multiple of 16 bytes; results go through `affine` to `y`. Every thread of
 /// the block calls it, of which the manifest gives `READERS` warps and one. A tile is as many whole rows as
 /// fit a stage of `STAGE` bytes, of which it leaves 128.
 #[inline(always)]
 pub fn run_short_rows<K: RowKernel, const STAGE: u32, const READERS: u32>(
     kernel: K,
-    x: u64,
+    One(x): One,
     affine: Affine,
-    y: u64,
+    Plain(y): Plain,
     shape: Shape,
     control: Control,
 ) {

@@ -30,6 +30,16 @@ def test_readme_examples_run_as_written() -> None:
     np.testing.assert_array_equal(c, np.arange(1000, dtype=np.float32) + 1)
 
 
+def test_readme_shows_the_deadlock_that_is_reported() -> None:
+    with pytest.raises(wb.DeadlockError) as caught:
+        wb.kernels.deadlock_demo(np.ones(100, np.float32))
+    shown = re.search(r"^DeadlockError: (.*?)\n\n", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert shown
+    # Another compiler may number lines and registers otherwise.
+    found, expected = (re.sub(r"\bline \d+|%r\d+", "N", text) for text in (str(caught.value), shown[1]))
+    assert found == expected
+
+
 def test_readme_shows_the_two_commands_that_ci_relies_on() -> None:
     text = (ROOT / "README.md").read_text()
     assert "python -m pip install . && python -m warpbridge demo" in text

@@ -6,10 +6,13 @@ who gives the range pays for neither. Only the choice is here; `forms.py` has th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from . import _ffi
+from .errors import ArgumentError
 from .forms import Form, Forms
 from .kernel import Kernel
 from .pickling import Origin
@@ -37,5 +40,22 @@ class Ranged(Forms):
 
     def _form(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Form:
         given = {**dict(zip(self._names, args, strict=False)), **keywords}
-        is_given = all(given.get(end) is not None for end in _ENDS)
-        return None if is_given else self._kernel(self.__name__ + SUFFIX), args, dict(keywords)
+        if all(given.get(end) is not None for end in _ENDS):
+            return None, args, dict(keywords)  # whose manifest asks for finite ends
+        for end in _ENDS:
+            self._refuse_infinity(end, given.get(end))
+        return self._kernel(self.__name__ + SUFFIX), args, dict(keywords)
+
+    def _refuse_infinity(self, end: str, value: Any) -> None:
+        """Refuse one end that is infinite where the other is found; NaN is allowed there, so no manifest can say it."""
+        if isinstance(value, Real) and math.isinf(value):
+            place = self._names.index(end) + 1
+            raise ArgumentError(
+                f"{self.__name__}: argument {place} ({end}) is {float(value)}, expected a finite number; leave it out, "
+                "and it is found",
+                kernel=self.__name__,
+                argument=end,
+                index=place,
+                found=str(float(value)),
+                expected="a finite number",
+            )

@@ -215,6 +215,16 @@ def test_kernel_describes_itself() -> None:
             "field_to_rgba_own_range: argument 1 (x) is int8, expected float32, float16, float64 or uint16",
         ),
         (
+            (np.ones((2, 2), np.float32), LUT, -np.inf),
+            {},
+            "field_to_rgba: argument 3 (vmin) is -inf, expected a finite number; leave it out, and it is found",
+        ),
+        (
+            (np.ones((2, 2), np.float32), LUT),
+            {"vmax": np.float32(np.inf)},
+            "field_to_rgba: argument 4 (vmax) is inf, expected a finite number; leave it out, and it is found",
+        ),
+        (
             (np.ones((2, 2), np.float32), LUT),
             {"work": 1},
             "field_to_rgba_own_range: workspace work is given, expected none: it is allocated; bind the call to "

@@ -81,7 +81,7 @@ def test_every_schedule(check: Check, schedule: str, seed: int, arch: str) -> No
 @pytest.mark.parametrize(("schedule", "seed"), SCHEDULES[:3])
 @pytest.mark.parametrize("check", CHECKS)
 def test_rows_of_four_pieces_per_block(check: Check, schedule: str, seed: int, arch: str) -> None:
-    """Beside the weights and biases of four pieces, sm_80 would have four stages left, for twelve warps that take turns."""
+    """Beside the columns of four pieces, sm_80 would have four stages left, for twelve warps that take turns."""
     with wb.cpu(schedule=schedule, seed=seed, checks="all"):
         check(values((37, 8192), np.float32), np.asarray, arch=arch)
 

@@ -132,6 +132,10 @@ def test_convolution_through_fft() -> None:
             "window has 6 weights, expected 1 to 5, as many as x has samples",
         ),
         (
+            lambda: wb.kernels.fft_frames(np.zeros((0, 2), np.int16), np.ones(2, np.float32), 1),
+            "x has no samples, expected at least one",
+        ),
+        (
             lambda: wb.kernels.fft_frames(np.zeros(5, np.float32), np.ones(2, np.float32), 0),
             "hop",
         ),

@@ -46,12 +46,27 @@ def test_readme_shows_the_two_commands_that_ci_relies_on() -> None:
     assert "python -m pip install tox && python -m tox" in text
 
 
-@pytest.mark.parametrize("path", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))])
+PAGES = ["*.md", "docs/**/*.md", "kernels/*.md", "benchmarks/**/*.md", "examples/**/*.md", "fuzz/*.md"]
+
+
+def prose(page: Path) -> str:
+    return re.sub(
+        r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S
+    )  # code has brackets
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", sorted({str(p.relative_to(ROOT)) for page in PAGES for p in ROOT.glob(page)}))
 def test_relative_links_lead_somewhere(path: str) -> None:
-    here = (ROOT / path).parent
-    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", (ROOT / path).read_text(), flags=re.M | re.S)  # code has brackets too
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
-        assert (here / target).exists(), f"{path} links to {target}"
+    page = ROOT / path
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", prose(page)):
+        there = page.parent / target if target else page
+        assert there.exists(), f"{path} links to {target}"
+        assert not anchor or anchor[1:] in anchors(there), f"{path} links to {target}{anchor}"
 
 
 def test_every_environment_variable_is_in_the_docs() -> None:

@@ -172,6 +172,74 @@ def test_rows_of_zeros_and_of_nan(columns: int, arch: str) -> None:
     assert np.isnan(scales[1])
 
 
+def offset_rows(rng: np.random.Generator, columns: int, dtype: Any, bound: float) -> np.ndarray:
+    """Rows whose mean is near zero, far from it in either direction, and just to either side of where that begins."""
+    x = rng.standard_normal((9, columns))
+    x = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    return np.asarray((x + np.array([0, 30, -30, 300, -1000, 1, -1, bound, -bound])[:, None]).astype(dtype))
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [4096, 8192, 6000])
+@pytest.mark.parametrize("bound", [1.7, 1.732, 1.74, 1.76])
+def test_rows_whose_mean_is_far_from_zero(bound: float, columns: int, dtype: Any, arch: str) -> None:
+    rng = np.random.default_rng(columns)
+    x = offset_rows(rng, columns, dtype, bound)
+    weight, bias = values(rng, (columns,), dtype), values(rng, (columns,), dtype)
+    zeros = np.zeros_like(x)
+    for b in (None, bias):
+        y = references.layer_norm(x, weight, b, 1e-3)
+        for kind in KINDS:
+            q, total, scales = wb.kernels.layer_norm(x, weight, b, 1e-3, residual=zeros, quantise=kind, arch=arch)
+            np.testing.assert_array_equal(total.view(np.uint8), x.view(np.uint8))
+            check_far(q, scales, y, kind, x)
+
+
+def check_far(q: np.ndarray, scales: np.ndarray, y: np.ndarray, kind: Any, x: np.ndarray) -> None:
+    """As `check_quantised`, given that the mean is rounded to float32, however far from zero it is."""
+    z = x.astype(np.float64)
+    far = (1e-7 * np.abs(z.mean(1)) / z.std(1))[:, None] * (1 + np.abs(y).max(1, keepdims=True))
+    wanted = references.row_scales(y, kind)
+    np.testing.assert_array_less(np.abs(scales - wanted), 2e-5 * wanted + far[:, 0] * wanted)
+    slack = 1e-5 * np.abs(y) + 1e-5 + far
+    wide = scales.astype(np.float64)[:, None]
+    low, high = (references.to_8_bits(v / wide, kind).astype(np.float64) for v in (y - slack, y + slack))
+    found = q.astype(np.float64)
+    assert ((low <= found) & (found <= high)).all()
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [7, 4096, 5000])
+def test_rows_of_nan_infinity_and_one_number(columns: int, dtype: Any, arch: str) -> None:
+    x = np.random.default_rng(1).standard_normal((6, columns)).astype(dtype)
+    x[0, -1] = np.nan
+    x[1, 0] = np.inf
+    x[2, columns // 2] = -np.inf
+    x[3] = dtype(3)
+    x[4] = dtype(0)
+    q, _, scales = wb.kernels.layer_norm(x, residual=np.zeros_like(x), quantise="int8", arch=arch)
+    assert np.isnan(scales[:3]).all()
+    assert not q[:3].any()
+    # What rounding the mean leaves, times 1 over the root of eps.
+    assert (np.abs(q[3] * scales[3]) < 1e-3).all()
+    assert not q[4].any()
+    assert scales[4] == np.float32(2.0**-23)
+    check_quantised(q[5:], scales[5:], references.layer_norm(x[5:]), np.int8)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+def test_squares_that_float32_does_not_hold(arch: str) -> None:
+    """The mean square is infinite, the variance is not."""
+    x = np.full((2, 4096), 2.0**62, ml_dtypes.bfloat16)
+    x[:, ::2] = ml_dtypes.bfloat16(2.0**62 * 1.0078125)
+    q, _, scales = wb.kernels.layer_norm(x, residual=np.zeros_like(x), quantise="int8", arch=arch)
+    np.testing.assert_allclose(scales, 1 / 127, rtol=2e-5)
+    assert (q[:, ::2] == 127).all()
+    assert (q[:, 1::2] == -127).all()
+
+
 def test_no_rows_and_no_columns() -> None:
     for shape in ((0, 5), (5, 0)):
         x = np.zeros(shape, np.float32)

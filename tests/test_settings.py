@@ -12,7 +12,7 @@ from warpbridge.settings import Settings
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS", "GLOBAL_RACES"):
+    for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS", "GLOBAL_RACES", "MULTIPROCESSORS"):
         monkeypatch.delenv(f"WARPBRIDGE_{name}", raising=False)
     monkeypatch.setattr(settings, "_default", None)
 
@@ -84,6 +84,8 @@ def test_cpu_refuses(keywords: dict, text: str) -> None:
         ("SCHEDULE", "lazy", "WARPBRIDGE_SCHEDULE is 'lazy', expected 'eager', 'latest' or 'seeded'"),
         ("SEED", "many", "WARPBRIDGE_SEED is 'many', expected a whole number"),
         ("GLOBAL_RACES", "yes", "WARPBRIDGE_GLOBAL_RACES is 'yes', expected 0 or 1"),
+        ("MULTIPROCESSORS", "0", "WARPBRIDGE_MULTIPROCESSORS is '0', expected 1 to 1024"),
+        ("MULTIPROCESSORS", "many", "WARPBRIDGE_MULTIPROCESSORS is 'many', expected 1 to 1024"),
     ],
 )
 def test_environment_refuses(monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str) -> None:

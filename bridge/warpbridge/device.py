@@ -46,7 +46,7 @@ class Device:
     memory_bytes : int
         Size of its memory.
     sm_count : int
-        Multiprocessors; of the CPU device its threads.
+        Multiprocessors; of the CPU device its threads, or what ``WARPBRIDGE_MULTIPROCESSORS`` says.
     max_shared_bytes : int
         Greatest dynamic shared memory of a thread block.
     driver : str

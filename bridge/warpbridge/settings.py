@@ -126,8 +126,17 @@ def _from_environment() -> Settings:
         names = tuple(f"WARPBRIDGE_{name}" for name in ("SCHEDULE", "CHECKS", "SEED", "THREADS", "GLOBAL_RACES"))
         schedule, checks, seed, threads, races = (os.environ.get(name, "").strip() for name in names)
         numbers = _number(names[2], seed), _number(names[3], threads)
+        _check_multiprocessors()
         _default = _settings(schedule or "eager", checks, *numbers, _switch(names[4], races), names)
     return _default
+
+
+def _check_multiprocessors() -> None:
+    """Refuse what is no such number: the native core, which reads it once, passes over that."""
+    name = "WARPBRIDGE_MULTIPROCESSORS"
+    text = os.environ.get(name, "").strip()
+    if text and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 1024):
+        raise ArgumentError(f"{name} is {text!r}, expected 1 to 1024", argument=name)
 
 
 def _switch(name: str, text: str) -> bool:

@@ -31,8 +31,11 @@ pub struct DeviceInfo {
     pub arch: String,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// Multiprocessors; on the CPU device its threads.
+    /// Multiprocessors; on the CPU device its threads, or what `WARPBRIDGE_MULTIPROCESSORS` says.
     pub sm_count: u32,
+    /// Whether manifests cut the work as for a GPU (`is_gpu`).
+    #[serde(skip)]
+    pub counts_as_gpu: bool,
     /// Greatest dynamic shared memory per thread block, in bytes.
     pub max_shared_bytes: u32,
     /// Driver version as text (`13.0`), empty on the CPU device.

@@ -240,7 +240,7 @@ impl Names for Call<'_> {
             let info = device.0.backend.info();
             return Ok(match name {
                 "sm_count" => i64::from(info.sm_count),
-                _ => i64::from(info.kind != "cpu"),
+                _ => i64::from(info.counts_as_gpu),
             });
         }
         let symbol = self

@@ -193,6 +193,7 @@ impl Backend for Cpu {
 
 fn info() -> DeviceInfo {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let multiprocessors = multiprocessors_asked_for();
     DeviceInfo {
         kind: "cpu",
         ordinal: 0,
@@ -201,13 +202,20 @@ fn info() -> DeviceInfo {
         memory_bytes: line_of("/proc/meminfo", "MemTotal")
             .and_then(|text| text.strip_suffix(" kB")?.trim().parse::<u64>().ok())
             .map_or(0, |kib| kib * 1024),
-        sm_count: u32::try_from(cores).unwrap_or(1),
+        sm_count: multiprocessors.unwrap_or(u32::try_from(cores).unwrap_or(1)),
+        counts_as_gpu: multiprocessors.is_some(),
         // What a Hopper thread block may have.
         max_shared_bytes: 227 * 1024,
         driver: String::new(),
         ptx_version: (9, 1),
         uuid: String::new(),
     }
+}
+
+/// Of the GPU for which manifests are to cut the work. What is no such number, Python refuses (`settings.py`).
+fn multiprocessors_asked_for() -> Option<u32> {
+    let text = std::env::var("WARPBRIDGE_MULTIPROCESSORS").ok()?;
+    text.trim().parse().ok().filter(|number| (1..=1024).contains(number))
 }
 
 /// The value of a `key : value` line.

@@ -69,6 +69,7 @@ impl CudaDevice {
             arch: format!("sm_{major}{minor}"),
             memory_bytes: api.device_memory(number)?,
             sm_count: api.device_attribute(number, sys::DEVICE_MULTIPROCESSORS)?,
+            counts_as_gpu: true,
             max_shared_bytes: opt_in.max(plain),
             driver: version_text(driver.version),
             ptx_version: greatest_ptx(driver.version),

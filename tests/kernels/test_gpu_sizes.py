@@ -17,8 +17,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 
-# Blocks have four pieces of 8 KiB of several rows each; a row has 128. Where a wait does not suspend (sm_80), drawing every
-# step takes minutes.
+# Blocks have four pieces of 8 KiB of several rows each; a row has 128. Where a wait does not suspend (sm_80), drawing
+# every step takes minutes.
 LONG_ROWS = f"""
 import sys
 sys.path.insert(0, {str(HERE)!r})

@@ -36,6 +36,8 @@ class Case:
     moved_bytes: int
     run: Callable[[], Any]
     check: Callable[[], None]
+    arrays: tuple[Any, ...] = ()
+    """Inputs and output, for those who compare others on the same."""
 
 
 def main() -> int:
@@ -88,7 +90,8 @@ def image_case(dtype: str) -> Case:
 
     moved = n * size * size * 3 * (1 + np.dtype(dtype).itemsize)
     name = f"image_prep to {dtype}, {n} x {size}^2"
-    return Case(name, moved, lambda: bound.launch(cp.cuda.get_current_stream()), check)
+    arrays = (x, offsets, mirror, y)
+    return Case(name, moved, lambda: bound.launch(cp.cuda.get_current_stream()), check, arrays)
 
 
 def peer_case() -> Case:

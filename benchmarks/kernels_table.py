@@ -35,7 +35,7 @@ class Row:
 
 
 class Tuned:
-    """A peer of our own hand in several configurations: the fastest on the arrays of the row is the one timed.
+    """A peer that is checked, in one configuration or several: the fastest on the arrays of the row is the one timed.
 
     ``agrees`` gets what a run returns and raises where it is wrong. A configuration that the device has no room for
     is left out.
@@ -62,13 +62,18 @@ class Tuned:
     def tune(self, burst_s: Callable[[Runner, int], float]) -> None:
         """Take the fastest of three bursts each, and check what it computes."""
         ran = self.compile()
-        self.best = min(ran, key=lambda run: min(burst_s(run, 5) for _ in range(3)))
+        self.best = min(ran, key=lambda run: min(burst_s(run, 5) for _ in range(3))) if ran[1:] else ran[0]
         self.agrees(self.best())
 
     def __call__(self) -> Any:
         """Run the fastest."""
         assert self.best is not None, "tune first"
         return self.best()
+
+
+def torch_peers(eager: Runner, fused: Runner, agrees: Callable[[Any], None]) -> dict[str, Runner]:
+    """Return PyTorch's two peers; what each returns is checked before it is timed."""
+    return {"torch": Tuned([eager], agrees), "torch.compile": Tuned([fused], agrees)}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

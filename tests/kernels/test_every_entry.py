@@ -1,20 +1,20 @@
 """Every entry of every kernel, in both variants, under the eager, the latest-legal and three seeded schedules with
-every check.
+every check; and, with `-m gpu`, on a GPU, against the same references.
 
-A manifest is cut down to the one entry, so that no other can run in its stead; a new entry is here of itself, and a
-new kernel has to say in CASES what it is given. Sizes are small and odd: a kernel's own file has the others.
+Manifest and PTX are cut down to the one entry, so that no other can run in its stead, nor has to be compiled; a new
+entry is here of itself, and a new kernel has to say in CASES what it is given. Sizes are small and odd: a kernel's own
+file has the others.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 - gives NumPy its bfloat16 and float8
+import ml_dtypes
 import numpy as np
 import pytest
 import references
@@ -30,7 +30,9 @@ from test_signal import numbers, signal
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
+BITS = {1: "uint8", 2: "int16"}  # PyTorch and NumPy both have these
 VARIANT = re.compile(r"^\[\[variants\]\]\n(?:(?!\[).*\n)*", re.M)
+ENTRY = re.compile(r"^\.visible \.entry (\w+)\(.*?^\}\n", re.M | re.S)
 
 Dtypes = dict[str, str]
 Call = Callable[..., Any]
@@ -236,7 +238,9 @@ def alone(name: str, arch: str, entry: str, folder: Path) -> tuple[Any, Dtypes]:
     wanted = [f'arch = "{arch}"\n', f'entry = "{entry}"\n']
     kept = next(block for block in VARIANT.findall(text) if all(line in block for line in wanted))
     (folder / "ptx").mkdir()
-    ptx = shutil.copy(KERNELS / "ptx" / f"{name}.{arch}.ptx", folder / "ptx")
+    ptx = folder / "ptx" / f"{name}.{arch}.ptx"
+    whole = (KERNELS / "ptx" / ptx.name).read_text(encoding="utf-8")
+    ptx.write_text(ENTRY.sub(lambda found: found[0] if found[1] == entry else "", whole), encoding="utf-8")
     manifest = folder / f"{name}.toml"
     manifest.write_text(VARIANT.sub(lambda block: block[0] if block[0] == kept else "", text), encoding="utf-8")
     return wb.load(ptx, manifest).kernels[name], tomllib.loads(kept)["variants"][0].get("dtypes", {})
@@ -254,3 +258,59 @@ def test_entry_is_right_under_every_schedule(name: str, arch: str, entry: str, t
     for schedule, seed in SCHEDULES:
         with wb.cpu(schedule=schedule, seed=seed, checks="all"):
             CASES[name](kernel, types, np.random.default_rng(seed))
+
+
+class OnGpu:
+    """A kernel whose arrays go to the GPU and come back: by CuPy, or by PyTorch for the types of ml_dtypes."""
+
+    def __init__(self, kernel: Any, types: Dtypes) -> None:
+        self.kernel, self.__name__ = kernel, kernel.__name__
+        by_torch = any(hasattr(ml_dtypes, dtype) for dtype in types.values())
+        self.to, self.back = (to_torch, from_torch) if by_torch else (to_cupy, from_cupy)
+
+    def there(self, value: Any) -> Any:
+        return self.to(value) if isinstance(value, np.ndarray) else value
+
+    def bind(self, *arrays: Any, **options: Any) -> Any:
+        named = {name: self.there(value) for name, value in options.items()}
+        return self.kernel.bind(*map(self.there, arrays), **named)
+
+    def __call__(self, *arrays: Any, **options: Any) -> Any:
+        named = {name: self.there(value) for name, value in options.items()}
+        found = self.kernel(*map(self.there, arrays), **named, timeout=20.0)
+        return tuple(map(self.back, found)) if isinstance(found, tuple) else self.back(found)
+
+
+def to_cupy(array: np.ndarray) -> Any:
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def from_cupy(array: Any) -> np.ndarray:
+    return array.get()
+
+
+def to_torch(array: np.ndarray) -> Any:
+    import torch
+
+    if not hasattr(ml_dtypes, array.dtype.name):
+        return torch.from_numpy(array).cuda()
+    return torch.from_numpy(array.view(BITS[array.itemsize])).cuda().view(getattr(torch, array.dtype.name))
+
+
+def from_torch(tensor: Any) -> np.ndarray:
+    import torch
+
+    assert tensor.is_cuda
+    name = str(tensor.dtype).removeprefix("torch.")
+    if not hasattr(ml_dtypes, name):
+        return tensor.cpu().numpy()
+    return tensor.view(getattr(torch, BITS[tensor.itemsize])).cpu().numpy().view(getattr(ml_dtypes, name))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "arch", "entry"), list(entries()))
+def test_entry_is_right_on_the_gpu(name: str, arch: str, entry: str, tmp_path: Path) -> None:
+    kernel, types = alone(name, arch, entry, tmp_path)
+    CASES[name](OnGpu(kernel, types), types, np.random.default_rng(1))

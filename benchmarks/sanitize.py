@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import warpbridge as wb
 from warpbridge import _ffi
 
@@ -37,9 +38,17 @@ SUMMARY = re.compile(r"(?:ERROR SUMMARY: |RACECHECK SUMMARY: .*\()(\d+) errors?"
 def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
     """Return what launches each kernel, by name; it takes the architecture. `cp` makes the arrays, CuPy or NumPy."""
     k, rng = wb.kernels, cp.random.default_rng(7)
+    device = "cuda:0" if hasattr(cp, "cuda") else "cpu"
 
     def numbers(*shape: int, dtype: Any = "float32") -> Any:
         return rng.standard_normal(shape).astype(dtype)
+
+    def bfloat16(*shape: int) -> Any:
+        """Numbers of a type that CuPy makes no outputs of; those are of warpbridge's own arrays, too."""
+        upper = np.random.default_rng(7).standard_normal(shape).astype("float32").view("uint32") >> 16
+        array = wb.empty(shape, "bfloat16")
+        array.frombytes(upper.astype("uint16").tobytes())
+        return array.copy(device)
 
     def integers(most: int, *shape: int, dtype: Any = "int32") -> Any:
         return rng.integers(0, most, shape).astype(dtype)
@@ -50,6 +59,9 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
                 x, weight = numbers(*shape), numbers(shape[1])
                 affine = () if name.startswith("softmax") else (weight,)
                 getattr(k, name)(x, *affine, arch=arch)
+            for shape in ((90, 4096), (2, 60_001)):
+                affine = () if name.startswith("softmax") else (bfloat16(shape[1]),)
+                getattr(k, name)(bfloat16(*shape), *affine, arch=arch)
 
         return launch
 
@@ -59,6 +71,8 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
                 x = numbers(*shape, dtype=cp.float16)
                 more = {"residual": numbers(*shape, dtype=cp.float16)} if "residual" in keywords else {}
                 getattr(k, name)(x, numbers(shape[1], dtype=cp.float16), arch=arch, **{**keywords, **more})
+            more = {"residual": bfloat16(90, 4096)} if "residual" in keywords else {}
+            getattr(k, name)(bfloat16(90, 4096), bfloat16(4096), arch=arch, **{**keywords, **more})
 
         return launch
 

@@ -133,6 +133,18 @@ def test_float8_rows() -> None:
     assert wb.kernels.gather_rows(src, idx).tobytes() == src[idx].tobytes()
 
 
+def test_rows_of_a_type_that_it_does_not_know_go_as_a_view() -> None:
+    src = np.arange(256, dtype=np.uint8).reshape(16, 16).view(ml_dtypes.float8_e5m2)
+    idx = np.array([3, 15, 0])
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.kernels.gather_rows(src, idx)
+    found = "gather_rows: argument 1 (src) is float8_e5m2, expected float32, "
+    assert str(caught.value).startswith(found)
+    assert str(caught.value).endswith(" or float8_e4m3fn; convert it first")
+    assert "(float8_e5m2) are refused: convert\nthem, or" in wb.kernels.gather_rows.__doc__
+    assert wb.kernels.gather_rows(src.view(np.uint8), idx).tobytes() == src[idx].tobytes()
+
+
 def test_source_without_rows() -> None:
     empty = np.zeros((0, 4), np.float32)
     assert wb.kernels.gather_rows(empty, np.zeros(0, np.int64)).shape == (0, 4)

@@ -129,6 +129,15 @@ def test_crop_that_is_larger_than_the_image(keywords: dict, text: str) -> None:
     assert str(caught.value) == text
 
 
+@pytest.mark.parametrize(("size", "found"), [((0, 6), "0 by 6"), ((5, 0), "5 by 0")])
+@pytest.mark.parametrize("kernel", [wb.kernels.image_prep, wb.kernels.image_resize])
+def test_images_without_pixels_are_refused_by_their_own_size(kernel, size: tuple[int, int], found: str) -> None:
+    with pytest.raises(wb.ArgumentError) as caught:
+        kernel(np.zeros((2, *size, 3), np.uint8), MEAN, STD)
+    name = kernel.__name__
+    assert str(caught.value) == f"{name}: x has images of {found} pixels, expected at least one"
+
+
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("corner", [(-1, 0), (0, -1), (3, 0), (0, 4), (2**31 - 1, 0), (0, -(2**31))])
 def test_crop_outside_its_image_is_a_fault(corner: tuple[int, int], arch: str) -> None:

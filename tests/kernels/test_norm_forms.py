@@ -19,8 +19,8 @@ KINDS = [np.int8, FLOAT8]
 NORMS = ["rms_norm", "layer_norm"]
 # Short rows, odd ones, one stage and several with and without a residual, longer than the ring.
 SHAPES = [(1, 1), (3, 5), (7, 33), (100, 64), (40, 1024), (3, 4095), (2, 30_000), (2, 60_001)]
-# Rows that warps hold in registers: of whole parts, and of parts of which one is not.
-SHAPES += [(9, 4096), (5, 7168), (3, 8193)]
+# Rows that warps hold in registers: of whole parts, of parts of which one is not, and the longest.
+SHAPES += [(9, 4096), (5, 7168), (3, 8193), (3, 14_336), (3, 28_672)]
 
 # Elements of float32; without a residual.
 LONGER_THAN_THE_RING = {"sm_80": 23_001, "sm_90": 50_001}

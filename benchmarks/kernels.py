@@ -4,8 +4,8 @@ Needs an NVIDIA GPU, CuPy and PyTorch; Triton's column needs Triton:
 
     python benchmarks/kernels.py [--only NAME ...] [--no-peers] [--within SECONDS] [--jobs N] [--markdown FILE]
 
-Method as in bandwidth.py: fresh random inputs several times the L2, outputs poisoned and checked before anything is
-timed, CUDA events around bursts, all runners of a row in turn, medians. Bytes counted: each input read once, each
+Method: fresh random inputs several times the L2, outputs poisoned and checked before anything is timed, bursts of the
+stream's own time (`stream_time.py`), all runners of a row in turn, medians. Bytes counted: each input read once, each
 output written once, whatever a runner really moves. A peer that is not there is named in the table with the reason.
 
 Peers that are compiled (torch.compile, Triton, CuPy) take seconds each. So before anything is timed, N processes

@@ -1,4 +1,4 @@
-"""Times one row of kernels.py's tables: ours, the copy and the peers in turn, bursts between CUDA events, medians."""
+"""Times one row of kernels.py's tables: ours, the copy and the peers in turn, bursts of the stream's time, medians."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import cupy as cp
 import torch
 import warpbridge as wb
-from bandwidth import BURST, burst_s
+from bandwidth import BURST
 from kernels_report import Line
 from kernels_table import Row, Runner, Tuned
+from stream_time import burst_s
 
 BURST_S = 0.006
 """What a burst of a slow peer may take; one of ours and of the copy always has BURST launches."""
@@ -19,10 +20,10 @@ NOTHING = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry nothin
 
 
 def launch_s(rounds: int) -> float:
-    """Seconds that a launch of an empty kernel takes in a burst."""
+    """Seconds of the stream's time that a launch of an empty kernel takes."""
     bound = wb.load(NOTHING).entries["nothing"].bind(1, 32, ())
     stream = cp.cuda.get_current_stream()
-    return statistics.median(burst_s(lambda: bound.launch(stream), 200) for _ in range(rounds))
+    return statistics.median(burst_s(lambda: bound.launch(stream), 50) for _ in range(rounds))
 
 
 def measure(row: Row, copy: Runner, copy_bytes: int, rounds: int) -> Line:

@@ -3,8 +3,9 @@
 Needs an NVIDIA GPU and CuPy:  python benchmarks/rate.py [--markdown FILE]     (rate_plot.py draws the table)
 
 Every launch finds its data cold: each case has so many copies of its arrays, launched in turn, that they take up
-several times the L2. All runners of a size in turn, CUDA events around bursts, medians. Bytes counted: each input read
-once, each output written once. Poisoned outputs are looked at after the first launches; kernels.py compares them.
+several times the L2. All runners of a size in turn, bursts of the stream's own time (`stream_time.py`), medians. Bytes
+counted: each input read once, each output written once. Poisoned outputs are looked at after the first launches;
+kernels.py compares them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 import cupy as cp
 import numpy as np
 import warpbridge as wb
-from bandwidth import MEAN, STD, burst_s, header
+from bandwidth import MEAN, STD, header
+from stream_time import burst_s
 
 ROUNDS = 7
 BURST = 20

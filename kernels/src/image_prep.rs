@@ -164,7 +164,8 @@ impl Note {
 }
 
 /// Keeps the ring full.
-async fn load(mut ring: Loader<STAGES, STAGE>, job: Job) {
+async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, std: Triple) {
+    std.check_divisor(job.control);
     for tile in job.tiles {
         let (rows, note) = job.tile(tile);
         let stage = ring.reserve().await;
@@ -209,7 +210,7 @@ fn image_prep<T: Element>(job: Job, mean: Triple, std: Triple) {
         return;
     };
     if warp::index() == 0 {
-        run(load(ring.loader(), job), job.control);
+        run(load(ring.loader(), job, std), job.control);
     } else {
         run(
             compute::<T>(ring.reader(), job, (mean, std), ready, behind + 16),

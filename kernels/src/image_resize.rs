@@ -267,6 +267,7 @@ impl Windows for Tile {
 /// Keeps the ring full.
 async fn load(mut ring: Loader<STAGES, STAGE>, job: Job, scales: u32, mean: Triple, std: Triple) {
     Scale::write_all(scales, mean, std);
+    std.check_divisor(job.control);
     for number in job.tiles {
         job.check(number);
         let tile = job.tile(number);

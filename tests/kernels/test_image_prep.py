@@ -152,6 +152,29 @@ def test_crop_outside_its_image_is_a_fault(corner: tuple[int, int], arch: str) -
     assert (caught.value.kernel, caught.value.code, caught.value.detail) == ("image_prep", 1, [1, 0])
 
 
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("std", [(0.2, 0.0, 0.3), (-0.0, 0.1, 0.2)])
+@pytest.mark.parametrize("kernel", [wb.kernels.image_prep, wb.kernels.image_resize])
+def test_std_of_zero_is_a_fault_that_names_its_channel(kernel, std: tuple[float, ...], arch: str) -> None:
+    with pytest.raises(wb.KernelFault) as caught:
+        kernel(np.ones((2, 5, 6, 3), np.uint8), MEAN, std, arch=arch)
+    channel = std.index(0.0)
+    text = f"std[{channel}] is zero, expected another number: each channel is divided by its own"
+    assert str(caught.value) == f"{kernel.__name__}: {text}"
+    assert (caught.value.code, caught.value.detail) == (2, [channel, 0])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("kernel", [wb.kernels.image_prep, wb.kernels.image_resize])
+def test_std_of_zero_in_the_gpus_memory(kernel, arch: str) -> None:
+    import cupy
+
+    std = cupy.asarray([0.2, 0.3, 0.0], "f4")
+    with pytest.raises(wb.KernelFault, match=r"std\[2\] is zero"):
+        kernel(cupy.ones((2, 5, 6, 3), "u1"), cupy.asarray(MEAN, "f4"), std, arch=arch, timeout=10.0)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -168,7 +168,7 @@ def matvec_case(machine: Machine, rows: int, k: int, batch: int) -> Case:
     w = machine.integers(0, 256, [rows, k // 2], "uint8")
     scales, x = machine.normal([rows, groups], "float16"), machine.normal([batch, k], "float16")
     y = machine.empty([batch, rows], "float16")
-    x_bytes = k // 128 * (256 * batch + 16 * ceil_div(batch, 2))
+    x_bytes = batch * (2 * k + 64) + 16 * ceil_div(batch, 2) * (k // 128 + 1)
     shared = 4 * (17408 + 16) + 32 + 8192 + x_bytes
 
     def check() -> None:

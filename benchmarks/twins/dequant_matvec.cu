@@ -14,6 +14,8 @@ constexpr u32 STAGES = 4, ROWS = 16, COLUMNS = 8, TEAMS = 2, TEAM_WARPS = 4, COM
 constexpr u32 UNIT_BYTES = 64, UNITS_PER_WARP = 4, UNITS = TEAM_WARPS * UNITS_PER_WARP; // a unit is 128 numbers of a row, 32 per lane of four
 constexpr u32 BYTES = UNITS * UNIT_BYTES, PITCH = BYTES + 64, STAGE = ROWS * PITCH;
 constexpr u32 PLAIN_WARPS = 8, PARTIAL_BYTES = ROWS * COLUMNS * 4, SET_BYTES = TEAM_WARPS * PARTIAL_BYTES, PLAIN_BYTES = PLAIN_WARPS * PARTIAL_BYTES;
+constexpr u32 X_THREADS = COMPUTE_WARPS * 32, CHUNK = 4, DEPTH = 2; // who brings x; eights of a thread at once, and how many such are under way
+static_assert(PLAIN_WARPS == COMPUTE_WARPS, "x is brought by as many");
 
 struct Job {
     const u8 *w;
@@ -60,88 +62,113 @@ DEVICE void add_unit(Sums &sums, uint4 low, uint4 high, const Numbers &n, float 
 
 // ---- x in shared memory
 
-// Where x and its sums are: for each unit and column four times 64 bytes, the eights of four lanes in the order of `widened`; odd columns
-// have each two the other way round, so that neighbouring columns are in different banks. Behind them, for each unit and pair of
-// columns, 16 bytes: what their sums start at, twice.
+// Where x and its sums are: for each column and unit four times 64 bytes, the eights of four lanes in the order of `widened`; columns are
+// 64 bytes more than a multiple of 128 apart, so that neighbouring ones are in different banks. Behind them, for each pair of columns and
+// unit, 16 bytes: what their sums start at, twice.
 struct Place {
-    u32 x, sums, batch, pairs;
-    DEVICE Place(u32 at, const Job &job) : x(at), sums(at + job.bytes / UNIT_BYTES * job.batch * 256), batch(job.batch), pairs((job.batch + 1) / 2) {}
+    u32 x, sums, batch, pairs, units;
+    DEVICE Place(u32 at, const Job &job) : x(at), batch(job.batch), pairs((job.batch + 1) / 2), units(job.bytes / UNIT_BYTES) {
+        sums = x + batch * column_bytes();
+    }
+    DEVICE u32 column_bytes() const { return units * 256 + 64; }
+    DEVICE u32 column_at(u32 unit, u32 column) const { return x + column * column_bytes() + unit * 256; }
+    DEVICE u32 sums_at(u32 unit, u32 pair) const { return sums + (pair * (units + 1) + unit) * 16; }
 };
 
-DEVICE float both(u32 word) { return widen(static_cast<u16>(word)) + widen(static_cast<u16>(word >> 16)); }
-
-DEVICE u32 place_of(const Place &place, u32 column, u32 item) {
-    return place.x + (item / 16 * place.batch + column) * 256 + (item / 4 % 4 ^ column % 2) * 64 + item % 4 * 16;
-}
-
-DEVICE uint4 load_global(const half_t *from) {
+DEVICE uint4 load_global(u64 from) {
     uint4 v;
-    asm volatile("ld.global.nc.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(__cvta_generic_to_global(from)));
+    asm volatile("ld.global.nc.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
     return v;
 }
 
-// Eights of a column that a thread has read at once.
-struct Chunk {
-    static constexpr u32 COUNT = 4;
-    uint4 at[COUNT];
-    DEVICE Chunk(const Job &job, u32 column, u32 item, u32 step) {
-        const u32 count = job.bytes / 4;
-#pragma unroll
-        for (u32 i = 0; i < COUNT; ++i) {
-            const u32 n = item + i * step;
-            const bool is_there = column < job.batch && n < count;
-            at[i] = is_there ? load_global(job.x + (u64(column) * count + n / 16 * 16 + n % 4 * 4 + n / 4 % 4) * 8) : uint4{};
+// Where all threads are in x: a column, and the first eight there of a chunk.
+struct Spot {
+    u32 column, first;
+    DEVICE void step(u32 count) {
+        first += CHUNK * X_THREADS;
+        if (first >= count) {
+            ++column;
+            first = 0;
         }
     }
 };
 
-// Writes an eight to its place, and the unit's sum with the unit's first. The warp calls it together.
-DEVICE void write_x(const Place &place, u32 count, u32 column, u32 item, uint4 v) {
-    float sum = (both(v.x) + both(v.y)) + (both(v.z) + both(v.w));
+// A thread's eights of x that are under way: DEPTH times four, as far apart as there are threads.
+struct Bring {
+    u32 item, number, count, batch; // of its first eight, by place and in memory; eights of a column
+    u64 x;
+    uint4 at[DEPTH][CHUNK];
+    DEVICE explicit Bring(const Job &job)
+        : item(threadIdx.x), number(item / 16 * 16 + item % 4 * 4 + item / 4 % 4), count(job.bytes / 4), batch(job.batch), x(__cvta_generic_to_global(job.x)) {
+        Spot spot{0, 0};
 #pragma unroll
-    for (u32 distance = 1; distance < 16; distance *= 2) sum += __shfl_xor_sync(~0u, sum, distance);
-    if (item >= count) return;
-    store_shared(place_of(place, column, item), make_uint4(__byte_perm(v.x, v.z, 0x5410), __byte_perm(v.y, v.w, 0x5410),
-                                                           __byte_perm(v.x, v.z, 0x7632), __byte_perm(v.y, v.w, 0x7632)));
-    if (item % 16 > 0) return;
-    const u32 to = place.sums + (item / 16 * place.pairs + column / 2) * 16 + column % 2 * 4;
-    store_shared_word(to, __float_as_uint(sum * (-8.0f / 16777216.0f)));
-    store_shared_word(to + 8, __float_as_uint(sum * (-8.0f / 16777216.0f)));
+        for (u32 i = 0; i < DEPTH; ++i, spot.step(count)) read(i, spot);
+    }
+    DEVICE void read(u32 to, Spot spot) {
+        const u32 n = number + spot.first;
+        const u64 from = x + (u64(spot.column) * count + n) * 16;
+#pragma unroll
+        for (u32 i = 0; i < CHUNK; ++i)
+            at[to][i] = spot.column < batch && n + i * X_THREADS < count ? load_global(from + i * X_THREADS * 16) : uint4{};
+    }
+    DEVICE void finish(const Place &place);
+};
+
+// Less 8 times the sum of the unit of which this lane has eight numbers: two rows of the tile are this lane's and its three neighbours'.
+DEVICE u32 sum_of_unit(uint4 v) {
+    constexpr u32 LESS_EIGHT = 0x80088008; // as float16, times 2^-24, twice
+    Sums s = {};
+    multiply_add(s, v.x, v.y, v.z, v.w, LESS_EIGHT, LESS_EIGHT);
+    float sum = s.at[0] + s.at[2];
+    sum += __shfl_xor_sync(~0u, sum, 4);
+    sum += __shfl_xor_sync(~0u, sum, 8);
+    return __float_as_uint(sum);
 }
 
-DEVICE void bring_x(const Job &job, const Place &place, Chunk next, u32 thread, u32 threads) {
-    const u32 count = job.bytes / 4; // eights of a column
-    for (u32 column = 0, item = thread; column < job.batch;) {
-        const u32 here = column, first = item;
-        const Chunk now = next;
-        item += Chunk::COUNT * threads;
-        if (item - lane() >= count) {
-            ++column;
-            item = thread;
+// Writes eights to their places, and the units' sums: four lanes of a unit have a word each of what is written. The warp calls it together.
+DEVICE void write_x(const Place &place, u32 count, Spot spot, u32 thread, const uint4 (&v)[CHUNK]) {
+    const u32 item = thread + spot.first, unit = item / 16, column = spot.column, word = item % 16;
+    const u32 at = place.column_at(unit, column) + item / 4 % 4 * 64 + item % 4 * 16, sums_at = place.sums_at(unit, column / 2) + word * 4;
+    const bool notes = word < 4 && ((column % 2 == 0 && column + 1 == place.batch) || word % 2 == column % 2);
+    u32 sums[CHUNK];
+#pragma unroll
+    for (u32 i = 0; i < CHUNK; ++i) sums[i] = sum_of_unit(v[i]);
+#pragma unroll
+    for (u32 i = 0; i < CHUNK; ++i) {
+        if (item + i * X_THREADS >= count) continue;
+        store_shared(at + i * X_THREADS * 16, make_uint4(__byte_perm(v[i].x, v[i].z, 0x5410), __byte_perm(v[i].y, v[i].w, 0x5410),
+                                                         __byte_perm(v[i].x, v[i].z, 0x7632), __byte_perm(v[i].y, v[i].w, 0x7632)));
+        if (notes) store_shared_word(sums_at + i * X_THREADS, sums[i]); // 16 bytes for each 16 eights
+    }
+}
+
+DEVICE void Bring::finish(const Place &place) {
+    Spot here{0, 0}, ahead{0, 0};
+#pragma unroll
+    for (u32 i = 0; i < DEPTH; ++i) ahead.step(count);
+    while (here.column < batch) {
+#pragma unroll
+        for (u32 i = 0; i < DEPTH; ++i) {
+            const uint4 now[CHUNK] = {at[i][0], at[i][1], at[i][2], at[i][3]};
+            read(i, ahead);
+            ahead.step(count);
+            if (here.column < batch) write_x(place, count, here, item, now);
+            here.step(count);
         }
-        next = Chunk(job, column, item, threads);
-#pragma unroll
-        for (u32 i = 0; i < Chunk::COUNT; ++i) write_x(place, count, here, first + i * threads, now.at[i]);
     }
 }
 
-// Where this lane reads a unit: its even eights, its odd ones, its columns' sums.
+// Where this lane reads a unit: its eights, its columns' sums.
 struct Cursor {
-    u32 even, odd, sums;
-    DEVICE Cursor(const Place &place, u32 unit) {
-        const u32 column = least(lane() / 4, place.batch - 1), turn = column % 2 * 64;
-        const u32 at = place.x + (unit * place.batch + column) * 256 + lane() % 4 * 16;
-        even = at + turn;
-        odd = at + 64 - turn;
-        sums = place.sums + (unit * place.pairs + least(lane() % 4, place.pairs - 1)) * 16;
-    }
-    DEVICE void go(const Place &place, u32 units) {
-        even += units * place.batch * 256;
-        odd += units * place.batch * 256;
-        sums += units * place.pairs * 16;
+    u32 eights, sums;
+    DEVICE Cursor(const Place &place, u32 unit)
+        : eights(place.column_at(unit, least(lane() / 4, place.batch - 1)) + lane() % 4 * 16), sums(place.sums_at(unit, least(lane() % 4, place.pairs - 1))) {}
+    DEVICE void go(u32 units) {
+        eights += units * 256;
+        sums += units * 16;
     }
     DEVICE Numbers load() const {
-        return {{load_shared(even), load_shared(odd), load_shared(even + 128), load_shared(odd + 128)}, load_shared(sums)};
+        return {{load_shared(eights), load_shared(eights + 64), load_shared(eights + 128), load_shared(eights + 192)}, load_shared(sums)};
     }
 };
 
@@ -253,7 +280,7 @@ DEVICE void leave_and_meet(const Sums &sums, u32 set, u32 part, u32 barrier) {
 }
 
 // A warp's units of a piece. The stage is given back, at `empty`, when they have been read.
-DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales &scales, u32 empty) {
+DEVICE void add_piece(Sums &sums, Cursor &x, u32 row, Scales &scales, u32 empty) {
     uint4 lows[UNITS_PER_WARP], highs[UNITS_PER_WARP];
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
@@ -268,15 +295,15 @@ DEVICE void add_piece(Sums &sums, const Place &place, Cursor &x, u32 row, Scales
         const u32 from = lane() / 4 * 4 + unit;
         const float low_scale = widen(static_cast<u16>(__shfl_sync(~0u, low, from)));
         add_unit(sums, lows[unit], highs[unit], x.load(), low_scale, widen(static_cast<u16>(__shfl_sync(~0u, high, from))));
-        x.go(place, unit + 1 < UNITS_PER_WARP ? 1 : UNITS - UNITS_PER_WARP + 1);
+        x.go(unit + 1 < UNITS_PER_WARP ? 1 : UNITS - UNITS_PER_WARP + 1);
     }
 }
 
-DEVICE void multiply_pieces(const Job &job, const Shared &shared, const Chunk &first_x, Scales &scales) {
+DEVICE void multiply_pieces(const Job &job, const Shared &shared, Bring &bring, Scales &scales) {
     const u32 team = warp() / TEAM_WARPS, part = warp() % TEAM_WARPS, pieces = job.bytes / BYTES, blocks = job.rows / ROWS;
     const u32 first = blockIdx.x + team * gridDim.x, step = TEAMS * gridDim.x, meeting = shared.meetings + team * 8;
     const Place place(shared.x, job);
-    bring_x(job, place, first_x, threadIdx.x, COMPUTE_WARPS * 32);
+    bring.finish(place);
     arrive(shared.meetings + TEAMS * 8);
     wait(shared.meetings + TEAMS * 8, 0);
     const Cursor start(place, part * UNITS_PER_WARP);
@@ -288,7 +315,7 @@ DEVICE void multiply_pieces(const Job &job, const Shared &shared, const Chunk &f
         Cursor x = start;
         for (u32 piece = 0; block < blocks && piece < pieces; ++piece) {
             wait(shared.full + stage.at * 8, stage.parity);
-            add_piece(sums, place, x, lane_at + stage.at * STAGE, scales, shared.empty + stage.at * 8);
+            add_piece(sums, x, lane_at + stage.at * STAGE, scales, shared.empty + stage.at * 8);
             stage.step(TEAMS, STAGES);
         }
         const u32 sets = shared.sets + team * 2 * SET_BYTES;
@@ -318,10 +345,10 @@ DEVICE void matvec_twin(const Job &job) {
     const Shared shared(shared_base());
     if (warp() < COMPUTE_WARPS) {
         // Before any weights: behind those of all thread blocks, x and the first scales would come late.
-        const Chunk first_x(job, 0, threadIdx.x, COMPUTE_WARPS * 32);
+        Bring bring(job);
         Scales scales(job, warp() / TEAM_WARPS, warp() % TEAM_WARPS);
         init_barriers(shared);
-        multiply_pieces(job, shared, first_x, scales);
+        multiply_pieces(job, shared, bring, scales);
     } else {
         init_barriers(shared);
         load_pieces(job, shared, warp() - COMPUTE_WARPS);
@@ -334,7 +361,7 @@ DEVICE void matvec_twin(const Job &job) {
 DEVICE void matvec_plain(const Job &job) {
     const u32 sets = shared_base(), quarter = lane() % 4;
     const Place place(sets + 2 * PLAIN_BYTES, job);
-    bring_x(job, place, Chunk(job, 0, threadIdx.x, blockDim.x), threadIdx.x, blockDim.x);
+    Bring(job).finish(place);
     __syncthreads();
     u32 turn = 0;
     for (u32 block = blockIdx.x; block < job.rows / ROWS; block += gridDim.x, turn ^= 1) {

@@ -6,23 +6,24 @@
 //! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
 //! jump tables: no
 //! stack dequant_matvec_w8_bf16: 8
-//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 112, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 120, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 120, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 56, shfl.sync.bfly.b32 12, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 64, shfl.sync.bfly.b32 8, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 64, shfl.sync.bfly.b32 8, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 //! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
 
+mod bring;
 mod factors;
 mod meeting;
 mod multiplier;
@@ -32,9 +33,9 @@ mod vector;
 mod weights;
 
 use warpbridge_runtime::element::BFloat16;
-use warpbridge_runtime::tile::Share;
 use warpbridge_runtime::{Control, LoaderInTurn, Reader, Ring, Stripe, run, shared, warp};
 
+use self::bring::Bring;
 use self::factors::Ahead;
 use self::meeting::Meeting;
 use self::multiplier::Multiplier;
@@ -179,10 +180,10 @@ async fn compute<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: bo
 fn dequant_matvec<W: Weights, T: Multiplier, const RESIDENT: bool>(job: Job) {
     let (is_near, is_compute) = (W::is_near(job.group_shift), warp::index() < COMPUTE_WARPS);
     // Before any weights: behind those of all thread blocks, x and the first scales would come late.
-    let first_x = if RESIDENT && is_compute {
-        job.x.request::<W>(Share::of_warps(0, COMPUTE_WARPS), is_near)
+    let bring = if RESIDENT && is_compute {
+        Bring::start::<W>(job.x, is_near)
     } else {
-        [[0; 4]; 4]
+        Bring::none(job.x)
     };
     let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
     let ahead = Ahead::start::<W>(&job, team, part, is_near && is_compute);
@@ -202,9 +203,7 @@ fn dequant_matvec<W: Weights, T: Multiplier, const RESIDENT: bool>(job: Job) {
     let reader = ring.reader();
     if RESIDENT {
         // Once for all forms of the role: instructions come behind weights, too.
-        let factor = product::factor_of_sums::<W, T>(!is_near || job.zeros != 0);
-        job.x
-            .bring::<W, T>(Share::of_warps(0, COMPUTE_WARPS), is_near, first_x, factor);
+        bring.finish::<W, T>(if job.zeros == 0 { W::ZERO } else { 1 });
     }
     if !is_near {
         run(

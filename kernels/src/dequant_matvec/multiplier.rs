@@ -22,9 +22,6 @@ pub trait Multiplier: Element {
     /// Scales, given as they are in memory.
     fn widen_both(bits: (u32, u32)) -> [f32; 2];
 
-    /// The numbers in the two halves of a word, added.
-    fn add_halves(word: u32) -> f32;
-
     /// See [`super::weights::Weights::offsets`], for 4 bits.
     fn nibble_offsets(zero: u32) -> [u32; 2];
 
@@ -75,11 +72,6 @@ impl Multiplier for f16 {
         [f16::from_bits(low as u16) as f32, f16::from_bits(high as u16) as f32]
     }
 
-    #[inline(always)]
-    fn add_halves(word: u32) -> f32 {
-        f16::from_bits(word as u16) as f32 + f16::from_bits((word >> 16) as u16) as f32
-    }
-
     /// Less the zero; less 16 times the zero.
     #[inline(always)]
     fn nibble_offsets(zero: u32) -> [u32; 2] {
@@ -121,11 +113,6 @@ impl Multiplier for BFloat16 {
     #[inline(always)]
     fn widen_both((low, high): (u32, u32)) -> [f32; 2] {
         [f32::from_bits(low << 16), f32::from_bits(high << 16)]
-    }
-
-    #[inline(always)]
-    fn add_halves(word: u32) -> f32 {
-        f32::from_bits(word << 16) + f32::from_bits(word & 0xffff_0000)
     }
 
     /// -(128 + zero).

@@ -243,29 +243,22 @@ fn add_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
     (scales, zeros): (Both, Both),
     sums: Sums,
 ) -> Sums {
-    let (x, sums_of_x) = job.x.at::<W>(x);
+    let eights = job.x.at::<W>(x);
     let offsets = factors::offsets::<W, T, ZEROS>(zeros);
     let add = |sums: Pair, number: usize| {
         let rows = [W::eight(loaded.0, number), W::eight(loaded.1, number)];
-        add_eights::<W, T>(sums, rows, offsets, x[number])
+        add_eights::<W, T>(sums, rows, offsets, eights[number])
     };
     let mut pair = if T::SUBTRACTS {
         NONE
     } else {
-        (less_zeros::<W, ZEROS>(sums_of_x, zeros), NONE.1)
+        (less_zeros::<W, ZEROS>(job.x.sums(x), zeros), NONE.1)
     };
     pair = add(add(pair, 0), 1);
     if W::EIGHTS == 4 {
         pair = add(add(pair, 2), 3);
     }
     sums.add(pair, W::far::<T>(), T::widen_both(scales), zeros)
-}
-
-/// What sums of x are multiplied by when they are brought: what a zero takes off the sums of products, or the zero of all.
-#[inline(always)]
-pub fn factor_of_sums<W: Weights, T: Multiplier>(has_zeros: bool) -> f32 {
-    let zero = if has_zeros { 1.0 } else { W::ZERO as f32 };
-    -zero / T::UNIT
 }
 
 /// What sums of products start at: a zero in either half takes off the sum of x that many times.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import warpbridge as wb
+from stream_time import waiting
 
 KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 POISON = 0x7F  # as bytes: no result of any case
@@ -132,10 +133,11 @@ class Gpu(Machine):
 
 
 def burst_s(run: Callable[[], None], launches: int) -> float:
-    """Seconds per launch in one burst on the current stream, by events."""
+    """Seconds of the stream's own time per launch in a burst, on PyTorch's current stream."""
     import torch
 
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    waiting().launch(torch.cuda.current_stream())
     start.record()
     for _ in range(launches):
         run()

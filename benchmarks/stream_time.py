@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import cupy as cp
 import warpbridge as wb
 
 WAIT_CLOCKS = 1_000_000
@@ -45,6 +44,8 @@ def waiting() -> Any:
 
 def burst_s(run: Callable[[], Any], count: int) -> float:
     """Seconds per launch in a burst of so many on CuPy's current stream."""
+    import cupy as cp  # here, so that async_cost.py needs PyTorch alone
+
     start, end = cp.cuda.Event(), cp.cuda.Event()
     waiting().launch(cp.cuda.get_current_stream())
     start.record()

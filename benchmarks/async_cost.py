@@ -5,8 +5,8 @@ No GPU:    python benchmarks/async_cost.py --check                              
 
 Method: the twins (twins/*.cu) have the pipeline of our kernels. nvcc compiles them to PTX, so that the driver assembles
 theirs and ours alike; all are launched by warpbridge's bound launch. Fresh random inputs several times the L2; every
-runner's output is poisoned and checked before anything is timed. Bursts of the stream's own time (`stream_time.py`), all
-runners and the copy in turn, medians; ours over twin is the median of the rounds' ratios. Bytes counted: each input
+runner's output is poisoned and checked before anything is timed. Bursts of the stream's own time (`stream_time.py`),
+all runners and the copy in turn, medians; ours over twin is the median of the rounds' ratios. Bytes counted: each input
 read once, each output written once.
 """
 

@@ -281,6 +281,15 @@ DEVICE void leave_and_meet(const Sums &sums, u32 set, u32 part, u32 barrier) {
 
 // A warp's units of a piece. The stage is given back, at `empty`, when they have been read.
 DEVICE void add_piece(Sums &sums, Cursor &x, u32 row, Scales &scales, u32 empty) {
+    // All scales are taken before the next ones are asked for, whose registers ptxas otherwise moves in front of the products: a move waits
+    // for what is loaded. With registers for one block per multiprocessor (see the bounds below), it asks for them before the products.
+    u32 low_scales[UNITS_PER_WARP], high_scales[UNITS_PER_WARP];
+#pragma unroll
+    for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
+        low_scales[unit] = __shfl_sync(~0u, scales.low, lane() / 4 * 4 + unit);
+        high_scales[unit] = __shfl_sync(~0u, scales.high, lane() / 4 * 4 + unit);
+    }
+    scales.go_on();
     uint4 lows[UNITS_PER_WARP], highs[UNITS_PER_WARP];
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
@@ -288,13 +297,10 @@ DEVICE void add_piece(Sums &sums, Cursor &x, u32 row, Scales &scales, u32 empty)
         highs[unit] = load_shared(row + unit * UNIT_BYTES + 8 * PITCH);
     }
     arrive(empty);
-    const u32 low = scales.low, high = scales.high;
-    scales.go_on();
 #pragma unroll
     for (u32 unit = 0; unit < UNITS_PER_WARP; ++unit) {
-        const u32 from = lane() / 4 * 4 + unit;
-        const float low_scale = widen(static_cast<u16>(__shfl_sync(~0u, low, from)));
-        add_unit(sums, lows[unit], highs[unit], x.load(), low_scale, widen(static_cast<u16>(__shfl_sync(~0u, high, from))));
+        const float low_scale = widen(static_cast<u16>(low_scales[unit])), high_scale = widen(static_cast<u16>(high_scales[unit]));
+        add_unit(sums, lows[unit], highs[unit], x.load(), low_scale, high_scale);
         x.go(unit + 1 < UNITS_PER_WARP ? 1 : UNITS - UNITS_PER_WARP + 1);
     }
 }
@@ -384,5 +390,5 @@ DEVICE void matvec_plain(const Job &job) {
 #define PARAMETERS const u8 *w, const half_t *scales, const half_t *x, half_t *y, u32 rows, u32 numbers, u32 groups, u32 batch
 #define JOB Job{w, scales, x, y, rows, numbers / 2, groups, 31 - static_cast<u32>(__clz(numbers / 128 / groups)), batch}
 
-extern "C" __global__ void __launch_bounds__(THREADS) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin(JOB); }
+extern "C" __global__ void __launch_bounds__(THREADS, 1) dequant_matvec_w4_f16_twin(PARAMETERS) { matvec_twin(JOB); }
 extern "C" __global__ void __launch_bounds__(256) dequant_matvec_w4_f16_plain(PARAMETERS) { matvec_plain(JOB); }

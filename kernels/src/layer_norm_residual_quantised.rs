@@ -9,16 +9,16 @@
 //! stack layer_norm_residual_quantised_f16_s8: 8
 //! stack layer_norm_residual_quantised_bf16_s8: 8
 //! stack layer_norm_residual_quantised_f32_s8: 8
-//! stack layer_norm_residual_quantised_f16_e4m3_held: 24
-//! stack layer_norm_residual_quantised_f16_s8_held: 24
-//! stack layer_norm_residual_quantised_bf16_e4m3_held: 24
-//! stack layer_norm_residual_quantised_bf16_s8_held: 24
+//! stack layer_norm_residual_quantised_f16_e4m3_held: 32
+//! stack layer_norm_residual_quantised_f16_s8_held: 32
+//! stack layer_norm_residual_quantised_bf16_e4m3_held: 40
+//! stack layer_norm_residual_quantised_bf16_s8_held: 40
 //! stack layer_norm_residual_quantised_bf16_e4m3: 8
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 2
-//! sync layer_norm_residual_quantised_bf16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
-//! sync layer_norm_residual_quantised_bf16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
-//! sync layer_norm_residual_quantised_f16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
-//! sync layer_norm_residual_quantised_f16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_bf16_e4m3_held: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 16, redux.sync.max.u32 1, shfl.sync.bfly.b32 12, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_bf16_s8_held: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 16, redux.sync.max.u32 1, shfl.sync.bfly.b32 12, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f16_e4m3_held: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 16, redux.sync.max.u32 1, shfl.sync.bfly.b32 12, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_residual_quantised_f16_s8_held: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 16, redux.sync.max.u32 1, shfl.sync.bfly.b32 12, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_residual_quantised_f32_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_residual_quantised_f32_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 
@@ -80,27 +80,37 @@ entry!(layer_norm_residual_quantised_f16_s8, f16, Int8, run_rows);
 entry!(layer_norm_residual_quantised_bf16_e4m3, BFloat16, Float8, run_rows);
 entry!(layer_norm_residual_quantised_bf16_s8, BFloat16, Int8, run_rows);
 
-/// Of rows that warps can hold in registers.
+/// Of rows that warps can hold in registers; mean and root of 16-bit numbers are found at once.
 #[cfg(engine = "bulk")]
 mod held {
-    use warpbridge_runtime::held_rows::run_held_rows;
+    use warpbridge_runtime::held_rows::{run_held_rows, run_held_rows_at_once};
 
     use super::*;
 
     entry!(layer_norm_residual_quantised_f32_e4m3_held, f32, Float8, run_held_rows);
     entry!(layer_norm_residual_quantised_f32_s8_held, f32, Int8, run_held_rows);
-    entry!(layer_norm_residual_quantised_f16_e4m3_held, f16, Float8, run_held_rows);
-    entry!(layer_norm_residual_quantised_f16_s8_held, f16, Int8, run_held_rows);
+    entry!(
+        layer_norm_residual_quantised_f16_e4m3_held,
+        f16,
+        Float8,
+        run_held_rows_at_once
+    );
+    entry!(
+        layer_norm_residual_quantised_f16_s8_held,
+        f16,
+        Int8,
+        run_held_rows_at_once
+    );
     entry!(
         layer_norm_residual_quantised_bf16_e4m3_held,
         BFloat16,
         Float8,
-        run_held_rows
+        run_held_rows_at_once
     );
     entry!(
         layer_norm_residual_quantised_bf16_s8_held,
         BFloat16,
         Int8,
-        run_held_rows
+        run_held_rows_at_once
     );
 }

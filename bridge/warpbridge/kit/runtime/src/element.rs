@@ -85,6 +85,13 @@ pub trait Element: Copy {
     unsafe fn store4(address: u64, bits: [u32; 4]);
 }
 
+/// An element type that the matrix units take, whose products are exact there.
+pub trait Multiplied: Element {
+    /// Adds the elements of all the warp's lanes, 16 bytes each, to a tile of 16 by 8 of which a lane keeps four numbers: squares on
+    /// the upper half's diagonal, sums below. `held_moments.rs` takes them out. The warp calls it together.
+    fn moments(packed: [u32; 4], tile: [f32; 4]) -> [f32; 4];
+}
+
 impl Element for f32 {
     const BYTES: u32 = 4;
     type Wide = [f32; 4];

@@ -4,6 +4,7 @@
 use core::mem::MaybeUninit;
 
 use crate::element::Element;
+use crate::held_moments::{Moments, Sums};
 use crate::held_row::Held;
 use crate::output::{Output, Scaled, WithRows, map_row_by, range_row};
 use crate::quantise::Quantised;
@@ -26,7 +27,7 @@ pub struct Arrays<Q> {
 
 /// See the module.
 #[derive(Clone, Copy)]
-pub struct Part<T: Element, R, Q> {
+pub struct Part<T: Element, R, Q, M = ()> {
     row: R,
     span: Span,
     arrays: Arrays<Q>,
@@ -34,6 +35,8 @@ pub struct Part<T: Element, R, Q> {
     first: u32,
     /// Initialised if `is_held`.
     held: MaybeUninit<Held<T>>,
+    /// What was found as it was read, if `is_held`.
+    moments: M,
     is_held: bool,
     mean: f32,
     /// What distances from the mean are multiplied with before their weights.
@@ -42,7 +45,7 @@ pub struct Part<T: Element, R, Q> {
     factor: f32,
 }
 
-impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q> {
+impl<T: Element, R: Elements<T>, Q: Quantised, M: Moments<T>> Part<T, R, Q, M> {
     /// Reads it, and copies it if it is held.
     ///
     /// # Safety
@@ -59,6 +62,7 @@ impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q> {
             // Anew for each row: LLVM would keep a register for the place of each vector.
             first: anew(span.begin + warp::lane() * VECTOR),
             held: MaybeUninit::uninit(),
+            moments: M::NONE,
             is_held: addresses % u64::from(VECTOR) == 0 && span.end - span.begin == PART,
             mean: 0.0,
             root: 1.0,
@@ -66,8 +70,9 @@ impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q> {
         };
         if part.is_held {
             // SAFETY: the caller's promise.
-            part.held
-                .write(unsafe { Held::read(row, part.ahead(arrays.copy), part.first) });
+            let (held, moments) = unsafe { M::read(row, part.ahead(arrays.copy), part.first) };
+            part.held.write(held);
+            part.moments = moments;
         }
         part
     }
@@ -180,7 +185,7 @@ impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q> {
     }
 
     #[inline(always)]
-    fn map(&self) -> impl Fn(f32) -> f32 + Copy + use<T, R, Q> {
+    fn map(&self) -> impl Fn(f32) -> f32 + Copy + use<T, R, Q, M> {
         let (mean, root) = (self.mean, self.root);
         move |x| (x - mean) * root
     }
@@ -199,6 +204,70 @@ impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q> {
     #[inline(always)]
     fn ahead(&self, array: u64) -> u64 {
         if array == 0 { 0 } else { array + u64::from(self.first) }
+    }
+}
+
+/// What is found at once.
+impl<T: Element, R: Elements<T>, Q: Quantised> Part<T, R, Q, Sums>
+where
+    Sums: Moments<T>,
+{
+    /// This lane's share of the sum and of the sum of squares.
+    #[inline(always)]
+    pub fn sums(&self) -> (f32, f32) {
+        let mut sums = self.moments;
+        if !self.is_held {
+            // SAFETY: the promise made to `new`.
+            sums = unsafe { summarise::<T, _>(self.row, self.span, own_share(), Summary::EMPTY) };
+        }
+        (sums.sum, sums.squares)
+    }
+
+    /// The sum of the squares of this lane's numbers less the mean, which stays in them.
+    #[inline(always)]
+    pub fn squares_around(&self, mean: f32) -> f32 {
+        if let Some(held) = self.held() {
+            return held.from_mean(mean).squares();
+        }
+        let around = Around { mean, squares: 0.0 };
+        // SAFETY: the promise made to `new`.
+        unsafe { summarise::<T, _>(self.row, self.span, own_share(), around) }.squares
+    }
+
+    /// Takes the mean away and multiplies with the weights, leaving it to `put` to multiply with the root; then the largest magnitude of
+    /// results. There is no bias.
+    #[inline(always)]
+    pub fn products(&mut self, root: f32) -> f32 {
+        self.root = root;
+        let Some(held) = self.held() else {
+            return self.range();
+        };
+        let mut products = held.from_mean(self.mean);
+        let weight = self.ahead(self.arrays.affine.weight);
+        if weight != 0 {
+            // SAFETY: the promise made to `new`.
+            products = unsafe { products.times(weight) };
+        }
+        self.held.write(products);
+        self.factor = root;
+        products.range() * root
+    }
+
+    /// Takes the mean away from what is held, then as `through`.
+    #[inline(always)]
+    pub fn centred_through(&mut self, root: f32) -> f32 {
+        if let Some(held) = self.held() {
+            self.held.write(held.from_mean(self.mean));
+        }
+        self.through(root)
+    }
+}
+
+impl<T: Element, R, Q> Part<T, R, Q, Sums> {
+    /// Leaves it to `products` or `centred_through` to take the mean away.
+    #[inline(always)]
+    pub fn take_away(&mut self, mean: f32) {
+        self.mean = mean;
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Each lane has eight vectors, 32 lanes apart, all of them: parts that are not whole stay in shared memory.
 
-use crate::element::{Element, Wide};
+use crate::element::{Element, Multiplied, Wide};
 use crate::output::Scaled;
 use crate::quantise::Quantised;
 use crate::row::{Elements, VECTOR};
@@ -64,6 +64,34 @@ impl<T: Element> Held<T> {
         })
     }
 
+    /// As `read`, and what the matrix units make of all vectors: see [`Multiplied`].
+    ///
+    /// # Safety
+    /// As `read`.
+    #[inline(always)]
+    pub unsafe fn read_and_multiply(row: impl Elements<T>, copy: u64, offset: u32) -> (Self, [f32; 4])
+    where
+        T: Multiplied,
+    {
+        let load = |number: u32| {
+            // SAFETY: the caller's promise.
+            let packed = unsafe { row.load_v4(offset + number * WARP) };
+            if copy != 0 {
+                // SAFETY: as above.
+                unsafe { global::store_v4(copy + u64::from(number * WARP), packed) };
+            }
+            packed
+        };
+        let [p, q, r, s] = [load(0), load(1), load(2), load(3)];
+        let [t, u, v, w] = [load(4), load(5), load(6), load(7)];
+        // Two chains: each product waits for the one before it.
+        let chain = |a, b, c, d| T::moments(d, T::moments(c, T::moments(b, T::moments(a, [0.0; 4]))));
+        let ([a, b, c, d], [e, f, g, h]) = (chain(p, q, r, s), chain(t, u, v, w));
+        let wide = T::widen_v4;
+        let held = Self([wide(p), wide(q), wide(r), wide(s), wide(t), wide(u), wide(v), wide(w)]);
+        (held, [a + e, b + f, c + g, d + h])
+    }
+
     /// The sum of this lane's numbers.
     #[inline(always)]
     pub fn sum(self) -> f32 {
@@ -83,6 +111,19 @@ impl<T: Element> Held<T> {
             |wide| wide.fold(0.0, |most, x: f32| maximum_of(most, x.abs())),
             maximum_of,
         )
+    }
+
+    /// Each times its column's weight, that of the first vector being at `weight`.
+    ///
+    /// # Safety
+    /// The part lies in the array, which allows vectors.
+    #[inline(always)]
+    pub unsafe fn times(self, weight: u64) -> Self {
+        self.map(|behind, wide| {
+            // SAFETY: the caller's promise.
+            let weights = unsafe { global::load_v4(weight + u64::from(behind)) };
+            wide.with(T::widen_v4(weights), |x, w| x * w)
+        })
     }
 
     /// How far they are from `mean`.

@@ -8,10 +8,11 @@
 use core::future::Future;
 
 use crate::control::Report;
-use crate::element::Element;
+use crate::element::{Element, Multiplied};
+use crate::held_course::{AtOnce, Norm, Step};
 use crate::held_part::{Arrays, PART, Part};
 use crate::matrix::Matrix;
-use crate::norms::{LayerNorm, RmsNorm};
+use crate::norms::LayerNorm;
 use crate::output::{Output, Scaled, WithRows};
 use crate::quantise::Quantised;
 use crate::ring::{ANY_STAGES, Ring};
@@ -20,43 +21,12 @@ use crate::row_kernel::{STAGE, Shape};
 use crate::source::{RowLoader, Source};
 use crate::tile::Affine;
 use crate::turns::Turns;
-use crate::{Batch, Control, Stripe, Team, anew, block, divide, lanes, maximum_of, rsqrt, run, shared, warp};
+use crate::{Batch, Control, Stripe, Team, anew, block, divide, lanes, rsqrt, run, shared, warp};
 
 /// The most warps that read.
 const WARPS: u32 = 16;
 
 type HeldTeam = Team<WARPS, 8>;
-
-/// A norm, by what its rows go through.
-pub trait Norm: Copy {
-    /// Type of the rows' elements.
-    type Element: Element;
-    /// Whether the mean is taken away first.
-    const CENTRES: bool;
-
-    /// Added to the mean square.
-    fn eps(self) -> f32;
-}
-
-impl<T: Element> Norm for RmsNorm<T> {
-    type Element = T;
-    const CENTRES: bool = false;
-
-    #[inline(always)]
-    fn eps(self) -> f32 {
-        self.eps
-    }
-}
-
-impl<T: Element> Norm for LayerNorm<T> {
-    type Element = T;
-    const CENTRES: bool = true;
-
-    #[inline(always)]
-    fn eps(self) -> f32 {
-        self.eps
-    }
-}
 
 /// Where a norm's rows and results go.
 #[derive(Clone, Copy)]
@@ -114,7 +84,24 @@ pub fn run_held_rows<N, S, O, const TILE: u32>(
     run_to(norm, source, affine, output.to(), shape, control);
 }
 
-/// The same for either output.
+/// The same, with mean and root found at once: see `held_moments.rs`.
+#[inline(always)]
+pub fn run_held_rows_at_once<T, S, O, const TILE: u32>(
+    norm: LayerNorm<T>,
+    source: S,
+    affine: Affine,
+    output: O,
+    shape: Shape,
+    control: Control,
+) where
+    T: Multiplied,
+    S: Source<TILE, Piece: Elements<T>>,
+    O: Rounded,
+{
+    run_to(AtOnce(norm), source, affine, output.to(), shape, control);
+}
+
+/// The same for any norm and either output.
 #[inline(always)]
 fn run_to<N, S, Q, const TILE: u32>(norm: N, source: S, affine: Affine, to: To<Q>, shape: Shape, control: Control)
 where
@@ -177,18 +164,6 @@ fn load<S: Source<TILE>, const TILE: u32>(
     }
 }
 
-/// What a team agrees on next.
-#[derive(Clone, Copy, PartialEq)]
-enum Step {
-    /// The mean.
-    Mean,
-    /// The root of the mean square. Where there is no bias, the range of all but for the root, too: that of the results is the root
-    /// times it.
-    Root,
-    /// The range, behind weights and biases.
-    Range,
-}
-
 /// What a team's role is given.
 #[derive(Clone, Copy)]
 struct Work<N, S, Q, const TILE: u32> {
@@ -246,7 +221,7 @@ where
                 copy,
             };
             // SAFETY: the row's elements, which have landed, and the arrays' that belong to them.
-            let mut part = unsafe { Part::<N::Element, _, _>::new(piece, work.span(team.rank), arrays) };
+            let mut part = unsafe { Part::<_, _, _, N::Moments>::new(piece, work.span(team.rank), arrays) };
             if part.is_held() {
                 ring.give_back(place);
             }
@@ -254,24 +229,26 @@ where
             let has_bias = N::CENTRES && work.affine.bias != 0;
             let (mut step, mut at) = (if N::CENTRES { Step::Mean } else { Step::Root }, 0.0);
             let range = loop {
-                let (mut sum, mut range) = match step {
-                    Step::Mean => (part.sum(), 0.0),
-                    Step::Root if has_bias => (part.squares(at), 0.0),
-                    Step::Root => part.weighed(at),
-                    Step::Range => (0.0, part.through(at)),
+                let (mut sum, mut second) = match (N::find(step, at, has_bias, &mut part), step) {
+                    (Some(found), _) => found,
+                    (None, Step::Mean) => (part.sum(), 0.0),
+                    (None, Step::Root) if has_bias => (part.squares(at), 0.0),
+                    (None, Step::Root) => part.weighed(at),
+                    (None, Step::Range) => (0.0, part.through(at)),
                 };
                 sum = lanes::sum(sum);
-                range = lanes::magnitude(range);
+                second = N::over_lanes(step, second);
                 if team.size > 1 {
-                    (sum, range) = team.exchange_two(sum, range).await.fold_two(|a, b| a + b, maximum_of);
+                    let slots = team.exchange_two(sum, second).await;
+                    (sum, second) = slots.fold_two(|a, b| a + b, N::both(step));
                 }
                 let mean = sum * work.per_column;
                 let root = rsqrt(mean + work.norm.eps());
                 (step, at) = match step {
-                    Step::Mean => (Step::Root, mean),
-                    Step::Root if has_bias => (Step::Range, root),
-                    Step::Root => break range * part.multiply(root),
-                    Step::Range => break range,
+                    Step::Mean => work.norm.behind_mean(mean, second * work.per_column, &mut part),
+                    Step::Root if N::AT_ONCE || has_bias => (Step::Range, root),
+                    Step::Root => break second * part.multiply(root),
+                    Step::Range => break second,
                 };
             };
             let speaks = team.rank == 0 && warp::lane() == 0;

@@ -33,6 +33,8 @@ pub mod element;
 pub mod executor;
 pub mod exponential;
 pub mod global;
+pub mod held_course;
+pub mod held_moments;
 pub mod held_part;
 pub mod held_row;
 pub mod held_rows;

@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use super::{Element, store_singly};
+use super::{Element, Multiplied, store_singly};
 use crate::{global, shared};
 
 /// bfloat16, as the name of an element type; Rust has none.
@@ -18,6 +18,29 @@ trait Half {
     fn narrow_double(value: f64) -> u16;
     /// The sums of two pairs, each rounded once. What f32 makes of them, rounded again, is the same: it has more than twice the digits.
     fn add2(a: u32, b: u32) -> u32;
+    /// `tile` and the product of a matrix of 16 rows, the last eight all ones, with one of eight columns, which are the first one's
+    /// first rows (PTX ISA, `mma.m16n8k16`): a lane gives four numbers of row (and column) lane / 4.
+    fn multiply(first: u32, second: u32, tile: [f32; 4]) -> [f32; 4];
+}
+
+/// Implements `Half::multiply` by an instruction, and two ones of the type.
+macro_rules! multiply {
+    ($instruction:literal, $ones:literal) => {
+        #[inline(always)]
+        fn multiply(first: u32, second: u32, [mut a, mut b, mut c, mut d]: [f32; 4]) -> [f32; 4] {
+            // SAFETY: arithmetic; the warp calls it together.
+            unsafe {
+                asm!(
+                    concat!(
+                        $instruction,
+                        " {{{0}, {1}, {2}, {3}}}, {{{4}, {6}, {5}, {6}}}, {{{4}, {5}}}, {{{0}, {1}, {2}, {3}}};"
+                    ),
+                    inout(reg32) a, inout(reg32) b, inout(reg32) c, inout(reg32) d, in(reg32) first, in(reg32) second,
+                    in(reg32) $ones, options(nomem, nostack));
+            }
+            [a, b, c, d]
+        }
+    };
 }
 
 impl Half for f16 {
@@ -55,6 +78,8 @@ impl Half for f16 {
         };
         sums
     }
+
+    multiply!("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", 0x3c00_3c00u32);
 }
 
 impl Half for BFloat16 {
@@ -109,10 +134,19 @@ impl Half for BFloat16 {
         }
         sums
     }
+
+    multiply!("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", 0x3f80_3f80u32);
 }
 
 macro_rules! element {
     ($half:ty) => {
+        impl Multiplied for $half {
+            #[inline(always)]
+            fn moments([a, b, c, d]: [u32; 4], tile: [f32; 4]) -> [f32; 4] {
+                Self::multiply(c, d, Self::multiply(a, b, tile))
+            }
+        }
+
         impl Element for $half {
             const BYTES: u32 = 2;
             type Wide = [f32; 8];

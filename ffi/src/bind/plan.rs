@@ -73,7 +73,7 @@ impl Call<'_> {
             control_on_device: laid.control_on_device,
             ranges: self.ranges(&laid.arrays),
             scalars: self.scalar_places(&laid.scalars, written.values)?,
-            roles: self.roles(checked.block)?,
+            roles: self.roles(variant, checked.block)?,
         }));
         Ok(bound)
     }
@@ -227,10 +227,10 @@ impl Call<'_> {
         self.values.iter().filter_map(range).collect()
     }
 
-    fn roles(&self, block: [u32; 3]) -> Result<Vec<emulator::Role>> {
+    fn roles(&self, variant: &Variant, block: [u32; 3]) -> Result<Vec<emulator::Role>> {
         let mut roles = Vec::new();
         for role in &self.manifest.roles {
-            let warps = self.eval(&format!("role {}", role.name), &role.warps)?;
+            let warps = self.eval(&format!("role {}", role.name), self.manifest.warps(variant, role))?;
             let wanted = || {
                 self.error(
                     Kind::Launch,

@@ -74,6 +74,8 @@ pub struct LaunchSpec {
     pub grid: Option<Vec<Expr>>,
     pub shared_bytes: Option<Expr>,
     pub cluster: Option<Vec<Expr>>,
+    /// Warps of roles by their names, in place of what `[[roles]]` says.
+    pub warps: Vec<(String, Expr)>,
 }
 
 /// Consecutive warps of a thread block.
@@ -301,6 +303,13 @@ impl Manifest {
             cluster: own.cluster.as_deref().or(common.cluster.as_deref()).unwrap_or(&[]),
             shared_bytes: own.shared_bytes.as_ref().or(common.shared_bytes.as_ref()),
         }
+    }
+    /// How many warps a role has in a variant.
+    #[must_use]
+    pub fn warps<'a>(&'a self, variant: &'a Variant, role: &'a Role) -> &'a Expr {
+        let mut told = variant.launch.warps.iter().chain(&self.launch.warps);
+        told.find(|(name, _)| *name == role.name)
+            .map_or(&role.warps, |(_, warps)| warps)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::expr::Expr;
 use super::table::error;
-use super::{Arg, ArgKind, Limit, Manifest, Shape};
+use super::{Arg, ArgKind, LaunchSpec, Limit, Manifest, Shape};
 use crate::dtype::{Class, DType};
 use crate::error::Result;
 
@@ -33,6 +33,7 @@ pub fn check(manifest: &Manifest) -> Result<()> {
         }
     }
     in_place(manifest)?;
+    warps(manifest)?;
     circles(manifest)?;
     placeholders(manifest)
 }
@@ -46,6 +47,18 @@ fn in_place(manifest: &Manifest) -> Result<()> {
         if let Some(wrong) = names.iter().find(|name| !is_other(name)) {
             let text = format!("has \"{wrong}\", expected names of other array arguments");
             return Err(error(&manifest.origin, &format!("{}.in_place", arg.key), &text));
+        }
+    }
+    Ok(())
+}
+
+/// `launch.warps` names roles.
+fn warps(manifest: &Manifest) -> Result<()> {
+    let roles: Vec<&str> = manifest.roles.iter().map(|role| role.name.as_str()).collect();
+    for (key, spec) in launches(manifest) {
+        if let Some((wrong, _)) = spec.warps.iter().find(|(name, _)| !roles.contains(&name.as_str())) {
+            let text = format!("is no role, expected one of {}", roles.join(", "));
+            return Err(error(&manifest.origin, &format!("{key}.warps.{wrong}"), &text));
         }
     }
     Ok(())
@@ -102,6 +115,13 @@ impl Manifest {
     }
 }
 
+/// Every geometry with its key, the variants' first.
+fn launches(manifest: &Manifest) -> impl Iterator<Item = (String, &LaunchSpec)> {
+    let variants = manifest.variants.iter();
+    let own = variants.map(|v| (format!("{}.launch", v.key), &v.launch));
+    own.chain([("launch".to_owned(), &manifest.launch)])
+}
+
 /// Every expression with its key.
 fn expressions(manifest: &Manifest) -> Vec<(String, &Expr)> {
     let mut all: Vec<(String, &Expr)> = Vec::new();
@@ -113,11 +133,7 @@ fn expressions(manifest: &Manifest) -> Vec<(String, &Expr)> {
     );
     let conditions = manifest.variants.iter().filter_map(|v| Some((v, v.when.as_ref()?)));
     all.extend(conditions.map(|(v, when)| (format!("{}.when", v.key), when)));
-    let variants = manifest
-        .variants
-        .iter()
-        .map(|v| (format!("{}.launch", v.key), &v.launch));
-    for (key, spec) in variants.chain([("launch".to_owned(), &manifest.launch)]) {
+    for (key, spec) in launches(manifest) {
         for (name, list) in [("block", &spec.block), ("grid", &spec.grid), ("cluster", &spec.cluster)] {
             all.extend(list.iter().flatten().map(|expr| (format!("{key}.{name}"), expr)));
         }
@@ -126,6 +142,8 @@ fn expressions(manifest: &Manifest) -> Vec<(String, &Expr)> {
                 .iter()
                 .map(|expr| (format!("{key}.shared_bytes"), expr)),
         );
+        let warps = spec.warps.iter();
+        all.extend(warps.map(|(name, expr)| (format!("{key}.warps.{name}"), expr)));
     }
     all.extend(
         manifest

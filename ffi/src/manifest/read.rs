@@ -29,7 +29,7 @@ pub fn read(text: &str, origin: &str) -> Result<Manifest> {
         summary: root.text_or_empty("summary")?,
         hidden: root.get("hidden").map_or(Ok(false), |node| node.bool())?,
         variants: each(&root, "variants", |t| read_variant(t, &dtypes))?,
-        symbols: read_symbols(&root)?,
+        symbols: read_named(&root, "symbols")?,
         launch: read_launch(&root.need("launch")?.table()?)?,
         roles: each(&root, "roles", read_role)?,
         args: each(&root, "args", |t| read_arg(t, &dtypes))?,
@@ -151,8 +151,9 @@ fn read_variant(table: &Table<'_>, dtypes: &Dtypes) -> Result<Variant> {
     })
 }
 
-fn read_symbols(root: &Table<'_>) -> Result<Vec<(String, Expr)>> {
-    let Some(node) = root.get("symbols") else {
+/// Expressions by names that are the author's own.
+fn read_named(table: &Table<'_>, name: &'static str) -> Result<Vec<(String, Expr)>> {
+    let Some(node) = table.get(name) else {
         return Ok(Vec::new());
     };
     node.named()?
@@ -179,6 +180,7 @@ fn read_launch(table: &Table<'_>) -> Result<LaunchSpec> {
         grid: axes("grid")?,
         shared_bytes: table.get("shared_bytes").map(|node| node.expression()).transpose()?,
         cluster: axes("cluster")?,
+        warps: read_named(table, "warps")?,
     };
     table.finish()?;
     Ok(spec)

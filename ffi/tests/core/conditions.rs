@@ -65,6 +65,43 @@ fn variant_runs_where_its_condition_holds() {
 }
 
 #[test]
+fn variant_may_have_more_warps_of_a_role() {
+    let roles = |variant: &str, common: &str| {
+        let manifest = format!(
+            r#"
+            manifest = 1
+            name = "y"
+            variants = [{variant}]
+            launch = {{ block = 128, grid = 4{common} }}
+            roles = [{{ name = "first", warps = 1 }}, {{ name = "rest", warps = 1 }}]
+            args = [{{ name = "y", kind = "array", intent = "inout", dtype = "uint32", shape = ["n"] }}]
+            "#
+        );
+        let module = Module::load(PTX, "y.ptx", Some((&manifest, "y.toml")), None).expect("a module");
+        let values = [Value::Tensor(at(0x1000, DType::Uint32, &[3]))];
+        let bound = bind(&module.kernel("y").expect("y"), &values, None)?;
+        let plan = bound.plan.as_ref().expect("something to launch");
+        Ok::<_, Error>(plan.roles.iter().map(|r| (r.name.clone(), r.warps)).collect::<Vec<_>>())
+    };
+    let named = |first, rest| vec![("first".to_owned(), first), ("rest".to_owned(), rest)];
+    let own = PLAIN.replace(" }", ", launch = { warps = { rest = \"n\" } } }");
+    assert_eq!(roles(PLAIN, "").expect("as [[roles]] says"), named(1, 1));
+    assert_eq!(
+        roles(PLAIN, ", warps = { first = 2 }").expect("for all variants"),
+        named(2, 1)
+    );
+    assert_eq!(
+        roles(&own, ", warps = { rest = 2 }").expect("the variant's own"),
+        named(1, 3)
+    );
+    let error = roles(&own.replace("\"n\"", "\"n + 1\""), "").expect_err("one warp too many");
+    assert_eq!(
+        error.message,
+        "y: the roles have 5 warps, but the block [128, 1, 1] has 4"
+    );
+}
+
+#[test]
 fn first_condition_that_holds_wins() {
     let entry = |order: &[&str]| runs(order, 30, None).expect("longer").0;
     assert_eq!(entry(&[PLAIN, LONG, LONGER]), "long");

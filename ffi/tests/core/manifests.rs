@@ -175,6 +175,18 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "launch.shared_bytes",
         "asks for the value of n in \"tiles * is_value(n, 1)\"; expected the name of a scalar argument",
     ),
+    (
+        "itemsize(T)\"",
+        "itemsize(T)\"\nwarps = { others = 2 }",
+        "launch.warps.others",
+        "is no role, expected one of all",
+    ),
+    (
+        "itemsize(T)\"",
+        "itemsize(T)\"\nwarps = { all = \"2 * q\" }",
+        "launch.warps.all",
+        "uses the unknown symbol q in \"2 * q\", expected one of is_gpu, k, m, n, sm_count, tiles",
+    ),
     ("warps = 1", "", "roles[0].warps", "is missing, expected a value; add the key"),
     ("kind = \"size\"", "kind = \"sise\"", "args[3].kind", "is \"sise\", expected array, scalar, size or control"),
     (

@@ -56,6 +56,18 @@ def test_trace_of_an_entry_names_warps() -> None:
     assert described(trace) == ["warp 0 0-2 computes", "warp 1 0-2 computes"]
 
 
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("columns", [300, 2048, 4096, 6144, 8192, 16_384, 28_672, 30_000])
+@pytest.mark.parametrize("norm", ["rms_norm", "layer_norm"])
+def test_every_warp_is_named_also_where_a_variant_has_others(norm: str, columns: int, arch: str) -> None:
+    x, weight = np.ones((2, columns), np.float16), np.ones(columns, np.float16)
+    for keywords in ({}, {"residual": x}):
+        trace = getattr(wb.kernels, norm).trace(x, weight, quantise=np.int8, arch=arch, **keywords)
+        warps = dict(trace.roles)
+        assert sum(warps.values()) == len(trace.blocks[0].ends)
+        assert warps["loader"] == 1
+
+
 def test_trace_keeps_the_error_and_the_waits_of_a_deadlock() -> None:
     trace = wb.kernels.deadlock_demo.trace(np.ones(64, np.float32))
     assert isinstance(trace.error, wb.DeadlockError)

@@ -14,7 +14,7 @@ constexpr u32 STAGES = 4, ROWS = 16, COLUMNS = 8, TEAMS = 2, TEAM_WARPS = 4, COM
 constexpr u32 UNIT_BYTES = 64, UNITS_PER_WARP = 4, UNITS = TEAM_WARPS * UNITS_PER_WARP; // a unit is 128 numbers of a row, 32 per lane of four
 constexpr u32 BYTES = UNITS * UNIT_BYTES, PITCH = BYTES + 64, STAGE = ROWS * PITCH;
 constexpr u32 PLAIN_WARPS = 8, PARTIAL_BYTES = ROWS * COLUMNS * 4, SET_BYTES = TEAM_WARPS * PARTIAL_BYTES, PLAIN_BYTES = PLAIN_WARPS * PARTIAL_BYTES;
-constexpr u32 X_THREADS = COMPUTE_WARPS * 32, CHUNK = 4, DEPTH = 2; // who brings x; eights of a thread at once, and how many such are under way
+constexpr u32 X_THREADS = COMPUTE_WARPS * 32, CHUNK = 4, DEPTH = 4; // who brings x; eights of a thread at once, and how many such are under way
 static_assert(PLAIN_WARPS == COMPUTE_WARPS, "x is brought by as many");
 
 struct Job {
@@ -114,32 +114,14 @@ struct Bring {
     DEVICE void finish(const Place &place);
 };
 
-// Less 8 times the sum of the unit of which this lane has eight numbers: two rows of the tile are this lane's and its three neighbours'.
-DEVICE u32 sum_of_unit(uint4 v) {
-    constexpr u32 LESS_EIGHT = 0x80088008; // as float16, times 2^-24, twice
-    Sums s = {};
-    multiply_add(s, v.x, v.y, v.z, v.w, LESS_EIGHT, LESS_EIGHT);
-    float sum = s.at[0] + s.at[2];
-    sum += __shfl_xor_sync(~0u, sum, 4);
-    sum += __shfl_xor_sync(~0u, sum, 8);
-    return __float_as_uint(sum);
-}
-
-// Writes eights to their places, and the units' sums: four lanes of a unit have a word each of what is written. The warp calls it together.
+// Writes eights to their places.
 DEVICE void write_x(const Place &place, u32 count, Spot spot, u32 thread, const uint4 (&v)[CHUNK]) {
-    const u32 item = thread + spot.first, unit = item / 16, column = spot.column, word = item % 16;
-    const u32 at = place.column_at(unit, column) + item / 4 % 4 * 64 + item % 4 * 16, sums_at = place.sums_at(unit, column / 2) + word * 4;
-    const bool notes = word < 4 && ((column % 2 == 0 && column + 1 == place.batch) || word % 2 == column % 2);
-    u32 sums[CHUNK];
+    const u32 item = thread + spot.first, at = place.column_at(item / 16, spot.column) + item / 4 % 4 * 64 + item % 4 * 16;
 #pragma unroll
-    for (u32 i = 0; i < CHUNK; ++i) sums[i] = sum_of_unit(v[i]);
-#pragma unroll
-    for (u32 i = 0; i < CHUNK; ++i) {
-        if (item + i * X_THREADS >= count) continue;
-        store_shared(at + i * X_THREADS * 16, make_uint4(__byte_perm(v[i].x, v[i].z, 0x5410), __byte_perm(v[i].y, v[i].w, 0x5410),
-                                                         __byte_perm(v[i].x, v[i].z, 0x7632), __byte_perm(v[i].y, v[i].w, 0x7632)));
-        if (notes) store_shared_word(sums_at + i * X_THREADS, sums[i]); // 16 bytes for each 16 eights
-    }
+    for (u32 i = 0; i < CHUNK; ++i)
+        if (item + i * X_THREADS < count)
+            store_shared(at + i * X_THREADS * 16, make_uint4(__byte_perm(v[i].x, v[i].z, 0x5410), __byte_perm(v[i].y, v[i].w, 0x5410),
+                                                             __byte_perm(v[i].x, v[i].z, 0x7632), __byte_perm(v[i].y, v[i].w, 0x7632)));
 }
 
 DEVICE void Bring::finish(const Place &place) {
@@ -171,6 +153,35 @@ struct Cursor {
         return {{load_shared(eights), load_shared(eights + 64), load_shared(eights + 128), load_shared(eights + 192)}, load_shared(sums)};
     }
 };
+
+// What the sums of a unit's columns start at: less 8 times the sums of its x, of this lane's two columns, twice.
+DEVICE uint4 sums_of_unit(const uint4 (&x)[4]) {
+    constexpr u32 LESS = 0x80088008; // 8 as float16, times 2^-24, twice
+    Sums a = {}, b = {};
+#pragma unroll
+    for (u32 i = 0; i < 4; ++i) {
+        multiply_add(a, LESS, LESS, LESS, LESS, x[i].x, x[i].y);
+        multiply_add(b, LESS, LESS, LESS, LESS, x[i].z, x[i].w);
+    }
+    return make_uint4(__float_as_uint(a.at[0] + b.at[0]), __float_as_uint(a.at[1] + b.at[1]), __float_as_uint(a.at[2] + b.at[2]), __float_as_uint(a.at[3] + b.at[3]));
+}
+
+// The sums of all units, when x stands: each warp those of every eighth one, four at once.
+DEVICE void sum_up(const Place &place) {
+    constexpr u32 SUMMED = 4;
+    for (u32 unit = warp(); unit < place.units; unit += SUMMED * COMPUTE_WARPS) {
+        uint4 sums[SUMMED];
+#pragma unroll
+        for (u32 i = 0; i < SUMMED; ++i) {
+            const Cursor cursor(place, least(unit + i * COMPUTE_WARPS, place.units - 1));
+            const uint4 x[4] = {load_shared(cursor.eights), load_shared(cursor.eights + 64), load_shared(cursor.eights + 128), load_shared(cursor.eights + 192)};
+            sums[i] = sums_of_unit(x);
+        }
+#pragma unroll
+        for (u32 i = 0; i < SUMMED; ++i)
+            if (unit + i * COMPUTE_WARPS < place.units && lane() < place.pairs) store_shared(place.sums_at(unit + i * COMPUTE_WARPS, lane()), sums[i]);
+    }
+}
 
 // This lane's sums go to `to`, by row and column.
 DEVICE void leave(const Sums &sums, u32 to) {
@@ -312,6 +323,9 @@ DEVICE void multiply_pieces(const Job &job, const Shared &shared, Bring &bring, 
     bring.finish(place);
     arrive(shared.meetings + TEAMS * 8);
     wait(shared.meetings + TEAMS * 8, 0);
+    sum_up(place);
+    arrive(shared.meetings + TEAMS * 8);
+    wait(shared.meetings + TEAMS * 8, 1);
     const Cursor start(place, part * UNITS_PER_WARP);
     const u32 lane_at = shared.stages + lane() / 4 * PITCH + part * UNITS_PER_WARP * UNIT_BYTES + lane() % 4 * 16;
     Turn stage{team, 0};
@@ -368,6 +382,8 @@ DEVICE void matvec_plain(const Job &job) {
     const u32 sets = shared_base(), quarter = lane() % 4;
     const Place place(sets + 2 * PLAIN_BYTES, job);
     Bring(job).finish(place);
+    __syncthreads();
+    sum_up(place);
     __syncthreads();
     u32 turn = 0;
     for (u32 block = blockIdx.x; block < job.rows / ROWS; block += gridDim.x, turn ^= 1) {

@@ -6,22 +6,22 @@
 //! 16 are under way (`meeting.rs`). x stands in shared memory if it fits (`vector.rs`); there are entries for either case.
 //! jump tables: no
 //! stack dequant_matvec_w8_bf16: 8
-//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 88, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 24, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 120, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 120, shfl.sync.bfly.b32 16, shfl.sync.idx.b32 46, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 64, shfl.sync.bfly.b32 8, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 64, shfl.sync.bfly.b32 8, shfl.sync.idx.b32 38, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
-//! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 208, shfl.sync.idx.b32 46, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 208, shfl.sync.idx.b32 46, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 208, shfl.sync.idx.b32 46, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 208, shfl.sync.idx.b32 46, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w4_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w4_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 48, shfl.sync.idx.b32 22, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 44, shfl.sync.idx.b32 38, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_bf16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_bf16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 12, shfl.sync.idx.b32 14, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 104, shfl.sync.idx.b32 38, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 104, shfl.sync.idx.b32 38, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync dequant_matvec_w8_f16_distant: bar.sync 1, elect.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 13, vote.sync.any.pred 5
+//! sync sm_80 dequant_matvec_w8_f16_distant: bar.sync 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 24, shfl.sync.idx.b32 14, vote.sync.all.pred 13, vote.sync.any.pred 5
 
 mod bring;
 mod factors;
@@ -132,7 +132,13 @@ async fn compute<W: Weights, T: Multiplier, const NEAR: bool, const RESIDENT: bo
 ) {
     let (team, part) = (warp::index() / TEAM_WARPS, warp::index() % TEAM_WARPS);
     if RESIDENT {
-        meeting.of_all().await;
+        meeting.of_all(0).await;
+        // Asked again, as what is behind an await is compiled in any case.
+        if RESIDENT && !W::subtracts::<T>() {
+            let zero = W::offsets::<T>(W::ZERO)[0];
+            bring::sum_up::<W, T>(&job.x, if ZEROS { T::MINUS_ONE } else { zero });
+            meeting.of_all(1).await;
+        }
     }
     ring.skip(team);
     let row = warp::lane() / 4 * PITCH + part * UNITS_PER_WARP * UNIT_BYTES + warp::lane() % 4 * 16;
@@ -203,7 +209,7 @@ fn dequant_matvec<W: Weights, T: Multiplier, const RESIDENT: bool>(job: Job) {
     let reader = ring.reader();
     if RESIDENT {
         // Once for all forms of the role: instructions come behind weights, too.
-        bring.finish::<W, T>(if job.zeros == 0 { W::ZERO } else { 1 });
+        bring.finish::<W>();
     }
     if !is_near {
         run(

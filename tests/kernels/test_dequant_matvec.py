@@ -112,6 +112,29 @@ def test_every_integer_is_exact(width: Any) -> None:
                 assert y[0, 0] == expected
 
 
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("size", [(17, 4096, 128, 3), (5, 352, 32, 3)], ids=str)
+def test_int4_with_vectors_of_one_sign(size: tuple[int, int, int, int], arch: str) -> None:
+    for dtype in DTYPES:
+        for zeros in (False, True):
+            case = Case.random(size, np.uint8, dtype, zeros=zeros)
+            case.x = (np.abs(case.x.astype(np.float32)) + 1).astype(dtype)
+            case.check(as_it_is, arch=arch)
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("size", [(17, 4096, 128, 3), (5, 352, 32, 3)], ids=str)
+def test_int4_with_a_number_that_is_not_finite_is_nan(size: tuple[int, int, int, int], arch: str) -> None:
+    for dtype in DTYPES:
+        for zeros in (False, True):
+            case = Case.random(size, np.uint8, dtype, zeros=zeros)
+            finite = wb.kernels.dequant_matvec(case.w, case.scales, case.x, case.zeros, arch=arch)
+            case.x[1, 77] = np.inf
+            y = wb.kernels.dequant_matvec(case.w, case.scales, case.x, case.zeros, arch=arch)
+            assert np.isnan(y[1].astype(np.float32)).all()
+            assert (y[[0, 2]] == finite[[0, 2]]).all()
+
+
 @pytest.mark.parametrize("shift", [1, 2, 3, 5])
 def test_scales_and_output_at_odd_addresses(shift: int) -> None:
     case = Case.random((19, 352, 32, 2), np.uint8, np.float16, zeros=True)

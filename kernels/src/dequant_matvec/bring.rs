@@ -1,13 +1,13 @@
 //! Brings x to shared memory: all compute warps together, each thread four eights of a column at a time, which it has asked for before
 //! any weights or a column ahead. An eight goes to its place in the order of the tensor cores. Four of a thread have the same place
-//! in units a fixed distance apart, so that addresses are additions; and a unit's sum, where zeros are taken off by it, is a
-//! product on the tensor cores and two exchanges: few instructions, as all else waits for them.
+//! in units a fixed distance apart, so that addresses are additions. When all stands, the warps sum up units, each its share, on the
+//! tensor cores, which add all columns at once. Few instructions, as all else waits for them.
 
 use warpbridge_runtime::{block, global, shared, warp};
 
 use super::COMPUTE_WARPS;
 use super::multiplier::Multiplier;
-use super::vector::{EIGHT_BYTES, STEP_BYTES, SUMS_BYTES, Vector, number_of};
+use super::vector::{EIGHT_BYTES, STEP_BYTES, Vector, number_of};
 use super::weights::Weights;
 
 /// The compute warps' threads, the first of the block.
@@ -15,6 +15,8 @@ const THREADS: u32 = COMPUTE_WARPS * warp::LANES;
 /// Eights that a thread reads at once, as far apart as there are threads.
 const CHUNK: u32 = 4;
 type Chunk = [[u32; 4]; CHUNK as usize];
+/// Units that a warp sums up at once.
+const SUMMED: u32 = 4;
 
 /// Where all threads are in x: a column, and the first eight there of a chunk.
 #[derive(Clone, Copy)]
@@ -32,7 +34,7 @@ pub struct Bring {
     /// Number of its first eight, in the order of the places, and in memory.
     item: u32,
     number: u32,
-    chunks: [Chunk; 2],
+    chunks: [Chunk; 4],
 }
 
 impl Bring {
@@ -43,7 +45,7 @@ impl Bring {
             x,
             item: 0,
             number: 0,
-            chunks: [[[0; 4]; CHUNK as usize]; 2],
+            chunks: [[[0; 4]; CHUNK as usize]; 4],
         }
     }
 
@@ -56,30 +58,33 @@ impl Bring {
             number: number_of::<W>(item, is_near),
             ..Self::none(x)
         };
-        let chunks = [bring.read(START), bring.read(bring.behind::<W>(START))];
+        let second = bring.behind::<W>(START);
+        let third = bring.behind::<W>(second);
+        let chunks = [START, second, third, bring.behind::<W>(third)].map(|spot| bring.read(spot));
         Self { chunks, ..bring }
     }
 
-    /// Writes x to its place, with zeros behind it that make whole units, and the units' sums times less `zero`. The compute warps
-    /// call it together.
+    /// Writes x to its place, with zeros behind it that make whole units. The compute warps call it together.
     #[inline(always)]
-    pub fn finish<W: Weights, T: Multiplier>(self, zero: u32) {
-        let less_zero = W::offsets::<T>(zero)[0];
-        let [mut even, mut odd] = self.chunks;
+    pub fn finish<W: Weights>(self) {
+        let [mut a, mut b, mut c, mut d] = self.chunks;
         let mut here = START;
-        let mut ahead = self.behind::<W>(self.behind::<W>(here));
+        let two = |spot: Spot| self.behind::<W>(self.behind::<W>(spot));
+        let mut ahead = two(two(here));
         while here.column < self.x.batch {
             let mut go_on = |chunk: &mut Chunk| {
                 let now = *chunk;
                 *chunk = self.read(ahead);
                 ahead = self.behind::<W>(ahead);
                 if here.column < self.x.batch {
-                    self.write::<W, T>(here, now, less_zero);
+                    self.write::<W>(here, now);
                 }
                 here = self.behind::<W>(here);
             };
-            go_on(&mut even);
-            go_on(&mut odd);
+            go_on(&mut a);
+            go_on(&mut b);
+            go_on(&mut c);
+            go_on(&mut d);
         }
     }
 
@@ -112,21 +117,12 @@ impl Bring {
         [read(0), read(1), read(2), read(3)]
     }
 
-    /// Writes eights to their places, and the units' sums. The warp calls it together.
+    /// Writes eights to their places.
     #[inline(always)]
-    fn write<W: Weights, T: Multiplier>(&self, spot: Spot, chunk: Chunk, less_zero: u32) {
+    fn write<W: Weights>(&self, spot: Spot, chunk: Chunk) {
         let item = self.item + spot.first;
         let (unit, eight, lane) = (item / 4 / W::EIGHTS, item / 4 % W::EIGHTS, item % 4);
-        let column = spot.column;
-        let at = self.x.column_at::<W>(unit, column) + eight * STEP_BYTES + lane * EIGHT_BYTES;
-        let sums = chunk.map(|numbers| sum_of_unit::<W, T>(numbers, less_zero));
-        // Four lanes of a unit have one word each of what is written of its sums: of the pair of columns, twice. A last column
-        // without a neighbour is both.
-        let word = item % (4 * W::EIGHTS);
-        let is_last = column % 2 == 0 && column + 1 == self.x.batch;
-        let notes = !T::SUBTRACTS && word < 4 && (is_last || word % 2 == column % 2);
-        let sums_at = self.x.sums_at::<W>(unit, column / 2) + word * 4;
-        let sums_step = THREADS / 4 / W::EIGHTS * SUMS_BYTES;
+        let at = self.x.column_at::<W>(unit, spot.column) + eight * STEP_BYTES + lane * EIGHT_BYTES;
         let write = |turn: u32| {
             if item + turn * THREADS >= self.x.items::<W>() {
                 return;
@@ -134,10 +130,6 @@ impl Bring {
             let place = at + turn * THREADS * EIGHT_BYTES;
             // SAFETY: a part of the place.
             unsafe { shared::store_v4(place, W::arrange(chunk[turn as usize])) };
-            if notes {
-                // SAFETY: a part of the place of the sums.
-                unsafe { shared::store_u32(sums_at + turn * sums_step, sums[turn as usize].to_bits()) };
-            }
         };
         write(0);
         write(1);
@@ -146,20 +138,41 @@ impl Bring {
     }
 }
 
-/// The sum of the unit of which this lane has eight numbers, times less the zero; nothing where none are needed.
+/// Writes the sums of units times `less`, two numbers of type `T`: each compute warp those of every eighth unit, when all of x stands.
 #[inline(always)]
-fn sum_of_unit<W: Weights, T: Multiplier>(numbers: [u32; 4], less_zero: u32) -> f32 {
-    if T::SUBTRACTS {
-        return 0.0;
+pub fn sum_up<W: Weights, T: Multiplier>(x: &Vector, less: u32) {
+    let mut unit = warp::index();
+    while unit < x.units {
+        let at = |turn: u32| (unit + turn * COMPUTE_WARPS).min(x.units - 1);
+        let sum = |turn: u32| sums_of_unit::<W, T>(x.at::<W>(x.cursor::<W>(at(turn))), less);
+        let sums = [sum(0), sum(1), sum(2), sum(3)];
+        for turn in 0..SUMMED {
+            let is_there = unit + turn * COMPUTE_WARPS < x.units;
+            if is_there && warp::lane() < x.pairs() {
+                let to = x.sums_at::<W>(unit + turn * COMPUTE_WARPS, warp::lane());
+                // SAFETY: a part of the place of the sums.
+                unsafe { shared::store_v4(to, sums[turn as usize].map(f32::to_bits)) };
+            }
+        }
+        unit += SUMMED * COMPUTE_WARPS;
     }
-    // Two rows of the tile are this lane's and its three neighbours'.
-    let [low, _, high, _] = T::multiply_add([0.0; 4], numbers, [less_zero; 2]);
-    let mut sum = low + high;
-    sum += warp::swap_f32(sum, 4);
-    if W::EIGHTS == 4 {
-        sum += warp::swap_f32(sum, 8);
-    }
-    sum
 }
 
-const _: () = assert!(THREADS % (4 * 4) == 0 && CHUNK == 4);
+/// The sums of a unit's columns times `less`: of this lane's two, twice.
+#[inline(always)]
+fn sums_of_unit<W: Weights, T: Multiplier>(eights: [[u32; 4]; 4], less: u32) -> [f32; 4] {
+    let add = |(low, high): ([f32; 4], [f32; 4]), [a, b, c, d]: [u32; 4]| {
+        (
+            T::multiply_add(low, [less; 4], [a, b]),
+            T::multiply_add(high, [less; 4], [c, d]),
+        )
+    };
+    let mut sums = add(add(([0.0; 4], [0.0; 4]), eights[0]), eights[1]);
+    if W::EIGHTS == 4 {
+        sums = add(add(sums, eights[2]), eights[3]);
+    }
+    let (low, high) = sums;
+    [low[0] + high[0], low[1] + high[1], low[2] + high[2], low[3] + high[3]]
+}
+
+const _: () = assert!(THREADS % (4 * 4) == 0 && CHUNK == 4 && SUMMED == 4);

@@ -1,7 +1,7 @@
-//! Where compute warps meet: all of them once, when x has been brought; those of a team for each block of rows, where they leave their
-//! sums for each other. A block's sums are added up at the end of the next one, so that nobody waits for the slowest warp. Two sets of
-//! places take turns: a warp writes a set again when the sums of the block between have met, before which everybody has read it.
-//! Every lane arrives for itself: it hands on what it wrote and says that it has read.
+//! Where compute warps meet: all of them when x has been brought, and when it has been summed up; those of a team for each block of rows,
+//! where they leave their sums for each other. A block's sums are added up at the end of the next one, so that nobody waits for the
+//! slowest warp. Two sets of places take turns: a warp writes a set again when the sums of the block between have met, before
+//! which everybody has read it. Every lane arrives for itself: it hands on what it wrote and says that it has read.
 
 use warpbridge_runtime::mbarrier::{BARRIER_BYTES, Barrier, Wait};
 use warpbridge_runtime::{block, shared, warp};
@@ -41,12 +41,12 @@ impl Meeting {
         }
     }
 
-    /// Arrives; when awaited, all compute warps have. For once.
+    /// Arrives; when awaited, all compute warps have. `parity` is 0 and 1 in turn.
     #[inline(always)]
-    pub fn of_all(&self) -> Wait<()> {
+    pub fn of_all(&self, parity: u32) -> Wait<()> {
         let barrier = Barrier(self.base + TEAMS * BARRIER_BYTES);
         barrier.arrive();
-        barrier.wait(0, ())
+        barrier.wait(parity, ())
     }
 
     /// Where warp `part` of the team leaves its sums for the next meeting.

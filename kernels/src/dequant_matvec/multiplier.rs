@@ -2,9 +2,9 @@
 //!
 //! With float16 they are not changed at all: a few bits at the lower end of a float16 are a number below its smallest normal one, the
 //! integer times 2^-24, exactly, and tensor cores multiply such numbers like any other. So a mask is all it takes. Zeros are left
-//! in: they are multiplied by the sum of x, and taken off. With bfloat16 products would get lost at the lower end of float32. There the
-//! integer is put into the last bits of a number whose unit in the last place is 1 (bfloat16: 128 and more; float32: 2^23 and more);
-//! subtracting that number and the zero leaves the integer, exactly.
+//! in: they are multiplied by the sum of x, and taken off. With bfloat16 products would get lost at the lower end of float32. There half a
+//! byte is put into the last bits of 128, and 128 is taken off with the zero; a byte, for which bfloat16 has no room, into those of 2^23 as
+//! float32: subtracting that number and the zero leaves the integer, exactly.
 
 use core::arch::asm;
 
@@ -14,8 +14,13 @@ use warpbridge_runtime::element::{BFloat16, Element};
 pub trait Multiplier: Element {
     /// What sums of products are to be multiplied by.
     const UNIT: f32;
-    /// Whether `widen_*` takes off the zero. If not, the offsets are numbers whose products with x are to be added to the sums.
-    const SUBTRACTS: bool;
+    /// -1 as the integers are, twice.
+    const MINUS_ONE: u32;
+    /// What `widen_nibbles` adds to the integers.
+    const NIBBLES_ABOVE: u32;
+    /// Whether `widen_bytes` takes off the zero. If not, and with nibbles, the offsets are numbers whose products with x are to be
+    /// added to the sums.
+    const SUBTRACTS_FROM_BYTES: bool;
     /// What products with the last two pairs of `widen_nibbles` are to be multiplied by.
     const NIBBLES_FAR: f32;
 
@@ -26,7 +31,7 @@ pub trait Multiplier: Element {
     fn nibble_offsets(zero: u32) -> [u32; 2];
 
     /// See [`super::weights::Weights::widen`]: pairs of integers that are four apart.
-    fn widen_nibbles(word: u32, offset: u32) -> [u32; 4];
+    fn widen_nibbles(word: u32) -> [u32; 4];
 
     /// See [`super::weights::Weights::offsets`], for 8 bits.
     fn byte_offset(zero: u32) -> u32;
@@ -64,7 +69,9 @@ const TWICE: u32 = 0x0001_0001;
 
 impl Multiplier for f16 {
     const UNIT: f32 = 16_777_216.0; // 2^24
-    const SUBTRACTS: bool = false;
+    const MINUS_ONE: u32 = (MINUS | 1) * TWICE;
+    const NIBBLES_ABOVE: u32 = 0;
+    const SUBTRACTS_FROM_BYTES: bool = false;
     const NIBBLES_FAR: f32 = 1.0 / 16.0;
 
     #[inline(always)]
@@ -80,7 +87,7 @@ impl Multiplier for f16 {
 
     /// The upper half-bytes come multiplied by 16.
     #[inline(always)]
-    fn widen_nibbles(word: u32, _: u32) -> [u32; 4] {
+    fn widen_nibbles(word: u32) -> [u32; 4] {
         let above = word >> 8;
         [
             word & LOW_NIBBLES,
@@ -107,7 +114,9 @@ impl Multiplier for f16 {
 
 impl Multiplier for BFloat16 {
     const UNIT: f32 = 1.0;
-    const SUBTRACTS: bool = true;
+    const MINUS_ONE: u32 = 0xbf80 * TWICE;
+    const NIBBLES_ABOVE: u32 = 128;
+    const SUBTRACTS_FROM_BYTES: bool = true;
     const NIBBLES_FAR: f32 = 1.0;
 
     #[inline(always)]
@@ -118,13 +127,13 @@ impl Multiplier for BFloat16 {
     /// -(128 + zero).
     #[inline(always)]
     fn nibble_offsets(zero: u32) -> [u32; 2] {
-        [(0xc300 | zero) * TWICE, 0]
+        [(0xc300 | zero) * TWICE; 2]
     }
 
     #[inline(always)]
-    fn widen_nibbles(word: u32, offset: u32) -> [u32; 4] {
+    fn widen_nibbles(word: u32) -> [u32; 4] {
         const MAGIC: u32 = 0x4300 * TWICE; // 128
-        let one = |word: u32| add_bf16(mask_or(word, LOW_NIBBLES, MAGIC), offset);
+        let one = |word: u32| mask_or(word, LOW_NIBBLES, MAGIC);
         [one(word), one(word >> 8), one(word >> 4), one(word >> 12)]
     }
 
@@ -171,19 +180,6 @@ fn mask_or(a: u32, b: u32, c: u32) -> u32 {
     // SAFETY: arithmetic.
     unsafe {
         asm!("lop3.b32 {}, {}, {}, {}, 0xea;", out(reg32) result, in(reg32) a, in(reg32) b, in(reg32) c,
-             options(pure, nomem, nostack));
-    }
-    result
-}
-
-/// A multiplication by 1 and an addition: sm_80 has no other addition of bfloat16.
-#[inline(always)]
-fn add_bf16(a: u32, b: u32) -> u32 {
-    const ONE: u32 = 0x3f80 * TWICE;
-    let result: u32;
-    // SAFETY: arithmetic.
-    unsafe {
-        asm!("fma.rn.bf16x2 {}, {}, {}, {};", out(reg32) result, in(reg32) a, in(reg32) ONE, in(reg32) b,
              options(pure, nomem, nostack));
     }
     result

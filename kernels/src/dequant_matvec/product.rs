@@ -129,7 +129,7 @@ impl Share<'_> {
     ) -> Pair {
         let rows = [W::eight(loaded.0, number), W::eight(loaded.1, number)];
         let sums = add_eights::<W, T>(sums, rows, offsets, x);
-        if T::SUBTRACTS {
+        if W::subtracts::<T>() {
             sums
         } else {
             add_offsets::<T>(sums, offsets, x)
@@ -249,10 +249,10 @@ fn add_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
         let rows = [W::eight(loaded.0, number), W::eight(loaded.1, number)];
         add_eights::<W, T>(sums, rows, offsets, eights[number])
     };
-    let mut pair = if T::SUBTRACTS {
+    let mut pair = if W::subtracts::<T>() {
         NONE
     } else {
-        (less_zeros::<W, ZEROS>(job.x.sums(x), zeros), NONE.1)
+        (less_zeros::<W, T, ZEROS>(job.x.sums(x), zeros), NONE.1)
     };
     pair = add(add(pair, 0), 1);
     if W::EIGHTS == 4 {
@@ -263,11 +263,11 @@ fn add_whole<W: Weights, T: Multiplier, const ZEROS: bool>(
 
 /// What sums of products start at: a zero in either half takes off the sum of x that many times.
 #[inline(always)]
-fn less_zeros<W: Weights, const ZEROS: bool>(of_x: [f32; 4], zeros: Both) -> [f32; 4] {
+fn less_zeros<W: Weights, T: Multiplier, const ZEROS: bool>(of_x: [f32; 4], zeros: Both) -> [f32; 4] {
     if !ZEROS {
         return of_x;
     }
-    let zero = |zero: u32| factors::unsigned::<W, ZEROS>(zero) as f32;
+    let zero = |zero: u32| (factors::unsigned::<W, ZEROS>(zero) + W::above::<T>()) as f32;
     let (low, high) = (zero(zeros.0), zero(zeros.1));
     [of_x[0] * low, of_x[1] * low, of_x[2] * high, of_x[3] * high]
 }

@@ -1,5 +1,5 @@
 //! x: up to eight vectors, as the lanes of a warp take it. In shared memory if it fits, arranged so that a lane reads eight
-//! numbers at once, with the sum of each unit behind it; otherwise each unit reads global memory, by way of the L1.
+//! numbers at once, with the sums of its units behind it; otherwise each unit reads global memory, by way of the L1.
 
 use warpbridge_runtime::{global, shared, warp};
 
@@ -22,7 +22,7 @@ pub struct Vector {
     /// Eights of a vector.
     pub eights: u32,
     /// Units of a vector; the last one may go beyond its end.
-    units: u32,
+    pub units: u32,
 }
 
 /// A unit of x in shared memory, for one lane: where its first eight is, and its columns' sums.

@@ -50,7 +50,13 @@ pub trait Weights {
     /// The integers in pairs as `T` multiplies them; `offsets` are those of `T` for the zero.
     fn widen<T: Multiplier>(integers: [u32; 2], offsets: [u32; 2]) -> [u32; 4];
 
-    /// What is to be taken off for a zero: see [`Multiplier::SUBTRACTS`].
+    /// Whether `widen` takes off the zero: see [`Multiplier::SUBTRACTS_FROM_BYTES`].
+    fn subtracts<T: Multiplier>() -> bool;
+
+    /// What `widen` adds to the integers.
+    fn above<T: Multiplier>() -> u32;
+
+    /// What is to be taken off for a zero.
     fn offsets<T: Multiplier>(zero: u32) -> [u32; 2];
 
     /// What products with the last two pairs of `widen` are to be multiplied by.
@@ -103,8 +109,18 @@ impl Weights for Nibbles {
     }
 
     #[inline(always)]
-    fn widen<T: Multiplier>([word, _]: [u32; 2], offsets: [u32; 2]) -> [u32; 4] {
-        T::widen_nibbles(word, offsets[0])
+    fn widen<T: Multiplier>([word, _]: [u32; 2], _: [u32; 2]) -> [u32; 4] {
+        T::widen_nibbles(word)
+    }
+
+    #[inline(always)]
+    fn subtracts<T: Multiplier>() -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn above<T: Multiplier>() -> u32 {
+        T::NIBBLES_ABOVE
     }
 
     #[inline(always)]
@@ -161,6 +177,16 @@ impl Weights for Bytes {
     fn widen<T: Multiplier>([a, b]: [u32; 2], offsets: [u32; 2]) -> [u32; 4] {
         let ([p, q], [r, s]) = (T::widen_bytes(a, offsets[0]), T::widen_bytes(b, offsets[0]));
         [p, q, r, s]
+    }
+
+    #[inline(always)]
+    fn subtracts<T: Multiplier>() -> bool {
+        T::SUBTRACTS_FROM_BYTES
+    }
+
+    #[inline(always)]
+    fn above<T: Multiplier>() -> u32 {
+        0
     }
 
     #[inline(always)]

@@ -1,5 +1,5 @@
 //! `layer_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 50, vote.sync.all.pred 15, vote.sync.any.pred 6
 
 use core::marker::PhantomData;
 
@@ -28,6 +28,8 @@ macro_rules! entry {
             each: u32,
             lookers: u32,
             patience: u32,
+            crowd: u32,
+            judges: u32,
             eps: f32,
             control: Control,
         ) {
@@ -45,6 +47,8 @@ macro_rules! entry {
                     each,
                     lookers,
                     patience,
+                    crowd,
+                    judges,
                 },
                 Shape { rows, columns },
                 control,

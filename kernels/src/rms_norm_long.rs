@@ -1,5 +1,5 @@
 //! `rms_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 15, vote.sync.all.pred 10, vote.sync.any.pred 5
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 25, vote.sync.all.pred 15, vote.sync.any.pred 6
 
 use core::marker::PhantomData;
 
@@ -27,6 +27,8 @@ macro_rules! entry {
             each: u32,
             lookers: u32,
             patience: u32,
+            crowd: u32,
+            judges: u32,
             eps: f32,
             control: Control,
         ) {
@@ -44,6 +46,8 @@ macro_rules! entry {
                     each,
                     lookers,
                     patience,
+                    crowd,
+                    judges,
                 },
                 Shape { rows, columns },
                 control,

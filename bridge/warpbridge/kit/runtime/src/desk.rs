@@ -49,6 +49,12 @@ impl Desk {
         warp::all(unsafe { global::load_whole_u64(self.address(piece)) } & IS_THERE != 0)
     }
 
+    /// The same notes as they are now.
+    #[inline(always)]
+    pub fn read(self, first: u64, left: u32) -> Four {
+        Four::read(self.address(first), left)
+    }
+
     /// Waits for the notes of the next pieces, `left` of them if they are less than four per lane; not for ever: gives what is there
     /// after `patience` polls in vain.
     #[inline(always)]
@@ -82,14 +88,7 @@ impl Future for Notes {
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Four> {
-        // Lanes beyond the last note read that one again: no branch, so that the lanes stay together.
-        let load = |number: u32| {
-            let note = (number * warp::LANES + warp::lane()).min(self.left - 1);
-            // SAFETY: one of the notes that there are.
-            unsafe { global::load_whole_u64(self.address + u64::from(note * 8)) }
-        };
-        let four = [load(0), load(1), load(2), load(3)];
-        let four = Four(four);
+        let four = Four::read(self.address, self.left);
         if four.are_complete() || self.patience == 0 {
             return Poll::Ready(four);
         }
@@ -104,11 +103,28 @@ fn word_of((agreed, sum): (f32, f32)) -> u64 {
 }
 
 impl Four {
+    /// Lanes beyond the last note read that one again: no branch, so that the lanes stay together.
+    #[inline(always)]
+    fn read(address: u64, left: u32) -> Self {
+        let load = |number: u32| {
+            let note = (number * warp::LANES + warp::lane()).min(left - 1);
+            // SAFETY: one of the notes that there are.
+            unsafe { global::load_whole_u64(address + u64::from(note * 8)) }
+        };
+        Self([load(0), load(1), load(2), load(3)])
+    }
+
     /// Whether all of the warp's are there. The warp calls it together.
     #[inline(always)]
     pub fn are_complete(self) -> bool {
         let [a, b, c, d] = self.0;
         warp::all(a & b & c & d & IS_THERE != 0)
+    }
+
+    /// Numbers of this lane's notes, and those of their parts, where the first of all is `first`.
+    #[inline(always)]
+    pub fn numbers(first: u32) -> impl Iterator<Item = (u32, u32)> {
+        (0..AT_ONCE).map(move |number| (number, first + number * warp::LANES + warp::lane()))
     }
 
     /// What note number 0 to 3 of this lane says: what was agreed on, and the sum.

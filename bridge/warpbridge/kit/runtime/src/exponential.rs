@@ -91,16 +91,17 @@ impl Summary for Partial {
 
 impl Mergeable for Partial {
     #[inline(always)]
-    fn of(_: f32, max: f32, sum: f32) -> Self {
-        Self { max, sum }
+    fn part_opinion(_: f32, max: f32) -> f32 {
+        max
     }
 
     #[inline(always)]
-    fn merge(self, other: Self) -> Self {
-        let max = f32::max(self.max, other.max);
-        Self {
-            max,
-            sum: self.raise(max).sum + other.raise(max).sum,
-        }
+    fn join(one: f32, other: f32) -> f32 {
+        f32::max(one, other)
+    }
+
+    #[inline(always)]
+    fn part_summand(_: f32, max: f32, sum: f32, agreed: f32) -> f32 {
+        Self { max, sum }.raise(agreed).sum
     }
 }

@@ -5,7 +5,7 @@
 //! ```text
 //!   loader:   this block's pieces of row after row, into the ring (and its columns' weights and biases, once)
 //!   lookers:  a piece each; what it holds is noted in global memory
-//!   judge:    waits for all notes of a row, brings them together, and leaves the result beside the row's pieces
+//!   judges:   wait for all notes of a row, bring them together, and leave the result beside the row's pieces; two, a row each in turn
 //!   mappers:  a piece each, once it has been judged; it is given back to the loader
 //! ```
 //!
@@ -13,8 +13,11 @@
 //! own pieces goes by twice: all are only looked at the first time, and only mapped the second. Weights and biases are kept only where
 //! they leave enough stages, and else read from global memory for each row.
 //!
+//! Where a row has many pieces, one judge (then the clerk) brings those of this block together and notes that, and the other reads the blocks' notes only.
+//!
 //! Blocks take their columns by a counter, in the order in which they come to run.
 
+mod notes;
 mod piece;
 mod roles;
 
@@ -29,25 +32,30 @@ use crate::row::Summary;
 use crate::row_kernel::{RowKernel, Shape};
 use crate::tile::Affine;
 use crate::turns::Turns;
-use crate::{Control, Stripe, block, divide, engine, shared, warp};
+use crate::{Control, Stripe, anew, block, divide, engine, shared, warp};
 
 const TILE: u32 = 8192;
 const STAGE: u32 = TILE + 128;
 const FOUND: u32 = TILE + 64; // place in a stage, behind the tile
-const ROLES_BEFORE: u32 = 2; // loader and judge
+const JUDGES: u32 = 2;
+const ROLES_BEFORE: u32 = 1 + JUDGES; // the loader, and these
 const POLLS: u32 = engine::POLLS_PER_LOOK / 4; // blocks stay long, and must not also leave late
 const READERS: u32 = 2; // warps that let go of each stage: one that looks, one that maps
 
 type Stages = Ring<ANY_STAGES, STAGE>;
 type Kept = KeptColumns<TILE, STAGE>;
 
-/// What is found of a part of a row, as numbers that may be brought together with others.
+/// What is found of a row in parts, each of which says what its numbers agree on, and their sum. As of numbers, so of parts: they
+/// agree on something first, then their summands are added up.
 pub trait Mergeable: Summary {
-    /// That of `count` numbers, of which a warp has found this.
-    fn of(count: f32, agreed: f32, sum: f32) -> Self;
+    /// A part's contribution to what all agree on, the part being `share` of them.
+    fn part_opinion(share: f32, agreed: f32) -> f32;
 
-    /// Both together.
-    fn merge(self, other: Self) -> Self;
+    /// Two contributions together.
+    fn join(one: f32, other: f32) -> f32;
+
+    /// The summand of a part of `count` numbers, which has found `sum` relative to what it agreed on, `own`.
+    fn part_summand(count: f32, own: f32, sum: f32, agreed: f32) -> f32;
 }
 
 /// How the work is shared out.
@@ -59,6 +67,10 @@ pub struct Plan {
     pub lookers: u32,
     /// Polls in vain until a block looks for others, which may not even run.
     pub patience: u32,
+    /// The most pieces of a row whose notes everybody reads; of more, each block's are brought together first.
+    pub crowd: u32,
+    /// Whether there are two judges, a row each in turn, where the ring has room for a row of each.
+    pub judges: u32,
 }
 
 /// What all roles are given.
@@ -77,6 +89,10 @@ struct Job<K> {
     /// This block's pieces of each: from number `first` on.
     first: u32,
     count: u32,
+    /// The number of this block among those that share a row.
+    member: u32,
+    /// Of the launch.
+    all_rows: u32,
     /// How often a row goes by, less one.
     again: u32,
     /// Address of the barriers that say that a stage's row has been judged, one per stage.
@@ -122,7 +138,7 @@ pub fn run_long_rows<K: RowKernel>(
     let kept = Kept::new(affine, plan.each, if keeps_columns { columns_at } else { 0 }, landed);
     if block::thread() == 0 {
         for stage in 0..stages {
-            Barrier(judged + stage * BARRIER_BYTES).init(warp::LANES);
+            Barrier(judged + stage * BARRIER_BYTES).init(1);
         }
         kept.init();
     }
@@ -155,6 +171,8 @@ pub fn run_long_rows<K: RowKernel>(
         ),
         first,
         count: (x.stages - first).min(plan.each),
+        member,
+        all_rows: shape.rows,
         again: u32::from(stages < plan.each),
         judged,
     };
@@ -162,8 +180,11 @@ pub fn run_long_rows<K: RowKernel>(
     let mappers = block::threads() / warp::LANES - ROLES_BEFORE - plan.lookers;
     if warp::index() == 0 {
         run_watchful::<POLLS, _>(roles::load(ring.loader(), job, control), control);
-    } else if warp::index() == 1 {
-        run_watchful::<POLLS, _>(roles::judge(Turns::new(ring), job, control), control);
+    } else if warp::index() == JUDGES && job.is_by_block() {
+        run_watchful::<POLLS, _>(roles::clerk(job), control);
+    } else if warp::index() <= JUDGES {
+        let judge = roles::judge(Turns::new(ring), job, warp::index() - 1, control);
+        run_watchful::<POLLS, _>(judge, control);
     } else if readers < plan.lookers {
         run_watchful::<POLLS, _>(roles::look(Turns::new(ring), job, readers, plan.lookers), control);
     } else {
@@ -185,6 +206,14 @@ impl<K> Job<K> {
     fn rows_of_block(&self) -> u32 {
         let (rows, step) = (self.rows, self.rows.step());
         divide(rows.end().saturating_sub(rows.first()) + step - 1, step).0
+    }
+
+    /// How many of them there are up to this one, and the next if it is judged by `others`.
+    #[inline(always)]
+    fn rows_up_to(&self, row: u32, others: u32) -> u32 {
+        let (rows, step) = (self.rows, anew(self.rows.step()));
+        let is_last = row.saturating_add(step) >= rows.end();
+        divide(row - rows.first(), step).0 + 1 + if is_last { 0 } else { others }
     }
 
     /// Where warp number `rank` of a role begins.
@@ -210,12 +239,6 @@ impl<K> Job<K> {
             pass: passes & self.again,
             piece,
         }
-    }
-
-    /// Number of a piece's note.
-    #[inline(always)]
-    fn note(&self, row: u32, number: u32) -> u64 {
-        u64::from(row) * u64::from(self.x.stages) + u64::from(number)
     }
 
     #[inline(always)]

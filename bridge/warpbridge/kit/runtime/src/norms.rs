@@ -38,13 +38,18 @@ impl Summary for Squares {
 
 impl Mergeable for Squares {
     #[inline(always)]
-    fn of(_: f32, _: f32, sum: f32) -> Self {
-        Self(sum)
+    fn part_opinion(_: f32, _: f32) -> f32 {
+        0.0
     }
 
     #[inline(always)]
-    fn merge(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+    fn join(_: f32, _: f32) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn part_summand(_: f32, _: f32, sum: f32, _: f32) -> f32 {
+        sum
     }
 }
 
@@ -154,26 +159,19 @@ impl Summary for Moments {
 
 impl Mergeable for Moments {
     #[inline(always)]
-    fn of(count: f32, mean: f32, squares: f32) -> Self {
-        Self {
-            count,
-            base: mean,
-            sum: 0.0,
-            squares,
-        }
+    fn part_opinion(share: f32, mean: f32) -> f32 {
+        share * mean
     }
 
-    /// Of what `of` has made, whose sums are 0.
     #[inline(always)]
-    fn merge(self, other: Self) -> Self {
-        let (count, distance) = (self.count + other.count, other.base - self.base);
-        let share = other.count / count;
-        Self {
-            count,
-            base: fma(distance, share, self.base),
-            sum: 0.0,
-            squares: self.squares + fma(distance * distance, self.count * share, other.squares),
-        }
+    fn join(one: f32, other: f32) -> f32 {
+        one + other
+    }
+
+    #[inline(always)]
+    fn part_summand(count: f32, own: f32, squares: f32, mean: f32) -> f32 {
+        let distance = own - mean;
+        fma(distance * distance, count, squares)
     }
 }
 

@@ -113,15 +113,26 @@ pub(super) unsafe fn map_piece<T: Element, C: Columns<T>>(
         put(offset, load(offset));
         offset += step;
     }
-    let mut offset = end + warp::lane() * T::BYTES;
+    // Elements one by one, four on their way at a time: weights that come from global memory take long.
+    // SAFETY: callers of these stay below the span's end.
+    let load = |offset: u32| unsafe { (Elements::<T>::load(&piece, offset), columns.load(offset)) };
+    // SAFETY: as above.
+    let put = |offset: u32, (x, (weight, bias)): (f32, (f32, f32))| unsafe {
+        T::store_global(to + u64::from(offset), g(x, weight, bias));
+    };
+    let (mut offset, step) = (end + warp::lane() * T::BYTES, warp::LANES * T::BYTES);
+    while offset + 3 * step < span.end {
+        let (a, b) = (load(offset), load(offset + step));
+        let (c, d) = (load(offset + 2 * step), load(offset + 3 * step));
+        put(offset, a);
+        put(offset + step, b);
+        put(offset + 2 * step, c);
+        put(offset + 3 * step, d);
+        offset += 4 * step;
+    }
     while offset < span.end {
-        // SAFETY: below the span's end.
-        let x: f32 = unsafe { Elements::<T>::load(&piece, offset) };
-        // SAFETY: as above.
-        let (weight, bias) = unsafe { columns.load(offset) };
-        // SAFETY: as above.
-        unsafe { T::store_global(to + u64::from(offset), g(x, weight, bias)) };
-        offset += warp::LANES * T::BYTES;
+        put(offset, load(offset));
+        offset += step;
     }
 }
 

@@ -1,14 +1,13 @@
 //! The four roles of a thread block: see the top of `long_rows.rs`. What they do with a piece is in `piece.rs`.
 
-use super::piece::{Afar, Piece, elements, found_in, map_piece};
-use super::{FOUND, Job, Mergeable, STAGE, TILE};
-use crate::desk::AT_ONCE;
+use super::notes::GROUP;
+use super::piece::{Piece, found_in, map_piece};
+use super::{FOUND, JUDGES, Job, Mergeable, STAGE, TILE};
 use crate::mbarrier::Barrier;
 use crate::ring::{ANY_STAGES, Loader};
-use crate::row::Summary;
 use crate::row_kernel::{Found, RowKernel};
-use crate::turns::Turns;
-use crate::{Control, lanes, shared, warp};
+use crate::turns::{Place, Turns};
+use crate::{Control, anew, shared, warp};
 
 /// Fills the ring.
 pub(super) async fn load<K: RowKernel>(mut ring: Loader<ANY_STAGES, STAGE>, job: Job<K>, control: Control) {
@@ -45,7 +44,7 @@ where
             // SAFETY: the piece has landed.
             let found = unsafe { found_in::<K>(piece, span) };
             if warp::lane() == 0 {
-                job.desk.note(job.note(walk.row, number), found);
+                job.desk.note(job.piece_note(walk.row, number), found);
             }
         }
         ring.give_back(place);
@@ -54,78 +53,115 @@ where
     }
 }
 
-/// Waits for the notes of each row, and leaves what they say together beside this block's pieces of it.
-pub(super) async fn judge<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, control: Control)
+/// Waits for the notes of each row, and leaves what they say together beside this block's pieces of it. Of two judges each has a row in
+/// turn, where the ring has room for a row of each.
+pub(super) async fn judge<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, which: u32, control: Control)
 where
     K::Summary: Mergeable,
 {
+    let is_alone = job.is_by_block() || job.again > 0 || job.plan.judges < JUDGES || ring.is_short_of(JUDGES * job.count);
+    if is_alone && which > 0 {
+        return;
+    }
     let report = control.report();
-    report.begin_role(job.rows_of_block());
-    let mut done = 0;
-    for row in job.rows {
-        let mut found = [0, 0];
-        for pass in 0..=job.again {
-            if pass == job.again {
-                let mut summary = K::Summary::EMPTY;
-                let mut number = 0;
-                while number < job.x.stages {
-                    let (first, left) = (job.note(row, number), job.x.stages - number);
-                    let mut notes = job.desk.notes(first, left, job.plan.patience).await;
-                    while !notes.are_complete() {
-                        help(&job, row, number, left.min(AT_ONCE * warp::LANES));
-                        notes = job.desk.notes(first, left, job.plan.patience).await;
-                    }
-                    for i in 0..AT_ONCE {
-                        let piece = number + i * warp::LANES + warp::lane();
-                        if piece < job.x.stages {
-                            let (agreed, sum) = notes.get(i);
-                            summary = summary.merge(K::Summary::of(elements::<K>(job.x.span(piece, 1)), agreed, sum));
-                        }
-                    }
-                    number += AT_ONCE * warp::LANES;
-                }
-                let mut agreed = 0.0;
-                if K::Summary::AGREES {
-                    agreed = K::Summary::agree(summary.opinion(job.per_column()), warp::LANES);
-                }
-                found = [agreed.to_bits(), lanes::sum(summary.summand(agreed)).to_bits()];
-            }
+    if which == 0 {
+        report.begin_role(job.rows_of_block());
+    }
+    let mut row = job.rows.first().saturating_add(which.saturating_mul(job.rows.step()));
+    ring.skip(which * job.count);
+    while row < job.rows_end() {
+        if job.again > 0 {
+            // The first time, nothing is known yet.
             for _ in 0..job.count {
                 let place = ring.next();
-                let stage = ring.turn(place).await;
-                if warp::lane() == 0 {
-                    // SAFETY: behind the tile, where no copy goes; the arrival releases it.
-                    unsafe { shared::store_v2(stage + FOUND, found) };
-                }
-                ring.barrier(job.judged, place).arrive();
+                ring.turn(place).await;
+                leave(ring, job, place, (0.0, 0.0));
                 ring.skip(1);
             }
         }
-        done += 1;
+        // Until this block's own pieces are here, others' notes are not worth asking for.
+        let last = if job.again == 0 { anew(job.count) - 1 } else { 0 };
+        let place = ring.behind(ring.next(), last);
+        ring.turn(place).await;
+        let mut group = 0;
+        let notes = loop {
+            let (first, left) = job.group(row, false, group);
+            let notes = job.desk.notes(first, left, job.plan.patience).await;
+            if !notes.are_complete() {
+                job.help(row, group, left.min(GROUP));
+            } else if left <= GROUP {
+                break notes;
+            } else {
+                group += GROUP;
+            }
+        };
+        let found = job.said(row, false, notes, group);
+        if job.again == 0 {
+            leave_beside_all(ring, job, found);
+            ring.skip(anew(job.count));
+        } else {
+            for _ in 0..job.count {
+                let place = ring.next();
+                ring.turn(place).await;
+                leave(ring, job, place, found);
+                ring.skip(1);
+            }
+        }
+        let others = if is_alone { 0 } else { JUDGES - 1 };
+        if which == 0 && warp::lane() == 0 {
+            report.set_progress(job.rows_up_to(row, others));
+        }
+        ring.skip(others * anew(job.count));
+        row = row.saturating_add((1 + others).saturating_mul(anew(job.rows.step())));
+    }
+}
+
+/// The second judge where rows have many pieces: brings the notes of this block's own together, and notes that.
+pub(super) async fn clerk<K: RowKernel>(job: Job<K>)
+where
+    K::Summary: Mergeable,
+{
+    for row in job.rows {
+        let mut group = 0;
+        let notes = loop {
+            let (first, left) = job.group(row, true, group);
+            let notes = job.desk.notes(first, left, job.plan.patience).await;
+            if notes.are_complete() {
+                if left <= GROUP {
+                    break notes;
+                }
+                group += GROUP;
+            }
+        };
+        let found = job.said(row, true, notes, group);
         if warp::lane() == 0 {
-            report.set_progress(done);
+            let job = job.anew();
+            job.desk.note(job.block_note(row, job.member), found);
         }
     }
 }
 
-/// Looks at those of some pieces that nobody has looked at: their block waits for a place on the device, which may be this one's.
-/// Its note, should it come all the same, says the same. If so, it may even have mapped the piece, to where it was: then the note is there.
+/// Leaves what was found of a row beside all pieces of it, the last of which is there: a lane each.
 #[inline(always)]
-fn help<K: RowKernel>(job: &Job<K>, row: u32, first: u32, count: u32)
-where
-    K::Summary: Mergeable,
-{
-    for number in first..first + count {
-        let note = job.note(row, number);
-        if !job.desk.is_noted(note) {
-            let piece = Afar(job.x.address(row));
-            // SAFETY: a piece of the row.
-            let found = unsafe { found_in::<K>(piece, job.x.span(number, 1)) };
-            if warp::lane() == 0 {
-                job.desk.note_first(note, found);
-            }
-        }
+fn leave_beside_all<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, found: (f32, f32)) {
+    if warp::lane() < job.count {
+        leave_at(ring, job, ring.behind(ring.next(), warp::lane()), found);
     }
+}
+
+/// Leaves it beside one.
+#[inline(always)]
+fn leave<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, place: Place, found: (f32, f32)) {
+    if warp::lane() == 0 {
+        leave_at(ring, job, place, found);
+    }
+}
+
+#[inline(always)]
+fn leave_at<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, place: Place, found: (f32, f32)) {
+    // SAFETY: behind the tile, where no copy goes; the arrival releases it.
+    unsafe { shared::store_v2(ring.address(place) + FOUND, [found.0.to_bits(), found.1.to_bits()]) };
+    ring.barrier(job.judged, place).arrive();
 }
 
 /// Maps pieces.

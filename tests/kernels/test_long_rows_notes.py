@@ -88,7 +88,7 @@ def test_rows_of_many_pieces_on_many_multiprocessors(name: str, arch: str) -> No
 @pytest.mark.parametrize("patience", [1000, 0])
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_of_more_pieces_than_a_warp_reads_at_a_time(tmp_path: Path, name: str, patience: int) -> None:
-    """One host thread stands for 17 blocks: of 2400 pieces each has 142, which go by twice, and are brought together first."""
+    """One host thread stands for 17 blocks: each has 142 of 2400 pieces, which go by twice, brought together first."""
     kernel = with_sizes(name, tmp_path, {"patience": patience})
     x = values((2, 2400 * 2048 - 3))
     with wb.cpu(threads=1):

@@ -59,7 +59,8 @@ pub(super) async fn judge<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, whi
 where
     K::Summary: Mergeable,
 {
-    let is_alone = job.is_by_block() || job.again > 0 || job.plan.judges < JUDGES || ring.is_short_of(JUDGES * job.count);
+    let is_alone =
+        job.is_by_block() || job.again > 0 || job.plan.judges < JUDGES || ring.is_short_of(JUDGES * job.count);
     if is_alone && which > 0 {
         return;
     }

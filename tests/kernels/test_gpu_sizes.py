@@ -28,7 +28,7 @@ import test_long_rows
 for schedule in {{schedules}}:
     with wb.cpu(schedule=schedule, seed=1, checks="all"):
         for check in test_long_rows.CHECKS:
-            check(test_long_rows.values((12, 262_144), np.float32), np.asarray, arch={{arch!r}})
+            check(test_long_rows.values({{shape}}, np.float32), np.asarray, arch={{arch!r}})
 print(wb.device("cpu").sm_count)
 """
 
@@ -38,9 +38,19 @@ print(wb.device("cpu").sm_count)
 def test_rows_that_blocks_share(
     run_python: Callable[..., subprocess.CompletedProcess[str]], multiprocessors: str, arch: str, schedules: list[str]
 ) -> None:
-    program = LONG_ROWS.format(arch=arch, schedules=schedules)
+    program = LONG_ROWS.format(arch=arch, schedules=schedules, shape=(12, 262_144))
     found = run_python(program, WARPBRIDGE_MULTIPROCESSORS=multiprocessors)
     assert (found.stdout, found.stderr, found.returncode) == (f"{multiprocessors}\n", "", 0)
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_rows_whose_findings_each_block_brings_together_first(
+    run_python: Callable[..., subprocess.CompletedProcess[str]], arch: str
+) -> None:
+    """513 pieces, which 129 blocks share: of more than 384 not everybody reads what each was found to hold."""
+    program = LONG_ROWS.format(arch=arch, schedules=["eager"], shape=(1, 1_048_577))
+    found = run_python(program, WARPBRIDGE_MULTIPROCESSORS="132")
+    assert (found.stdout, found.stderr, found.returncode) == ("132\n", "", 0)
 
 
 # The tests that compare what any shape gives with a reference.

@@ -55,6 +55,7 @@ KERNELS = (
     "rms_norm",
     "rms_norm_residual",
     "rms_norm_quantised",
+    "rms_norm_quantised_long",
     "rms_norm_residual_quantised",
     "layer_norm",
     "layer_norm_residual",

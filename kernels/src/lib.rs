@@ -49,6 +49,8 @@ pub mod rms_norm;
 pub mod rms_norm_long;
 #[cfg(kernel = "rms_norm_quantised")]
 pub mod rms_norm_quantised;
+#[cfg(kernel = "rms_norm_quantised_long")]
+pub mod rms_norm_quantised_long;
 #[cfg(kernel = "rms_norm_residual")]
 pub mod rms_norm_residual;
 #[cfg(kernel = "rms_norm_residual_quantised")]

@@ -8,6 +8,7 @@ use warpbridge_runtime::desk::Desk;
 use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::long_rows::{Plan, run_long_rows};
 use warpbridge_runtime::norms::RmsNorm;
+use warpbridge_runtime::output::Plain;
 use warpbridge_runtime::row_kernel::Shape;
 use warpbridge_runtime::tile::Affine;
 
@@ -40,7 +41,7 @@ macro_rules! entry {
                 kernel,
                 x,
                 Affine { weight, bias: 0 },
-                y,
+                Plain(y),
                 Desk(notes),
                 Plan {
                     each,

@@ -7,6 +7,7 @@ use warpbridge_runtime::Control;
 use warpbridge_runtime::desk::Desk;
 use warpbridge_runtime::element::BFloat16;
 use warpbridge_runtime::long_rows::{Plan, run_long_rows};
+use warpbridge_runtime::output::Plain;
 use warpbridge_runtime::row_kernel::Shape;
 use warpbridge_runtime::softmax::Softmax;
 use warpbridge_runtime::tile::Affine;
@@ -35,7 +36,7 @@ macro_rules! entry {
                 kernel,
                 x,
                 Affine::NONE,
-                y,
+                Plain(y),
                 Desk(notes),
                 Plan {
                     each,

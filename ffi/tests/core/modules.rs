@@ -49,7 +49,7 @@ fn unknown_bundled_kernel_lists_what_is_shown() {
     assert_eq!(
         error.message,
         "no bundled kernel \"sacle\", expected one of cross_entropy, dequant_matvec, fft_frames, fft_power, field_to_rgba, field_to_rgba_own_range, gather_rows, image_prep, \
-         image_resize, layer_norm, layer_norm_long, layer_norm_quantised, layer_norm_residual, layer_norm_residual_quantised, rms_norm, rms_norm_long, rms_norm_quantised, \
+         image_resize, layer_norm, layer_norm_long, layer_norm_quantised, layer_norm_residual, layer_norm_residual_quantised, rms_norm, rms_norm_long, rms_norm_quantised, rms_norm_quantised_long, \
          rms_norm_residual, rms_norm_residual_quantised, scale, softmax, softmax_long, spectral_multiply, stencil3d"
     );
     assert_eq!(error.kind, Kind::Load);

@@ -35,6 +35,7 @@ fn manifests() -> Vec<Value> {
         "rms_norm",
         "rms_norm_long",
         "rms_norm_quantised",
+        "rms_norm_quantised_long",
         "rms_norm_residual",
         "rms_norm_residual_quantised",
         "scale",

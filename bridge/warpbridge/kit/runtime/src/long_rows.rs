@@ -19,6 +19,7 @@
 
 mod notes;
 mod piece;
+mod ranged;
 mod roles;
 
 use crate::columns::KeptColumns;
@@ -27,12 +28,15 @@ use crate::element::Element;
 use crate::executor::run_watchful;
 use crate::matrix::Matrix;
 use crate::mbarrier::{BARRIER_BYTES, Barrier};
+use crate::output::Output;
 use crate::ring::{ANY_STAGES, Ring};
 use crate::row::Summary;
 use crate::row_kernel::{RowKernel, Shape};
 use crate::tile::Affine;
 use crate::turns::Turns;
 use crate::{Control, Stripe, anew, block, divide, engine, shared, warp};
+
+pub use ranged::Ranged;
 
 const TILE: u32 = 8192;
 const STAGE: u32 = TILE + 128;
@@ -48,6 +52,9 @@ type Kept = KeptColumns<TILE, STAGE>;
 /// What is found of a row in parts, each of which says what its numbers agree on, and their sum. As of numbers, so of parts: they
 /// agree on something first, then their summands are added up.
 pub trait Mergeable: Summary {
+    /// Whether it is on the largest magnitude of elements times their weights that parts agree.
+    const RANGES: bool = false;
+
     /// A part's contribution to what all agree on, the part being `share` of them.
     fn part_opinion(share: f32, agreed: f32) -> f32;
 
@@ -75,10 +82,10 @@ pub struct Plan {
 
 /// What all roles are given.
 #[derive(Clone, Copy)]
-struct Job<K> {
+struct Job<K, O> {
     kernel: K,
     x: Matrix<TILE>,
-    y: u64,
+    output: O,
     affine: Affine,
     desk: Desk,
     kept: Kept,
@@ -110,11 +117,11 @@ struct Walk {
 /// Runs the kernel. Every thread of the block calls it.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub fn run_long_rows<K: RowKernel>(
+pub fn run_long_rows<K: RowKernel, O: Output<K::Element>>(
     kernel: K,
     x: u64,
     affine: Affine,
-    y: u64,
+    output: O,
     desk: Desk,
     plan: Plan,
     shape: Shape,
@@ -122,6 +129,8 @@ pub fn run_long_rows<K: RowKernel>(
 ) where
     K::Summary: Mergeable,
 {
+    // The range of results is that of x times its weights, times the factor.
+    const { assert!(O::RANGES == <K::Summary as Mergeable>::RANGES && (!O::RANGES || K::MULTIPLIES)) };
     const FIXED: u32 = 2 * BARRIER_BYTES + 16; // the columns' barrier, the number, and what an alignment takes
     let per_stage = Stages::shared_bytes(1) + BARRIER_BYTES;
     let room = shared::bytes() - FIXED;
@@ -157,7 +166,7 @@ pub fn run_long_rows<K: RowKernel>(
     let job = Job {
         kernel,
         x,
-        y,
+        output,
         affine,
         desk,
         kept,
@@ -186,6 +195,10 @@ pub fn run_long_rows<K: RowKernel>(
         let judge = roles::judge(Turns::new(ring), job, warp::index() - 1, control);
         run_watchful::<POLLS, _>(judge, control);
     } else if readers < plan.lookers {
+        if job.wants_ranges() {
+            // By itself: in the role it would be a state of all kernels, also of those that never come to it.
+            run_watchful::<POLLS, _>(job.kept.landed().wait(0, ()), control);
+        }
         run_watchful::<POLLS, _>(roles::look(Turns::new(ring), job, readers, plan.lookers), control);
     } else {
         run_watchful::<POLLS, _>(
@@ -195,7 +208,7 @@ pub fn run_long_rows<K: RowKernel>(
     }
 }
 
-impl<K> Job<K> {
+impl<K, O> Job<K, O> {
     #[inline(always)]
     fn rows_end(&self) -> u32 {
         self.rows.end()

@@ -1,9 +1,10 @@
 //! What the notes of a row say together. They are those of its pieces; or, where these are many, of its blocks, each of which says what
 //! the notes of the block's pieces say together. Whoever brings notes together does it here, in the same order, and so comes to the same bits.
 
-use super::piece::{Afar, elements, found_in};
+use super::piece::{Afar, elements, found_in, ranged_in};
 use super::{Job, Mergeable};
 use crate::desk::{AT_ONCE, Four};
+use crate::output::Output;
 use crate::row::Summary;
 use crate::row_kernel::RowKernel;
 use crate::{anew, divide, lanes, warp};
@@ -24,7 +25,7 @@ struct Parts {
     each: u32,
 }
 
-impl<K: Copy> Job<K> {
+impl<K: Copy, O: Copy> Job<K, O> {
     /// See [`anew`]: what can be worked out for each row would else take the registers of all roles.
     #[inline(always)]
     pub(super) fn anew(&self) -> Self {
@@ -92,7 +93,13 @@ impl<K: Copy> Job<K> {
     }
 }
 
-impl<K: RowKernel<Summary: Mergeable>> Job<K> {
+impl<K: RowKernel<Summary: Mergeable>, O: Output<K::Element>> Job<K, O> {
+    /// Whether results are scaled by the largest of their row.
+    #[inline(always)]
+    pub(super) fn wants_ranges(&self) -> bool {
+        K::Summary::RANGES && self.output.wants_range()
+    }
+
     /// 1 over the length of a row, or of this block's part of it.
     #[inline(always)]
     fn per_number(&self, of_block: bool) -> f32 {
@@ -223,9 +230,14 @@ impl<K: RowKernel<Summary: Mergeable>> Job<K> {
         for number in first..first + count {
             let job = self.anew();
             if !job.desk.is_noted(job.piece_note(row, number)) {
-                let piece = Afar(job.x.address(row));
-                // SAFETY: a piece of the row.
-                let found = unsafe { found_in::<K>(piece, job.x.span(number, 1)) };
+                let (piece, span) = (Afar(job.x.address(row)), job.x.span(number, 1));
+                let found = if job.wants_ranges() {
+                    // SAFETY: a piece of the row; the arrays are as long.
+                    unsafe { ranged_in::<K, _>(piece, job.affine, span) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { found_in::<K>(piece, span) }
+                };
                 if warp::lane() == 0 {
                     let job = job.anew();
                     job.desk.note_first(job.piece_note(row, number), found);

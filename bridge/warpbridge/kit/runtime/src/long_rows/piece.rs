@@ -1,12 +1,15 @@
 //! What a warp does with a piece of a row: it finds out what the piece holds, or maps it.
 
+use core::marker::PhantomData;
+
 use super::Mergeable;
 use crate::columns::Columns;
-use crate::element::Element;
-use crate::row::{Elements, Span, Summary, VECTOR, summarise};
+use crate::element::{Element, Wide};
+use crate::output::Output;
+use crate::row::{Elements, One, Packed, Span, Summary, VECTOR, summarise};
 use crate::row_kernel::RowKernel;
-use crate::tile::{Affine, Share};
-use crate::{global, lanes, shared, warp};
+use crate::tile::Share;
+use crate::{global, lanes, maximum_of, shared, warp};
 
 /// A piece of a row in its stage: where the row's first byte would be, if all of the row were as far from it as the piece is.
 #[derive(Clone, Copy)]
@@ -78,30 +81,67 @@ where
     (agreed, lanes::sum(summary.summand(agreed)))
 }
 
-/// Puts the map of a piece to `to`, which is the row's begin.
+/// The same of results that are scaled by the largest of their row: the largest magnitude of elements times their weights, NaN if one
+/// is, and the sum. The same bits wherever piece and columns are, if they are as far from a multiple of a vector.
 ///
 /// # Safety
-/// The piece has landed; the row at `to` takes it, and `columns` has its columns.
+/// As [`found_in`]; `columns` has the span's columns.
+#[inline(always)]
+pub(super) unsafe fn ranged_in<K, C>(piece: impl Elements<K::Element>, columns: C, span: Span) -> (f32, f32)
+where
+    K: RowKernel<Summary: Mergeable>,
+    C: Columns<K::Element>,
+{
+    let end = vectors_end(piece.skip() | columns.skip(), span);
+    // SAFETY: callers of these stay below `end`, so inside the span.
+    let load = |offset: u32| unsafe { (piece.load_v4(offset), columns.load_v4(offset).0) };
+    let add = |(summary, range): (K::Summary, f32), (packed, weights)| {
+        let products = K::Element::widen_v4(packed).with(K::Element::widen_v4(weights), |x, weight| x * weight);
+        let range = products.fold(range, |range, product: f32| maximum_of(range, product.abs()));
+        (summary.add(&Packed::<K::Element>(packed, PhantomData)), range)
+    };
+    let mut found = (K::Summary::EMPTY, 0.0);
+    let (mut offset, step) = (span.begin + warp::lane() * VECTOR, warp::LANES * VECTOR);
+    while offset + 3 * step < end {
+        let (a, b) = (load(offset), load(offset + step));
+        let (c, d) = (load(offset + 2 * step), load(offset + 3 * step));
+        found = add(add(add(add(found, a), b), c), d);
+        offset += 4 * step;
+    }
+    while offset < end {
+        found = add(found, load(offset));
+        offset += step;
+    }
+    let (mut summary, mut range) = found;
+    let (mut offset, step) = (end + warp::lane() * K::Element::BYTES, warp::LANES * K::Element::BYTES);
+    while offset < span.end {
+        // SAFETY: below the span's end.
+        let (x, (weight, _)) = unsafe { (piece.load(offset), columns.load(offset)) };
+        summary = summary.add(&One(x));
+        range = maximum_of(range, (x * weight).abs());
+        offset += step;
+    }
+    let agreed = K::Summary::agree(range, warp::LANES);
+    (agreed, lanes::sum(summary.summand(agreed)))
+}
+
+/// Puts the map of a piece into `output`, which is at the row's begin: what `f` makes of each element, its weight and its bias.
+///
+/// # Safety
+/// The piece has landed; the arrays of `output` take it, and `columns` has its columns.
 #[inline(always)]
 pub(super) unsafe fn map_piece<T: Element, C: Columns<T>>(
     piece: Piece,
-    to: u64,
+    output: impl Output<T>,
     columns: C,
     span: Span,
-    f: impl Fn(f32) -> f32 + Copy,
+    f: impl Fn(f32, f32, f32) -> f32 + Copy,
 ) {
-    let end = if (to as u32 | piece.0 | columns.skip()) % VECTOR == 0 {
-        span.end / VECTOR * VECTOR
-    } else {
-        span.begin
-    };
-    let g = |x, weight, bias| Affine::apply(f(x), weight, bias);
+    let end = vectors_end(output.skip() as u32 | piece.0 | columns.skip(), span);
     // SAFETY: callers of these stay below `end`, so inside the span.
     let load = |offset: u32| unsafe { (Elements::<T>::load_v4(&piece, offset), columns.load_v4(offset)) };
     // SAFETY: as above.
-    let put = |offset: u32, (packed, (weights, biases))| unsafe {
-        global::store_v4(to + u64::from(offset), T::map3_v4(packed, weights, biases, g));
-    };
+    let put = |offset: u32, (packed, others)| unsafe { output.put_v4(offset, packed, others, f) };
     let (mut offset, step) = (span.begin + warp::lane() * VECTOR, warp::LANES * VECTOR);
     while offset + step < end {
         let (a, b) = (load(offset), load(offset + step));
@@ -118,7 +158,7 @@ pub(super) unsafe fn map_piece<T: Element, C: Columns<T>>(
     let load = |offset: u32| unsafe { (Elements::<T>::load(&piece, offset), columns.load(offset)) };
     // SAFETY: as above.
     let put = |offset: u32, (x, (weight, bias)): (f32, (f32, f32))| unsafe {
-        T::store_global(to + u64::from(offset), g(x, weight, bias));
+        output.put(offset, x, f(x, weight, bias));
     };
     let (mut offset, step) = (end + warp::lane() * T::BYTES, warp::LANES * T::BYTES);
     while offset + 3 * step < span.end {
@@ -133,6 +173,16 @@ pub(super) unsafe fn map_piece<T: Element, C: Columns<T>>(
     while offset < span.end {
         put(offset, load(offset));
         offset += step;
+    }
+}
+
+/// Behind the last vector of a span; its begin where one of the addresses allows no vectors.
+#[inline(always)]
+fn vectors_end(skip: u32, span: Span) -> u32 {
+    if skip % VECTOR == 0 {
+        span.end / VECTOR * VECTOR
+    } else {
+        span.begin
     }
 }
 

@@ -1,16 +1,18 @@
 //! The four roles of a thread block: see the top of `long_rows.rs`. What they do with a piece is in `piece.rs`.
 
 use super::notes::GROUP;
-use super::piece::{Piece, found_in, map_piece};
+use super::piece::{Piece, found_in, map_piece, ranged_in};
 use super::{FOUND, JUDGES, Job, Mergeable, STAGE, TILE};
 use crate::mbarrier::Barrier;
+use crate::output::Output;
 use crate::ring::{ANY_STAGES, Loader};
 use crate::row_kernel::{Found, RowKernel};
+use crate::tile::Affine;
 use crate::turns::{Place, Turns};
 use crate::{Control, anew, shared, warp};
 
 /// Fills the ring.
-pub(super) async fn load<K: RowKernel>(mut ring: Loader<ANY_STAGES, STAGE>, job: Job<K>, control: Control) {
+pub(super) async fn load<K: RowKernel, O: Copy>(mut ring: Loader<ANY_STAGES, STAGE>, job: Job<K, O>, control: Control) {
     let landed = Landed(job.kept.landed());
     let count = if job.kept.are_there() { job.count } else { 0 };
     // SAFETY: the arrays are as long as a row.
@@ -28,9 +30,10 @@ pub(super) async fn load<K: RowKernel>(mut ring: Loader<ANY_STAGES, STAGE>, job:
 }
 
 /// Looks at pieces.
-pub(super) async fn look<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, rank: u32, step: u32)
+pub(super) async fn look<K, O>(mut ring: Turns<STAGE>, job: Job<K, O>, rank: u32, step: u32)
 where
-    K::Summary: Mergeable,
+    K: RowKernel<Summary: Mergeable>,
+    O: Output<K::Element>,
 {
     let mut walk = job.walk(rank);
     ring.skip(rank);
@@ -41,8 +44,17 @@ where
             let number = job.first + walk.piece;
             let span = job.x.span(number, 1);
             let piece = Piece(stage.wrapping_sub(number * TILE).wrapping_add(job.x.skew(walk.row)));
-            // SAFETY: the piece has landed.
-            let found = unsafe { found_in::<K>(piece, span) };
+            let found = if !job.wants_ranges() {
+                // SAFETY: the piece has landed.
+                unsafe { found_in::<K>(piece, span) }
+            } else if job.kept.are_there() {
+                let columns = job.kept.piece(job.first, walk.piece);
+                // SAFETY: as above, and so have the columns.
+                unsafe { ranged_in::<K, _>(piece, columns, span) }
+            } else {
+                // SAFETY: as above; the arrays are as long as a row.
+                unsafe { ranged_in::<K, _>(piece, job.affine, span) }
+            };
             if warp::lane() == 0 {
                 job.desk.note(job.piece_note(walk.row, number), found);
             }
@@ -55,9 +67,10 @@ where
 
 /// Waits for the notes of each row, and leaves what they say together beside this block's pieces of it. Of two judges each has a row in
 /// turn, where the ring has room for a row of each.
-pub(super) async fn judge<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, which: u32, control: Control)
+pub(super) async fn judge<K, O>(mut ring: Turns<STAGE>, job: Job<K, O>, which: u32, control: Control)
 where
-    K::Summary: Mergeable,
+    K: RowKernel<Summary: Mergeable>,
+    O: Output<K::Element>,
 {
     let is_alone =
         job.is_by_block() || job.again > 0 || job.plan.judges < JUDGES || ring.is_short_of(JUDGES * job.count);
@@ -118,9 +131,10 @@ where
 }
 
 /// The second judge where rows have many pieces: brings the notes of this block's own together, and notes that.
-pub(super) async fn clerk<K: RowKernel>(job: Job<K>)
+pub(super) async fn clerk<K, O>(job: Job<K, O>)
 where
-    K::Summary: Mergeable,
+    K: RowKernel<Summary: Mergeable>,
+    O: Output<K::Element>,
 {
     for row in job.rows {
         let mut group = 0;
@@ -144,7 +158,7 @@ where
 
 /// Leaves what was found of a row beside all pieces of it, the last of which is there: a lane each.
 #[inline(always)]
-fn leave_beside_all<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, found: (f32, f32)) {
+fn leave_beside_all<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, found: (f32, f32)) {
     if warp::lane() < job.count {
         leave_at(ring, job, ring.behind(ring.next(), warp::lane()), found);
     }
@@ -152,21 +166,25 @@ fn leave_beside_all<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, found: (f32, 
 
 /// Leaves it beside one.
 #[inline(always)]
-fn leave<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, place: Place, found: (f32, f32)) {
+fn leave<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, place: Place, found: (f32, f32)) {
     if warp::lane() == 0 {
         leave_at(ring, job, place, found);
     }
 }
 
 #[inline(always)]
-fn leave_at<K: RowKernel>(ring: Turns<STAGE>, job: Job<K>, place: Place, found: (f32, f32)) {
+fn leave_at<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, place: Place, found: (f32, f32)) {
     // SAFETY: behind the tile, where no copy goes; the arrival releases it.
     unsafe { shared::store_v2(ring.address(place) + FOUND, [found.0.to_bits(), found.1.to_bits()]) };
     ring.barrier(job.judged, place).arrive();
 }
 
 /// Maps pieces.
-pub(super) async fn map<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, rank: u32, step: u32) {
+pub(super) async fn map<K, O>(mut ring: Turns<STAGE>, job: Job<K, O>, rank: u32, step: u32)
+where
+    K: RowKernel,
+    O: Output<K::Element>,
+{
     job.kept.landed().wait(0, ()).await;
     let mut walk = job.walk(rank);
     ring.skip(rank);
@@ -183,18 +201,29 @@ pub(super) async fn map<K: RowKernel>(mut ring: Turns<STAGE>, job: Job<K>, rank:
                 per_column: job.per_column(),
             };
             let number = job.first + walk.piece;
-            let result = job.kernel.result(walk.row, found, number == 0 && warp::lane() == 0);
+            let speaks = number == 0 && warp::lane() == 0;
+            let mut result = job.kernel.result(walk.row, found, speaks);
+            let mut output = job.output.at(job.x.offset(walk.row));
+            if O::RANGES {
+                output = output.ranged(walk.row, K::map(result, found.agreed), speaks);
+                result = K::scaled(result, output.factor());
+            }
             let piece = Piece(stage.wrapping_sub(number * TILE).wrapping_add(job.x.skew(walk.row)));
-            let to = job.y + job.x.offset(walk.row);
             let span = job.x.span(number, 1);
-            let f = move |x| K::map(result, x);
+            let f = move |x, weight, bias| {
+                if O::RANGES {
+                    K::map(result, x) * weight
+                } else {
+                    Affine::apply(K::map(result, x), weight, bias)
+                }
+            };
             if job.kept.are_there() {
                 let columns = job.kept.piece(job.first, walk.piece);
-                // SAFETY: the piece has landed, and so have the columns; y has as many elements.
-                unsafe { map_piece::<K::Element, _>(piece, to, columns, span, f) };
+                // SAFETY: the piece has landed, and so have the columns; the arrays of `output` take a row.
+                unsafe { map_piece::<K::Element, _>(piece, output, columns, span, f) };
             } else {
                 // SAFETY: as above; the arrays are as long as a row.
-                unsafe { map_piece::<K::Element, _>(piece, to, job.affine, span, f) };
+                unsafe { map_piece::<K::Element, _>(piece, output, job.affine, span, f) };
             }
         }
         ring.give_back(place);

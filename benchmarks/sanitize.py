@@ -67,7 +67,7 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
 
     def form(name: str, **keywords: Any) -> Callable[[str], Any]:
         def launch(arch: str) -> None:
-            for shape in ((90, 4096), (5, 12_345)):
+            for shape in ((90, 4096), (5, 12_345), (2, 60_001)):
                 x = numbers(*shape, dtype=cp.float16)
                 more = {"residual": numbers(*shape, dtype=cp.float16)} if "residual" in keywords else {}
                 getattr(k, name)(x, numbers(shape[1], dtype=cp.float16), arch=arch, **{**keywords, **more})

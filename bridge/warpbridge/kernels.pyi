@@ -871,6 +871,58 @@ class _RmsNormQuantised(Kernel):
         arch: str | None = ...,
     ) -> Bound: ...
 
+class _RmsNormQuantisedLong(Kernel):
+    def __call__(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def submit(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        timeout: float | None = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+        on_done: _Done | None = ...,
+    ) -> Pending: ...
+    def launch(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        stream: Any = ...,
+        arch: str | None = ...,
+    ) -> tuple[A, A]: ...
+    def bind(
+        self,
+        x: A,
+        weight: A | None = ...,
+        scale: A | None = ...,
+        eps: _Float = ...,
+        *,
+        out: tuple[A, A] | None = ...,
+        dtype: Any = ...,
+        arch: str | None = ...,
+    ) -> Bound: ...
+
 class _RmsNormResidual(Kernel):
     def __call__(
         self,
@@ -1145,6 +1197,7 @@ layer_norm_residual_quantised: _LayerNormResidualQuantised
 rms_norm: _RmsNorm
 rms_norm_long: _RmsNormLong
 rms_norm_quantised: _RmsNormQuantised
+rms_norm_quantised_long: _RmsNormQuantisedLong
 rms_norm_residual: _RmsNormResidual
 rms_norm_residual_quantised: _RmsNormResidualQuantised
 scale: _Scale

@@ -16,7 +16,12 @@ from .kernel import Kernel
 SUFFIX = "_long"
 """A bundled kernel is such a kernel if there is one whose name has this behind its own."""
 
-MOST_BYTES = {"softmax": 128 * 1024, "rms_norm": 104 * 1024, "layer_norm": 64 * 1024}
+MOST_BYTES = {
+    "softmax": 128 * 1024,
+    "rms_norm": 104 * 1024,
+    "rms_norm_quantised": 56 * 1024,
+    "layer_norm": 64 * 1024,
+}
 """Of a row that stays in one thread block. There is room for 216 KiB on Hopper, but that is one block per
 multiprocessor, and weights leave their rows less (docs/notes/kernels-speed.md)."""
 

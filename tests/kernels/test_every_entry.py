@@ -156,10 +156,15 @@ def norm(name: str, *, residual: bool = False, quantised: bool = False) -> Calla
     return check
 
 
-def long(name: str) -> Callable[..., None]:
+def long(name: str, *, quantised: bool = False) -> Callable[..., None]:
     def check(call: Call, types: Dtypes, rng: np.random.Generator) -> None:
         x = values(rng, (3, 9001), types["T"])
-        near(call(x), getattr(references, name)(x), least=1e-5)
+        if quantised:
+            for weight in (values(rng, x.shape[1:], types["T"]), None):
+                found = call(x, weight, eps=1e-3, dtype=types["Q"])
+                check_quantised(*found, getattr(references, name)(x, weight, 1e-3), np.dtype(types["Q"]))
+        else:
+            near(call(x), getattr(references, name)(x), least=1e-5)
 
     return check
 
@@ -202,6 +207,7 @@ for plain in ("rms_norm", "layer_norm"):
     CASES[f"{plain}_residual"] = norm(plain, residual=True)
     CASES[f"{plain}_quantised"] = norm(plain, quantised=True)
     CASES[f"{plain}_residual_quantised"] = norm(plain, residual=True, quantised=True)
+CASES["rms_norm_quantised_long"] = long("rms_norm", quantised=True)
 
 
 def takes(kernel: Any, *arrays: Any, **options: Any) -> bool:

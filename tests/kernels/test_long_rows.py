@@ -1,5 +1,5 @@
 """Rows that no thread block has room for: the kernels that share each row out, and that `softmax`, `rms_norm` and
-`layer_norm` run them."""
+`layer_norm` run them. What is special where results have 8 bits is in test_long_rows_quantised.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import references
 import warpbridge as wb
+from test_norm_forms import FLOAT8, check_quantised
 from warpbridge.long_rows import MOST_BYTES
 
 VARIANTS = ["sm_80", "sm_90"]
@@ -58,7 +59,17 @@ def check_layer_norm(x: np.ndarray, to: Any, **options: Any) -> None:
     near(back(wb.kernels.layer_norm_long(to(x), None, to(bias), **options)), references.layer_norm(x, None, bias))
 
 
-CHECKS = [check_softmax, check_rms_norm, check_layer_norm]
+def check_rms_norm_quantised(x: np.ndarray, to: Any, **options: Any) -> None:
+    weight = values(x.shape[1:], x.dtype)
+    for kind, given in ((np.int8, weight), (FLOAT8 if to is np.asarray else np.int8, None)):
+        found = wb.kernels.rms_norm_quantised_long(
+            to(x), None if given is None else to(given), eps=1e-3, dtype=kind, **options
+        )
+        check_quantised(*(back(a) for a in found), references.rms_norm(x, given, 1e-3), kind)
+
+
+PLAIN = [check_softmax, check_rms_norm, check_layer_norm]
+CHECKS = [*PLAIN, check_rms_norm_quantised]
 
 
 @pytest.mark.parametrize("arch", VARIANTS)
@@ -157,6 +168,9 @@ def test_empty_matrices() -> None:
     for kernel in (wb.kernels.softmax_long, wb.kernels.rms_norm_long, wb.kernels.layer_norm_long):
         assert kernel(np.zeros((0, 5), np.float32)).shape == (0, 5)
         assert kernel(np.zeros((5, 0), np.float32)).shape == (5, 0)
+    for shape in ((0, 5), (5, 0)):
+        q, scales = wb.kernels.rms_norm_quantised_long(np.zeros(shape, np.float32), dtype="int8")
+        assert (q.shape, scales.shape) == (shape, shape[:1])
 
 
 def test_stops_when_asked() -> None:
@@ -203,7 +217,7 @@ def test_what_is_wrong_is_said_by_the_kernel_that_was_chosen() -> None:
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("shape", [(1, 300_007), (100, 262_144), (9, 1_000_003), (400, 50_000)])
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", PLAIN)
 def test_any_shape_on_the_gpu(check: Check, shape: tuple[int, int], dtype: Any, arch: str) -> None:
     cupy = pytest.importorskip("cupy")
     x = values(shape, dtype)

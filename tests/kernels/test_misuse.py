@@ -41,6 +41,7 @@ CALLS: dict[str, Call] = {
     "rms_norm": ([MATRIX, ROW], {}),
     "rms_norm_long": ([MATRIX, ROW], {}),
     "rms_norm_quantised": ([MATRIX, ROW], {}),
+    "rms_norm_quantised_long": ([MATRIX, ROW], {}),
     "rms_norm_residual": ([MATRIX, MATRIX, ROW], {}),
     "rms_norm_residual_quantised": ([MATRIX, MATRIX, ROW], {}),
     "scale": ([MATRIX, 2.0], {}),

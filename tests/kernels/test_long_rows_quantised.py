@@ -128,6 +128,17 @@ def test_whoever_finds_a_row_out_finds_the_same(
     alike(found, usual(x, weight, dtype=kind, arch=arch))
 
 
+def test_empty_matrices() -> None:
+    for shape in ((0, 5), (0, 0)):
+        q, scales = wb.kernels.rms_norm_quantised_long(np.zeros(shape, np.float32), dtype="int8")
+        assert (q.shape, scales.shape) == (shape, (0,))
+    with pytest.raises(wb.ArgumentError) as caught:
+        wb.kernels.rms_norm_quantised_long(np.zeros((5, 0), np.float32), dtype="int8")
+    assert str(caught.value) == (
+        "rms_norm_quantised_long: x has 5 rows of no elements, which have no scale: expected at least one in each"
+    )
+
+
 def test_stops_when_asked() -> None:
     x = np.zeros((200, 60_000), np.float32)
     pending = wb.kernels.rms_norm.submit(x, quantise="int8")

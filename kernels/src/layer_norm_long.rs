@@ -1,5 +1,5 @@
 //! `layer_norm` for rows that fit no thread block: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 50, vote.sync.all.pred 15, vote.sync.any.pred 6
+//! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 50, vote.sync.all.pred 13, vote.sync.any.pred 6
 
 use core::marker::PhantomData;
 

@@ -1,5 +1,5 @@
 //! `rms_norm_quantised` for long rows, which are read once: see the runtime's `long_rows.rs`.
-//! sync: bar.red.or.pred 1, redux.sync.max.u32 8, shfl.sync.bfly.b32 40, vote.sync.all.pred 16, vote.sync.any.pred 7
+//! sync: bar.red.or.pred 1, redux.sync.max.u32 8, shfl.sync.bfly.b32 40, vote.sync.all.pred 14, vote.sync.any.pred 7
 
 use core::marker::PhantomData;
 

@@ -83,42 +83,36 @@ where
     }
     let mut row = job.rows.first().saturating_add(which.saturating_mul(job.rows.step()));
     ring.skip(which * job.count);
+    // Pieces beside which something is left at once, a lane each: all of this block's, where there are stages for all.
+    let at_once = if job.again == 0 { job.count } else { 1 };
     while row < job.rows_end() {
-        if job.again > 0 {
-            // The first time, nothing is known yet.
-            for _ in 0..job.count {
-                let place = ring.next();
-                ring.turn(place).await;
-                leave(ring, job, place, (0.0, 0.0));
-                ring.skip(1);
+        // The first time, nothing is known yet.
+        let mut found = (0.0, 0.0);
+        for pass in 0..=job.again {
+            if pass == job.again {
+                let mut group = 0;
+                let notes = loop {
+                    let (first, left) = job.group(row, false, group);
+                    let notes = job.desk.notes(first, left, job.plan.patience).await;
+                    if !notes.are_complete() {
+                        job.help(row, group, left.min(GROUP));
+                    } else if left <= GROUP {
+                        break notes;
+                    } else {
+                        group += GROUP;
+                    }
+                };
+                found = job.said(row, false, notes, group);
             }
-        }
-        // Until this block's own pieces are here, others' notes are not worth asking for.
-        let last = if job.again == 0 { anew(job.count) - 1 } else { 0 };
-        let place = ring.behind(ring.next(), last);
-        ring.turn(place).await;
-        let mut group = 0;
-        let notes = loop {
-            let (first, left) = job.group(row, false, group);
-            let notes = job.desk.notes(first, left, job.plan.patience).await;
-            if !notes.are_complete() {
-                job.help(row, group, left.min(GROUP));
-            } else if left <= GROUP {
-                break notes;
-            } else {
-                group += GROUP;
-            }
-        };
-        let found = job.said(row, false, notes, group);
-        if job.again == 0 {
-            leave_beside_all(ring, job, found);
-            ring.skip(anew(job.count));
-        } else {
-            for _ in 0..job.count {
-                let place = ring.next();
+            let mut left = anew(job.count);
+            while left > 0 {
+                let place = place_of_lane(ring, at_once);
                 ring.turn(place).await;
-                leave(ring, job, place, found);
-                ring.skip(1);
+                if warp::lane() < at_once {
+                    leave(ring, job, place, found);
+                }
+                ring.skip(at_once);
+                left -= at_once;
             }
         }
         let others = if is_alone { 0 } else { JUDGES - 1 };
@@ -156,24 +150,15 @@ where
     }
 }
 
-/// Leaves what was found of a row beside all pieces of it, the last of which is there: a lane each.
+/// Of the next `count` stages a lane's: each has one to itself, those beyond the last that one. Whoever writes a stage has waited for it.
 #[inline(always)]
-fn leave_beside_all<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, found: (f32, f32)) {
-    if warp::lane() < job.count {
-        leave_at(ring, job, ring.behind(ring.next(), warp::lane()), found);
-    }
+fn place_of_lane(ring: Turns<STAGE>, count: u32) -> Place {
+    ring.behind(ring.next(), warp::lane().min(count - 1))
 }
 
-/// Leaves it beside one.
+/// Leaves what was found of a row beside a piece of it, whose stage is this lane's.
 #[inline(always)]
 fn leave<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, place: Place, found: (f32, f32)) {
-    if warp::lane() == 0 {
-        leave_at(ring, job, place, found);
-    }
-}
-
-#[inline(always)]
-fn leave_at<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, place: Place, found: (f32, f32)) {
     // SAFETY: behind the tile, where no copy goes; the arrival releases it.
     unsafe { shared::store_v2(ring.address(place) + FOUND, [found.0.to_bits(), found.1.to_bits()]) };
     ring.barrier(job.judged, place).arrive();

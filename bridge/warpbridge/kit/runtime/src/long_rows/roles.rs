@@ -83,8 +83,6 @@ where
     }
     let mut row = job.rows.first().saturating_add(which.saturating_mul(job.rows.step()));
     ring.skip(which * job.count);
-    // Pieces beside which something is left at once, a lane each: all of this block's, where there are stages for all.
-    let at_once = if job.again == 0 { job.count } else { 1 };
     while row < job.rows_end() {
         // The first time, nothing is known yet.
         let mut found = (0.0, 0.0);
@@ -104,6 +102,8 @@ where
                 };
                 found = job.said(row, false, notes, group);
             }
+            // All of this block's pieces at once, a lane each, where there are stages for all.
+            let at_once = if job.again == 0 { anew(job.count) } else { 1 };
             let mut left = anew(job.count);
             while left > 0 {
                 let place = place_of_lane(ring, at_once);

@@ -124,6 +124,26 @@ fn waits_by_state_see_the_end_of_their_phase() {
 }
 
 #[test]
+fn lanes_that_wait_for_barriers_of_their_own_until_all_are_past_let_copies_complete() {
+    let body = format!(
+        "{PROLOGUE}
+        .shared .align 8 .b64 bars[2];
+        setp.ne.u32 p, t, 0; @p bra READY;
+        mbarrier.init.shared::cta.b64 [bars], 1; mbarrier.init.shared::cta.b64 [bars+8], 1;
+        fence.mbarrier_init.release.cluster;
+        READY: bar.sync 0; @p bra WAIT;
+        mbarrier.arrive.release.cta.shared::cta.b64 _, [bars];
+        mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [bars+8], 1024;
+        cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [tile], [in], 1024, [bars+8];
+        WAIT: and.b32 v, t, 1; shl.b32 v, v, 3; mov.u32 s, bars; add.u32 s, s, v;
+        AGAIN: mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 q, [s], 0;
+        vote.sync.all.pred q, q, 0xffffffff; @!q bra AGAIN;
+        bar.sync 0; {EPILOGUE}"
+    );
+    check("barriers of lanes", 256, &body, |i| i as u32 + 1);
+}
+
+#[test]
 fn named_barriers_order_producers_and_consumers() {
     let body = format!(
         "{PROLOGUE}

@@ -340,10 +340,11 @@ fn arrive_lane(x: &mut Ctx<'_>, i: &Inst, mask: u32, lane: u32) -> Result<u64, F
 /// `mbarrier.test_wait` and `.try_wait`: `b` state or parity, `c` flags, `dst` predicate.
 ///
 /// A `try_wait` in vain suspends the split, as the hardware does; `schedule` lets it time out when nothing else can run,
-/// and then it answers false.
+/// and then it answers false. Where lanes wait for barriers of their own and some get past, the others are answered at once;
+/// they have polled in vain all the same, or a warp that polls until all are past would keep from running what they wait for.
 pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
     let mut hits = 0u32;
-    let mut first = None;
+    let (mut first, mut missed) = (None, None);
     for lane in lanes(mask) {
         let (cta, address) = match locate(x, i, mask, lane) {
             Ok(found) => found,
@@ -372,7 +373,11 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
             }
         }
         hits |= u32::from(hit) << lane;
-        first = first.or(Some(Waiting::Mbarrier { address, parity }));
+        let waiting = Some(Waiting::Mbarrier { address, parity });
+        first = first.or(waiting);
+        if !hit {
+            missed = missed.or(waiting);
+        }
     }
     trace::look(x, first, hits != 0);
     let blocking = i.c & flag::BLOCKING != 0;
@@ -381,11 +386,11 @@ pub(crate) unsafe fn wait(x: &mut Ctx<'_>, i: &Inst, mask: u32) -> Flow {
         return Flow::Block;
     }
     x.put_pred(i.dst, hits, mask);
-    if hits == 0 {
+    if missed.is_some() {
         x.note_vain_poll();
     }
-    if hits == 0 && !blocking {
-        x.block = first.unwrap_or(Waiting::No);
+    if missed.is_some() && (hits != 0 || !blocking) {
+        x.block = missed.unwrap_or(Waiting::No);
         return Flow::Yield;
     }
     Flow::Next

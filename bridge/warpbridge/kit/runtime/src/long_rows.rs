@@ -147,7 +147,7 @@ pub fn run_long_rows<K: RowKernel, O: Output<K::Element>>(
     let kept = Kept::new(affine, plan.each, if keeps_columns { columns_at } else { 0 }, landed);
     if block::thread() == 0 {
         for stage in 0..stages {
-            Barrier(judged + stage * BARRIER_BYTES).init(1);
+            Barrier(judged + stage * BARRIER_BYTES).init(warp::LANES);
         }
         kept.init();
     }

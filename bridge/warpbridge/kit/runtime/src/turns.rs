@@ -66,13 +66,6 @@ impl<const BYTES: u32> Turns<BYTES> {
         Turn { ring: self.ring, place }
     }
 
-    /// Where a stage is.
-    #[inline(always)]
-    pub fn address(&self, place: Place) -> u32 {
-        let ring = self.ring;
-        ring.stage(place.split(ring.stages()).0).address
-    }
-
     /// Of some barriers, one per stage, at `barriers`: that of a stage.
     #[inline(always)]
     pub fn barrier(&self, barriers: u32, place: Place) -> Barrier {

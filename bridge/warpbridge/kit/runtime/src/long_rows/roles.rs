@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::ring::{ANY_STAGES, Loader};
 use crate::row_kernel::{Found, RowKernel};
 use crate::tile::Affine;
-use crate::turns::{Place, Turns};
+use crate::turns::Turns;
 use crate::{Control, anew, shared, warp};
 
 /// Fills the ring.
@@ -102,17 +102,15 @@ where
                 };
                 found = job.said(row, false, notes, group);
             }
-            // All of this block's pieces at once, a lane each, where there are stages for all.
-            let at_once = if job.again == 0 { anew(job.count) } else { 1 };
-            let mut left = anew(job.count);
-            while left > 0 {
-                let place = place_of_lane(ring, at_once);
-                ring.turn(place).await;
-                if warp::lane() < at_once {
-                    leave(ring, job, place, found);
+            for _ in 0..job.count {
+                let place = ring.next();
+                let stage = ring.turn(place).await;
+                if warp::lane() == 0 {
+                    // SAFETY: behind the tile, where no copy goes; the arrival releases it.
+                    unsafe { shared::store_v2(stage + FOUND, [found.0.to_bits(), found.1.to_bits()]) };
                 }
-                ring.skip(at_once);
-                left -= at_once;
+                ring.barrier(job.judged, place).arrive();
+                ring.skip(1);
             }
         }
         let others = if is_alone { 0 } else { JUDGES - 1 };
@@ -148,20 +146,6 @@ where
             job.desk.note(job.block_note(row, job.member), found);
         }
     }
-}
-
-/// Of the next `count` stages a lane's: each has one to itself, those beyond the last that one. Whoever writes a stage has waited for it.
-#[inline(always)]
-fn place_of_lane(ring: Turns<STAGE>, count: u32) -> Place {
-    ring.behind(ring.next(), warp::lane().min(count - 1))
-}
-
-/// Leaves what was found of a row beside a piece of it, whose stage is this lane's.
-#[inline(always)]
-fn leave<K: Copy, O: Copy>(ring: Turns<STAGE>, job: Job<K, O>, place: Place, found: (f32, f32)) {
-    // SAFETY: behind the tile, where no copy goes; the arrival releases it.
-    unsafe { shared::store_v2(ring.address(place) + FOUND, [found.0.to_bits(), found.1.to_bits()]) };
-    ring.barrier(job.judged, place).arrive();
 }
 
 /// Maps pieces.

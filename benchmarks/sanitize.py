@@ -67,7 +67,8 @@ def cases(cp: Any) -> dict[str, Callable[[str], Any]]:
 
     def form(name: str, **keywords: Any) -> Callable[[str], Any]:
         def launch(arch: str) -> None:
-            long = (2, 60_001) if "residual" in keywords else (16, 40_001)  # blocks that share rows fill their stages again
+            # Blocks that share rows fill their stages again.
+            long = (2, 60_001) if "residual" in keywords else (16, 40_001)
             for shape in ((90, 4096), (5, 12_345), long):
                 x = numbers(*shape, dtype=cp.float16)
                 more = {"residual": numbers(*shape, dtype=cp.float16)} if "residual" in keywords else {}

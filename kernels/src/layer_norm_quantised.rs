@@ -4,16 +4,25 @@
 //! its `row_kernel.rs`.
 //! block: at most 768 threads
 //! block *_held: at most 512 threads
+//! block *_packed: at most 512 threads
 //! block sm_80: at most 640 threads
 //! stack layer_norm_quantised_f16_e4m3_held: 24
 //! stack layer_norm_quantised_f16_s8_held: 24
 //! stack layer_norm_quantised_bf16_e4m3_held: 24
 //! stack layer_norm_quantised_bf16_s8_held: 24
+//! stack layer_norm_quantised_f16_e4m3_packed: 16
+//! stack layer_norm_quantised_f16_s8_packed: 16
+//! stack layer_norm_quantised_bf16_e4m3_packed: 24
+//! stack layer_norm_quantised_bf16_s8_packed: 24
 //! sync: bar.red.or.pred 1, shfl.sync.bfly.b32 30, vote.sync.all.pred 6, vote.sync.any.pred 2
 //! sync layer_norm_quantised_bf16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_quantised_bf16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_quantised_f16_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_quantised_f16_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_quantised_f16_e4m3_packed: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 32, redux.sync.max.u32 1, shfl.sync.bfly.b32 24, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_quantised_f16_s8_packed: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 32, redux.sync.max.u32 1, shfl.sync.bfly.b32 24, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_quantised_bf16_e4m3_packed: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 32, redux.sync.max.u32 1, shfl.sync.bfly.b32 24, vote.sync.all.pred 3, vote.sync.any.pred 2
+//! sync layer_norm_quantised_bf16_s8_packed: bar.red.or.pred 1, mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 32, redux.sync.max.u32 1, shfl.sync.bfly.b32 24, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_quantised_f32_e4m3_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 //! sync layer_norm_quantised_f32_s8_held: bar.red.or.pred 1, redux.sync.max.u32 1, shfl.sync.bfly.b32 7, vote.sync.all.pred 3, vote.sync.any.pred 2
 
@@ -82,4 +91,17 @@ mod held {
     entry!(layer_norm_quantised_f16_s8_held, f16, Int8, run_held_rows);
     entry!(layer_norm_quantised_bf16_e4m3_held, BFloat16, Float8, run_held_rows);
     entry!(layer_norm_quantised_bf16_s8_held, BFloat16, Int8, run_held_rows);
+}
+
+/// Of 16-bit rows of whole parts of 8 KiB, which warps can hold as they are.
+#[cfg(engine = "bulk")]
+mod packed {
+    use warpbridge_runtime::packed_rows::run_packed_rows;
+
+    use super::*;
+
+    entry!(layer_norm_quantised_f16_e4m3_packed, f16, Float8, run_packed_rows);
+    entry!(layer_norm_quantised_f16_s8_packed, f16, Int8, run_packed_rows);
+    entry!(layer_norm_quantised_bf16_e4m3_packed, BFloat16, Float8, run_packed_rows);
+    entry!(layer_norm_quantised_bf16_s8_packed, BFloat16, Int8, run_packed_rows);
 }

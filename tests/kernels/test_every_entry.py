@@ -36,8 +36,8 @@ ENTRY = re.compile(r"^\.visible \.entry (\w+)\(.*?^\}\n", re.M | re.S)
 
 Dtypes = dict[str, str]
 Call = Callable[..., Any]
-# Rows and columns: odd; of one warp's registers; of several pieces, held or not; longer than a ring.
-SHAPES = [(11, 301), (13, 512), (13, 1024), (5, 4101), (3, 9001), (1, 28_700), (1, 57_400)]
+# Rows and columns: odd; of one warp's registers; of several pieces, held or not; longer than a ring; of whole pieces.
+SHAPES = [(11, 301), (13, 512), (13, 1024), (5, 4101), (3, 9001), (1, 28_700), (1, 57_400), (5, 12_288)]
 # Rows, k, group, batch: of several stages; x too long for the shared memory of an sm_80, of an sm_90.
 PRODUCTS = [(37, 352, 32, 3), (21, 4480, 128, 8), (18, 9600, 128, 8), (3, 20_480, 128, 8)]
 

@@ -20,7 +20,7 @@ NORMS = ["rms_norm", "layer_norm"]
 # Short rows, odd ones, one stage and several with and without a residual, longer than the ring.
 SHAPES = [(1, 1), (3, 5), (7, 33), (100, 64), (40, 1024), (3, 4095), (2, 30_000), (2, 60_001)]
 # Rows that warps hold in registers: of whole parts, of parts of which one is not, and the longest.
-SHAPES += [(9, 4096), (5, 7168), (3, 8193), (3, 14_336), (3, 28_672)]
+SHAPES += [(9, 4096), (5, 12_288), (5, 7168), (3, 8193), (3, 14_336), (3, 28_672)]
 
 # Elements of float32; without a residual.
 LONGER_THAN_THE_RING = {"sm_80": 23_001, "sm_90": 50_001}
@@ -98,7 +98,9 @@ def test_every_schedule(norm: str, arch: str, schedule: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize(("schedule", "seed"), [("latest", 0), ("seeded", 1), ("seeded", 2)])
-@pytest.mark.parametrize(("columns", "dtype"), [(4096, np.float16), (4096, np.float32), (6144, np.float16)], ids=str)
+@pytest.mark.parametrize(
+    ("columns", "dtype"), [(4096, np.float16), (12_288, np.float16), (4096, np.float32), (6144, np.float16)], ids=str
+)
 @pytest.mark.parametrize("norm", NORMS)
 def test_held_rows_go_around_the_ring(norm: str, columns: int, dtype: Any, schedule: str, seed: int) -> None:
     """One thread, so as few blocks as there are at a time: each has more rows than stages."""
@@ -181,7 +183,7 @@ def offset_rows(rng: np.random.Generator, columns: int, dtype: Any, bound: float
 
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("columns", [4096, 8192, 6000])
+@pytest.mark.parametrize("columns", [4096, 8192, 6000, 12_288])
 @pytest.mark.parametrize("bound", [1.7, 1.732, 1.74, 1.76])
 def test_rows_whose_mean_is_far_from_zero(bound: float, columns: int, dtype: Any, arch: str) -> None:
     rng = np.random.default_rng(columns)
@@ -194,6 +196,7 @@ def test_rows_whose_mean_is_far_from_zero(bound: float, columns: int, dtype: Any
             q, total, scales = wb.kernels.layer_norm(x, weight, b, 1e-3, residual=zeros, quantise=kind, arch=arch)
             np.testing.assert_array_equal(total.view(np.uint8), x.view(np.uint8))
             check_far(q, scales, y, kind, x)
+            check_far(*wb.kernels.layer_norm(x, weight, b, 1e-3, quantise=kind, arch=arch), y, kind, x)
 
 
 def check_far(q: np.ndarray, scales: np.ndarray, y: np.ndarray, kind: Any, x: np.ndarray) -> None:
@@ -207,7 +210,7 @@ def check_far(q: np.ndarray, scales: np.ndarray, y: np.ndarray, kind: Any, x: np
 
 @pytest.mark.parametrize("arch", VARIANTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("columns", [7, 4096, 5000])
+@pytest.mark.parametrize("columns", [7, 4096, 5000, 12_288])
 def test_rows_of_nan_infinity_and_one_number(columns: int, dtype: Any, arch: str) -> None:
     x = np.random.default_rng(1).standard_normal((6, columns)).astype(dtype)
     x[0, -1] = np.nan
@@ -215,25 +218,57 @@ def test_rows_of_nan_infinity_and_one_number(columns: int, dtype: Any, arch: str
     x[2, columns // 2] = -np.inf
     x[3] = dtype(3)
     x[4] = dtype(0)
-    q, _, scales = wb.kernels.layer_norm(x, residual=np.zeros_like(x), quantise="int8", arch=arch)
-    assert np.isnan(scales[:3]).all()
-    assert not q[:3].any()
-    # What rounding the mean leaves, times 1 over the root of eps.
-    assert (np.abs(q[3] * scales[3]) < 1e-3).all()
-    assert not q[4].any()
-    assert scales[4] == np.float32(2.0**-23)
-    check_quantised(q[5:], scales[5:], references.layer_norm(x[5:]), np.int8)
+    for residual in ({"residual": np.zeros_like(x)}, {}):
+        q, *_, scales = wb.kernels.layer_norm(x, **residual, quantise="int8", arch=arch)
+        assert np.isnan(scales[:3]).all()
+        assert not q[:3].any()
+        # What rounding the mean leaves, times 1 over the root of eps.
+        assert (np.abs(q[3] * scales[3]) < 1e-3).all()
+        assert not q[4].any()
+        assert scales[4] == np.float32(2.0**-23)
+        check_quantised(q[5:], scales[5:], references.layer_norm(x[5:]), np.int8)
 
 
 @pytest.mark.parametrize("arch", VARIANTS)
-def test_squares_that_float32_does_not_hold(arch: str) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [4096, 12_288])
+def test_either_of_weight_and_bias_may_be_missing(columns: int, dtype: Any, arch: str) -> None:
+    rng = np.random.default_rng(columns)
+    x, weight, bias = values(rng, (3, columns), dtype), values(rng, (columns,), dtype), values(rng, (columns,), dtype)
+    for w, b in ((None, None), (weight, None), (None, bias), (weight, bias)):
+        for kind in KINDS:
+            q, scales = wb.kernels.layer_norm(x, w, b, quantise=kind, arch=arch)
+            check_quantised(q, scales, references.layer_norm(x, w, b), kind)
+
+
+@pytest.mark.parametrize("name", ["x", "weight", "bias", "q"])
+@pytest.mark.parametrize("columns", [4096, 12_288])
+def test_whole_parts_at_addresses_that_are_no_multiple_of_16(columns: int, name: str) -> None:
+    rng = np.random.default_rng(columns)
+    sizes = {"x": 3 * columns, "weight": columns, "bias": columns}
+    shift = {key: int(key == name) for key in (*sizes, "q")}
+    whole = {key: values(rng, (size + 8,), np.float16) for key, size in sizes.items()}
+    x, weight, bias = (whole[key][shift[key] : shift[key] + size] for key, size in sizes.items())
+    x, room = x.reshape(3, columns), np.full(3 * columns + 16, 77, np.int8)
+    q = room[shift["q"] : shift["q"] + 3 * columns].reshape(3, columns)
+    scales = np.zeros(3, np.float32)
+    wb.kernels.layer_norm(x, weight, bias, quantise="int8", out=(q, scales), arch="sm_90")
+    check_quantised(q, scales, references.layer_norm(x, weight, bias), np.int8)
+    assert (room[: shift["q"]] == 77).all()
+    assert (room[shift["q"] + 3 * columns :] == 77).all()
+
+
+@pytest.mark.parametrize("arch", VARIANTS)
+@pytest.mark.parametrize("columns", [4096, 12_288])
+def test_squares_that_float32_does_not_hold(columns: int, arch: str) -> None:
     """The mean square is infinite, the variance is not."""
-    x = np.full((2, 4096), 2.0**62, ml_dtypes.bfloat16)
+    x = np.full((2, columns), 2.0**62, ml_dtypes.bfloat16)
     x[:, ::2] = ml_dtypes.bfloat16(2.0**62 * 1.0078125)
-    q, _, scales = wb.kernels.layer_norm(x, residual=np.zeros_like(x), quantise="int8", arch=arch)
-    np.testing.assert_allclose(scales, 1 / 127, rtol=2e-5)
-    assert (q[:, ::2] == 127).all()
-    assert (q[:, 1::2] == -127).all()
+    for residual in ({"residual": np.zeros_like(x)}, {}):
+        q, *_, scales = wb.kernels.layer_norm(x, **residual, quantise="int8", arch=arch)
+        np.testing.assert_allclose(scales, 1 / 127, rtol=2e-5)
+        assert (q[:, ::2] == 127).all()
+        assert (q[:, 1::2] == -127).all()
 
 
 def test_no_rows_and_no_columns() -> None:

@@ -86,7 +86,10 @@ pub trait Element: Copy {
 }
 
 /// An element type that the matrix units take, whose products are exact there.
-pub trait Multiplied: Element {
+pub trait Multiplied: Element<Wide = [f32; 8]> {
+    /// As [`Element::widen_v4`], but widened where it is needed: LLVM would keep what it has, for the next time.
+    fn widen_anew(packed: [u32; 4]) -> [f32; 8];
+
     /// Adds the elements of all the warp's lanes, 16 bytes each, to a tile of 16 by 8 of which a lane keeps four numbers: squares on
     /// the upper half's diagonal, sums below. `held_moments.rs` takes them out. The warp calls it together.
     fn moments(packed: [u32; 4], tile: [f32; 4]) -> [f32; 4];

@@ -103,7 +103,7 @@ impl<T: Element> Norm for LayerNorm<T> {
 pub struct AtOnce<N>(pub N);
 
 /// The most that the mean square may be of the variance for their difference to be taken: its error is so many times that of a sum.
-const NEAR: f32 = 4.0;
+pub(crate) const NEAR: f32 = 4.0;
 
 impl<T: Multiplied> Norm for AtOnce<LayerNorm<T>> {
     type Element = T;

@@ -7,7 +7,7 @@
 use crate::element::{Element, Multiplied};
 use crate::held_row::Held;
 use crate::row::{Elements, Numbers, Summary};
-use crate::{fma, warp};
+use crate::{fma, lanes, warp};
 
 /// What is found of a part as it is read.
 pub trait Moments<T: Element>: Copy {
@@ -53,6 +53,16 @@ impl<T: Multiplied> Moments<T> for Sums {
 }
 
 impl Sums {
+    /// The warp's, of the same tile. Each row below has all columns' sums.
+    #[inline(always)]
+    pub fn of_warp(tile: [f32; 4]) -> (f32, f32) {
+        let [_, _, even_sum, odd_sum] = tile;
+        (
+            lanes::sum_in_four(even_sum + odd_sum),
+            lanes::sum(Self::of(tile).squares),
+        )
+    }
+
     /// Of the tile of [`Multiplied::moments`] lane 4g + g / 2 has the square in row and column g, for g below 8, and that column's sum
     /// in row g + 8; what the other lanes have does not count.
     #[inline(always)]

@@ -273,7 +273,7 @@ impl<T: Element, R, Q> Part<T, R, Q, Sums> {
 
 /// This lane's share of what a warp does by itself.
 #[inline(always)]
-fn own_share() -> Share {
+pub(crate) fn own_share() -> Share {
     Share {
         thread: anew(warp::lane()),
         threads: warp::LANES,
@@ -300,9 +300,11 @@ impl Summary for Total {
 
 /// A sum of squares of distances.
 #[derive(Clone, Copy)]
-struct Around {
-    mean: f32,
-    squares: f32,
+pub(crate) struct Around {
+    /// The mean.
+    pub mean: f32,
+    /// The sum.
+    pub squares: f32,
 }
 
 impl Summary for Around {

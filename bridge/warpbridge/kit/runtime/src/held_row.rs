@@ -8,7 +8,7 @@ use crate::output::Scaled;
 use crate::quantise::Quantised;
 use crate::row::{Elements, VECTOR};
 use crate::tile::Affine;
-use crate::{fma, global, maximum_of, warp};
+use crate::{fma, global, magnitude_of, maximum_of, warp};
 
 /// Vectors of a lane.
 const VECTORS: u32 = 8;
@@ -107,10 +107,7 @@ impl<T: Element> Held<T> {
     /// The largest magnitude; NaN if one is.
     #[inline(always)]
     pub fn range(self) -> f32 {
-        self.reduce(
-            |wide| wide.fold(0.0, |most, x: f32| maximum_of(most, x.abs())),
-            maximum_of,
-        )
+        self.reduce(|wide| wide.fold(0.0, magnitude_of), maximum_of)
     }
 
     /// Each times its column's weight, that of the first vector being at `weight`.

@@ -26,13 +26,13 @@ use crate::{Batch, Control, Stripe, Team, anew, block, divide, lanes, rsqrt, run
 /// The most warps that read.
 const WARPS: u32 = 16;
 
-type HeldTeam = Team<WARPS, 8>;
+pub(crate) type HeldTeam = Team<WARPS, 8>;
 
 /// Where a norm's rows and results go.
 #[derive(Clone, Copy)]
 pub struct To<Q> {
     /// The results, and the rows' scales.
-    output: Scaled<Q>,
+    pub(crate) output: Scaled<Q>,
     /// Address of an array for the rows as they were read, or 0.
     rows: u64,
 }
@@ -139,7 +139,7 @@ where
 /// The loader's role. Not an `async fn`, as the readers' is not.
 #[allow(clippy::manual_async_fn)]
 #[inline(always)]
-fn load<S: Source<TILE>, const TILE: u32>(
+pub(crate) fn load<S: Source<TILE>, const TILE: u32>(
     source: S,
     mut ring: RowLoader,
     matrix: Matrix<TILE>,

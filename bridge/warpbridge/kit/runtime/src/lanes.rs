@@ -11,6 +11,13 @@ pub fn sum(value: f32) -> f32 {
     sum_in(value, warp::LANES)
 }
 
+/// As [`sum`], over each group of four neighbours.
+#[inline(always)]
+pub fn sum_in_four(value: f32) -> f32 {
+    let two = value + warp::swap_f32(value, 2);
+    two + warp::swap_f32(two, 1)
+}
+
 /// The largest of the lanes' values; NaNs count as missing.
 #[inline(always)]
 pub fn max(value: f32) -> f32 {

@@ -18,7 +18,8 @@
     core_float_math,
     f16,
     link_llvm_intrinsics,
-    stdarch_nvptx
+    stdarch_nvptx,
+    stmt_expr_attributes
 )]
 // The features are why the build sets RUSTC_BOOTSTRAP; `link_llvm_intrinsics` warns by default.
 #![allow(internal_features)]
@@ -44,6 +45,9 @@ pub mod matrix;
 pub mod mbarrier;
 pub mod norms;
 pub mod output;
+pub mod packed_part;
+pub mod packed_row;
+pub mod packed_rows;
 pub mod quantise;
 pub mod ring;
 pub mod row;
@@ -94,6 +98,19 @@ macro_rules! kernel_crate {
             unsafe { core::arch::asm!("trap;", options(noreturn)) }
         }
     };
+}
+
+/// The larger of a value and another's magnitude; NaN if one is. The machine takes the magnitude on the way; what Rust makes of `abs` is
+/// an instruction of its own.
+#[inline(always)]
+pub fn magnitude_of(a: f32, b: f32) -> f32 {
+    let larger: f32;
+    // SAFETY: arithmetic.
+    unsafe {
+        core::arch::asm!("{{ .reg .f32 m; abs.f32 m, {}; max.NaN.f32 {}, {}, m; }}", in(reg32) b, out(reg32) larger, in(reg32) a,
+                         options(pure, nomem, nostack))
+    };
+    larger
 }
 
 /// The same number, of which the compiler knows nothing: what is computed from it is computed where it is needed, instead of

@@ -16,6 +16,8 @@ trait Half {
     /// Two at once, the first in the low half: one instruction, at several times the rate of two.
     fn narrow2(low: f32, high: f32) -> u32;
     fn narrow_double(value: f64) -> u16;
+    /// Both numbers of a word, as [`Multiplied::widen_anew`] has them.
+    fn widen2_anew(word: u32) -> [f32; 2];
     /// The sums of two pairs, each rounded once. What f32 makes of them, rounded again, is the same: it has more than twice the digits.
     fn add2(a: u32, b: u32) -> u32;
     /// `tile` and the product of a matrix of 16 rows, the last eight all ones, with one of eight columns, which are the first one's
@@ -79,6 +81,17 @@ impl Half for f16 {
         sums
     }
 
+    #[inline(always)]
+    fn widen2_anew(word: u32) -> [f32; 2] {
+        let (low, high): (f32, f32);
+        // SAFETY: arithmetic. Not `pure`, or it could be moved out of loops.
+        unsafe {
+            asm!("{{ .reg .b16 l, h; mov.b32 {{l, h}}, {}; cvt.f32.f16 {}, l; cvt.f32.f16 {}, h; }}", in(reg32) word,
+                 out(reg32) low, out(reg32) high, options(nomem, nostack));
+        }
+        [low, high]
+    }
+
     multiply!("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", 0x3c00_3c00u32);
 }
 
@@ -135,12 +148,29 @@ impl Half for BFloat16 {
         sums
     }
 
+    #[inline(always)]
+    fn widen2_anew(word: u32) -> [f32; 2] {
+        let (low, high): (u32, u32);
+        // SAFETY: arithmetic. Not `pure`, or it could be moved out of loops.
+        unsafe {
+            asm!("shl.b32 {1}, {0}, 16; and.b32 {2}, {0}, 0xffff0000;", in(reg32) word, out(reg32) low, out(reg32) high,
+                 options(nomem, nostack));
+        }
+        [f32::from_bits(low), f32::from_bits(high)]
+    }
+
     multiply!("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", 0x3f80_3f80u32);
 }
 
 macro_rules! element {
     ($half:ty) => {
         impl Multiplied for $half {
+            #[inline(always)]
+            fn widen_anew(packed: [u32; 4]) -> [f32; 8] {
+                let [[a, b], [c, d], [e, f], [g, h]] = packed.map(Self::widen2_anew);
+                [a, b, c, d, e, f, g, h]
+            }
+
             #[inline(always)]
             fn moments([a, b, c, d]: [u32; 4], tile: [f32; 4]) -> [f32; 4] {
                 Self::multiply(c, d, Self::multiply(a, b, tile))

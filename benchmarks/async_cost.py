@@ -28,11 +28,11 @@ import warpbridge as wb
 from async_cases import Case, gather_case, image_case, matvec_case, scale_case, softmax_case
 from async_machine import KERNELS, Gpu, Machine, Runner, burst_s
 from async_sass import Facts, facts_table
+from stream_time import count_of
 
 TWINS = Path(__file__).resolve().parent / "twins"
 NAMES = ("scale", "image_prep", "softmax", "gather_rows", "dequant_matvec")
 ROUNDS = 15
-BURST = 10
 PTX_VERSION = ".version 8.0"
 MIB = 1 << 20
 
@@ -175,10 +175,11 @@ def measure(case: Case) -> str:
     stream = torch.cuda.current_stream()
     runs: dict[str, Callable[[], Any]] = {"copy": lambda: y.copy_(x)}
     runs |= {r.name: (lambda bound=r.bound: bound.launch(stream)) for r in case.runners}
+    counts = {name: count_of(burst_s(run, 3)) for name, run in runs.items()}
     times: dict[str, list[float]] = {name: [] for name in runs}
     for warm in (True, *[False] * ROUNDS):
         for name, run in runs.items():
-            seconds = burst_s(run, BURST)
+            seconds = burst_s(run, counts[name])
             if not warm:
                 times[name].append(seconds)
     floor = statistics.median(times["copy"]) * case.moved_bytes / (2 * x.nbytes)
@@ -210,7 +211,7 @@ def header(nvcc: str) -> str:
     return (
         f"Measured {datetime.date.today().isoformat()} on {torch.cuda.get_device_name()}, nvcc "
         f"{found[1] if found else 'unknown'}, Python {sys.version.split()[0]}, PyTorch {torch.__version__}, "
-        f"warpbridge {wb.__version__}; median of {ROUNDS} bursts of {BURST} launches.\n\n"
+        f"warpbridge {wb.__version__}; median of {ROUNDS} bursts of 6 ms.\n\n"
     )
 
 

@@ -133,11 +133,12 @@ class Gpu(Machine):
 
 
 def burst_s(run: Callable[[], None], launches: int) -> float:
-    """Seconds of the stream's own time per launch in a burst, on PyTorch's current stream."""
+    """Seconds of the stream's own time per launch in a burst, on PyTorch's current stream; as in `stream_time.py`."""
     import torch
 
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     waiting().launch(torch.cuda.current_stream())
+    run()
     start.record()
     for _ in range(launches):
         run()

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from typing import Any
 
 import cupy as cp
 import torch
 import warpbridge as wb
-from bandwidth import BURST
 from kernels_report import Line
 from kernels_table import Row, Runner, Tuned
-from stream_time import burst_s
+from stream_time import burst_s, count_of
 
-BURST_S = 0.006
-"""What a burst of a slow peer may take; one of ours and of the copy always has BURST launches."""
 NOTHING = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry nothing()\n{\n  ret;\n}\n"
 
 
@@ -42,7 +38,7 @@ def measure(row: Row, copy: Runner, copy_bytes: int, rounds: int) -> Line:
             missing[name] = "wrong"
         except Exception as error:
             missing[name] = type(error).__name__
-    counts = {name: BURST if name in ("ours", "copy") else count_of(run) for name, run in runners.items()}
+    counts = {name: count_of(burst_s(run, 3)) for name, run in runners.items()}
     times: dict[str, list[float]] = {name: [] for name in runners}
     for warm in (True, *[False] * rounds):
         for name, run in runners.items():
@@ -55,8 +51,3 @@ def measure(row: Row, copy: Runner, copy_bytes: int, rounds: int) -> Line:
     peers: dict[str, Any] = {name: middle.get(name, missing.get(name)) for name in row.peers}
     numbers = (share * middle["copy"], middle["ours"], statistics.median(ratios), row.moved_bytes)
     return Line(*numbers, peers, row.target, row.times)
-
-
-def count_of(run: Runner) -> int:
-    """Return how many launches of a peer fit in a burst."""
-    return max(1, min(BURST, math.floor(BURST_S / burst_s(run, 1))))

@@ -41,7 +41,8 @@ def time_rows(names: list[str], deadline: float, markdown: Path | None) -> list[
     """Time row after row, without peers from the deadline on; show the tables; return what failed, with the reason."""
     copy, lines, failed = copy_case(), {}, []
     nothing_s = launch_s(ROUNDS)
-    text = header(ROUNDS).rstrip().removesuffix(".") + "; in brackets a peer's time as a multiple of ours.\n\n"
+    text = header(ROUNDS).replace("bursts of 10 launches", "bursts of 6 ms")
+    text = text.rstrip().removesuffix(".") + "; in brackets a peer's time as a multiple of ours.\n\n"
     for name in names:
         try:
             lines[name] = time_row(name, copy, peers=time.monotonic() < deadline)

@@ -1,21 +1,26 @@
-"""What a launch takes of the stream's own time: bursts between CUDA events, queued behind a kernel that waits.
+"""What a launch takes of the stream's own time: bursts between CUDA events, all of about the same length.
 
 On an idle GPU the first event is over long before the first launch of a burst arrives, 20 to 60 us on the machines
-seen, and a burst of ten short launches then counts 2 to 6 us of the host's time each. So a kernel that only waits is
-queued in front: when it ends the whole burst is there, and what lies between the events is the GPU's work.
+seen, and what that launch finds in the caches for instructions and addresses is another kernel's. In a burst of ten
+short launches that made 2 to 10 us each. So a kernel that only waits is queued in front, and one launch that is not
+counted; and a burst has as many launches as take some milliseconds, the copy's as a short kernel's.
 What the host takes for a launch is `launch.py`'s to measure.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import warpbridge as wb
 
+BURST_S = 0.006
+"""What a burst takes about; at least one launch, at most MOST."""
+MOST = 200
 WAIT_CLOCKS = 1_000_000
-"""Half a millisecond: more than the host takes to queue the longest burst of ours."""
+"""Half a millisecond: the host is ahead by as much."""
 WAIT = f"""
 .version 7.0
 .target sm_80
@@ -43,14 +48,20 @@ def waiting() -> Any:
 
 
 def burst_s(run: Callable[[], Any], count: int) -> float:
-    """Seconds per launch in a burst of so many on CuPy's current stream."""
+    """Seconds per launch in a burst of so many on CuPy's current stream, behind one that is not counted."""
     import cupy as cp  # here, so that async_cost.py needs PyTorch alone
 
     start, end = cp.cuda.Event(), cp.cuda.Event()
     waiting().launch(cp.cuda.get_current_stream())
+    run()
     start.record()
     for _ in range(count):
         run()
     end.record()
     end.synchronize()
     return float(cp.cuda.get_elapsed_time(start, end)) / 1e3 / count
+
+
+def count_of(seconds: float) -> int:
+    """Return how many launches of so many seconds make a burst."""
+    return max(1, min(MOST, math.floor(BURST_S / seconds)))

@@ -23,7 +23,7 @@ MOST_BYTES = {
     "layer_norm": 64 * 1024,
 }
 """Of a row that stays in one thread block. There is room for 216 KiB on Hopper, but that is one block per
-multiprocessor, and weights leave their rows less (docs/notes/kernels-speed.md)."""
+multiprocessor, and weights leave their rows less (docs/notes/rows-speed.md)."""
 
 
 class LongRows(Forms):

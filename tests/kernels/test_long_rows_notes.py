@@ -17,7 +17,8 @@ VARIANTS = ["sm_80", "sm_90"]
 SCHEDULES = [("eager", 0), ("latest", 0), ("seeded", 1), ("seeded", 2), ("seeded", 3)]
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 NAMES = ["softmax_long", "rms_norm_long", "layer_norm_long"]
-BLOCK, SHARED = 608, 27 * (8192 + 128 + 24) + 64
+LAUNCHES = {"sm_90": (608, 27), "sm_80": (512, 12)}
+"""Threads and stages."""
 STATUS, PROGRESS, TOTAL = 1, 2, 3  # words of docs/control-block.md
 
 
@@ -106,7 +107,7 @@ def test_progress_comes_to_all_rows(rows: int, arch: str, judges: int) -> None:
     entry = wb.load(KERNELS / "ptx" / f"softmax_long.{arch}.ptx").entries["softmax_long_f32"]
     each, lookers, patience, crowd = 2, 6, 1000, 128
     arguments = [x, y, notes, rows, 3000, each, lookers, patience, crowd, judges, control]
-    shared = SHARED if arch == "sm_90" else 12 * (8192 + 128 + 24) + 64
-    entry(1, BLOCK, arguments, shared_bytes=shared, timeout=60.0)
+    block, stages = LAUNCHES[arch]
+    entry(1, block, arguments, shared_bytes=stages * (8192 + 128 + 24) + 64, timeout=60.0)
     near(y, references.softmax(x))
     assert (control[STATUS], control[PROGRESS], control[TOTAL]) == (0, rows, rows)
